@@ -8,12 +8,13 @@ bench-module: ## build the module that the measurements load
 
 bench-server: bench-module ## server time a call, beside plain commands and Lua
 	$(BENCH) rows --json target/bench/rows.json
+	$(BENCH) rows --depth 1 --max 1 --lua-max 1 --json target/bench/rows-depth-1.json
 
 bench-growth: bench-module ## stores up to ten million entries, and the worst one
 	$(BENCH) growth --json target/bench/growth.json
 
 bench-fanout: bench-module ## one invalidation of up to a million entries, and PING meanwhile
-	$(BENCH) fanout --json target/bench/fanout.json
+	$(BENCH) fanout --lua-max 1000000 --json target/bench/fanout.json
 
 bench-memory: bench-module ## bytes of an entry beyond a plain key
 	$(BENCH) memory --json target/bench/memory.json

@@ -7,9 +7,6 @@ use crate::Result;
 use crate::conditions::{Condition, PX, arguments};
 use crate::resp::{Connection, Reply};
 
-/// Commands under way at a time, for every rival alike.
-pub const DEPTH: u64 = 64;
-
 /// Longest wait for the reaper.
 const REAP_DEADLINE: Duration = Duration::from_secs(300);
 
@@ -46,7 +43,7 @@ pub fn push_invalidate(con: &mut Connection, table: &str, row: &str) {
 /// Sets `count` keys, numbered from `first`.
 pub fn set(con: &mut Connection, tag: &str, first: u64, count: u64, value: &str) -> Result<()> {
     let key = |number| crate::conditions::key(tag, first + number);
-    con.pipeline(count, DEPTH, |con, number| push_set(con, &key(number), value), is_ok)
+    con.pipeline(count, |con, number| push_set(con, &key(number), value), is_ok)
 }
 
 /// Stores `count` entries, numbered from `first`.
@@ -62,13 +59,13 @@ pub fn store(
         let number = first + number;
         push_store(con, &crate::conditions::key(tag, number), value, &condition(number));
     };
-    con.pipeline(count, DEPTH, command, is_version)
+    con.pipeline(count, command, is_version)
 }
 
 /// Deletes `count` keys of any type, numbered from `first`.
 pub fn delete(con: &mut Connection, tag: &str, first: u64, count: u64) -> Result<()> {
     let key = |number| crate::conditions::key(tag, first + number);
-    con.pipeline(count, DEPTH, |con, number| con.push(&["DEL", &key(number)]), is_any)
+    con.pipeline(count, |con, number| con.push(&["DEL", &key(number)]), is_any)
 }
 
 /// Waits until no dead entry is left, and returns how long that took.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::conditions::{key, value};
 use crate::django::Scripts;
-use crate::entries::{DEPTH, await_reaper, is_any, push_invalidate, store};
+use crate::entries::{await_reaper, is_any, push_invalidate, store};
 use crate::report::{Spread, Table, grouped, microseconds, surroundings};
 use crate::resp::{Connection, Reply};
 use crate::server::Server;
@@ -139,7 +139,7 @@ fn lua(server: &Server, con: &mut Connection, scripts: &Scripts, fan_out: u64) -
     let command = |con: &mut Connection, number: u64| {
         scripts.push_store(con, &key("fo:", number), &value, &condition);
     };
-    con.pipeline(fan_out, DEPTH, command, is_any)?;
+    con.pipeline(fan_out, command, is_any)?;
     measure(server, con, "evalsha", false, |con| {
         let row = vec![("id", 1), ("author_id", 7), ("category_id", 3), ("status", 1)];
         scripts.push_invalidate(con, "post", &row);

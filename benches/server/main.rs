@@ -30,6 +30,7 @@ usage: server rows|growth|fanout|memory [options]
 
   --json FILE        also writes the results to FILE
   --rounds N         rounds of each measurement
+  --depth N          commands under way at a time in rows (default 64)
   --max N            most entries (growth, memory) or dependents (rows, fanout)
   --lua-max N        most dependents for the Lua scripts, 0 leaves them out
   --without-module   measures the rivals alone
@@ -42,6 +43,7 @@ environment: CACHEOPS_SERVER, a server binary (default redis-server);
 pub struct Options {
     json: Option<PathBuf>,
     rounds: Option<u64>,
+    depth: Option<u64>,
     max: Option<u64>,
     lua_max: Option<u64>,
     without_module: bool,
@@ -96,6 +98,7 @@ impl Options {
             match name.as_str() {
                 "--json" => options.json = Some(value()?.into()),
                 "--rounds" => options.rounds = Some(number(value()?)?.max(1)),
+                "--depth" => options.depth = Some(number(value()?)?.max(1)),
                 "--max" => options.max = Some(number(value()?)?.max(1)),
                 "--lua-max" => options.lua_max = Some(number(value()?)?),
                 "--without-module" => options.without_module = true,

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::Result;
 use crate::conditions::{Condition, key};
-use crate::entries::{DEPTH, await_reaper, is_any, push_invalidate, store};
+use crate::entries::{await_reaper, is_any, push_invalidate, store};
 use crate::report::{Spread, Table, grouped, microseconds};
 use crate::resp::{Connection, Reply};
 use crate::rows::{Bench, lua_of, verdict};
@@ -60,7 +60,9 @@ pub fn invalidations(
         );
         add(title, &[usec], None);
     }
-    table.print();
+    if !results.is_empty() {
+        table.print();
+    }
     Ok(results)
 }
 
@@ -95,7 +97,7 @@ fn lua_fan_out(bench: &mut Bench, entries: u64) -> Result<f64> {
     let command = |con: &mut Connection, number: u64| {
         scripts.push_store(con, &key("ma:", number), value, &condition);
     };
-    con.pipeline(entries, DEPTH, command, is_any)?;
+    con.pipeline(entries, command, is_any)?;
     let (usec, _) = con.time_in_server("evalsha", |con| {
         scripts.push_invalidate(con, "mass", &vec![("id", 1), ("author_id", 7)]);
         con.flush()?;
@@ -112,7 +114,7 @@ fn lua_whole_table(bench: &mut Bench, entries: u64) -> Result<f64> {
         let condition = vec![("mass", vec![vec![("author_id", number % 10_000)]])];
         scripts.push_store(con, &key("ma:", number), value, &condition);
     };
-    con.pipeline(entries, DEPTH, command, is_any)?;
+    con.pipeline(entries, command, is_any)?;
     let strings = |reply: Reply| reply.array().iter().map(Reply::text).collect::<Vec<_>>();
     let (mut conjs, mut keys) = (vec![], vec![]);
     let (listed, _) = con.time_in_server("keys", |con| {

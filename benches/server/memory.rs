@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::conditions::{Condition, key, three_shared, three_shared_and, value};
 use crate::django::Scripts;
-use crate::entries::{DEPTH, is_any, set, store};
+use crate::entries::{is_any, set, store};
 use crate::report::{Table, grouped, surroundings};
 use crate::resp::Connection;
 use crate::server::Server;
@@ -95,7 +95,7 @@ pub fn run(options: &Options) -> Result<Value> {
             let command = |con: &mut Connection, number: u64| {
                 push(&scripts, con, &key("me:", number), &value, &three_shared(number));
             };
-            let fill = |con: &mut Connection| con.pipeline(lua_entries, DEPTH, command, is_any);
+            let fill = |con: &mut Connection| con.pipeline(lua_entries, command, is_any);
             let bytes = bytes_each(&mut con, lua_entries, fill)?;
             add(title, lua_entries, bytes, plain, None, None);
         }

@@ -46,7 +46,12 @@ pub struct CommandStat {
     pub usec: u64,
 }
 
+/// Commands that a pipeline has under way at a time, unless told otherwise.
+pub const DEPTH: u64 = 64;
+
 pub struct Connection {
+    /// Commands that a pipeline has under way at a time.
+    pub depth: u64,
     stream: TcpStream,
     replies: BufReader<TcpStream>,
     out: Vec<u8>,
@@ -57,7 +62,7 @@ impl Connection {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_nodelay(true)?;
         let replies = BufReader::with_capacity(1 << 16, stream.try_clone()?);
-        Ok(Self { stream, replies, out: Vec::with_capacity(1 << 16) })
+        Ok(Self { depth: DEPTH, stream, replies, out: Vec::with_capacity(1 << 16) })
     }
 
     /// Appends a command to what the next [`Connection::flush`] sends.
@@ -114,7 +119,7 @@ impl Connection {
         }
     }
 
-    /// Sends `count` commands, `depth` of them under way at a time, and shows `expect` each reply.
+    /// Sends `count` commands, [`Connection::depth`] of them under way at a time, and shows `expect` each reply.
     ///
     /// # Errors
     ///
@@ -122,13 +127,12 @@ impl Connection {
     pub fn pipeline(
         &mut self,
         count: u64,
-        depth: u64,
         mut command: impl FnMut(&mut Self, u64),
         expect: impl Fn(&Reply) -> bool,
     ) -> Result<()> {
         let mut sent = 0;
         while sent < count {
-            let batch = depth.min(count - sent);
+            let batch = self.depth.min(count - sent);
             (sent..sent + batch).for_each(|number| command(self, number));
             self.flush()?;
             for number in sent..sent + batch {

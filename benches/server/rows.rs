@@ -4,6 +4,7 @@
 //! the ratios of each round. Each works in a database that already holds its like, so that no hash table is tiny.
 
 use std::collections::BTreeMap;
+use std::io::{IsTerminal, stderr};
 
 use serde_json::{Value, json};
 
@@ -13,10 +14,10 @@ use crate::conditions::{
 };
 use crate::django::{self, Scripts};
 use crate::entries::{
-    DEPTH, await_reaper, delete, is_any, is_version, push_invalidate, push_store, set, store,
+    await_reaper, delete, is_any, is_version, push_invalidate, push_store, set, store,
 };
 use crate::report::{Spread, Table, surroundings, three_digits};
-use crate::resp::{Connection, Reply};
+use crate::resp::{Connection, DEPTH, Reply};
 use crate::server::Server;
 use crate::{Options, Result, mass};
 
@@ -294,16 +295,30 @@ pub fn run(options: &Options) -> Result<Value> {
     let lua = if lua_max > 0 { Lua::load(&server) } else { None };
     let mut bench = Bench { con, lua, value: value(VALUE_BYTES) };
     populate(&mut bench, server.has_module())?;
+    let depth = options.depth.unwrap_or(DEPTH);
+    bench.set_depth(depth);
 
     let mut contestants: Vec<&Contestant> = PLAIN.iter().collect();
     contestants.extend(OURS.iter().filter(|_| server.has_module()));
     contestants.extend(LUA.iter().filter(|_| bench.lua.is_some()));
     let times = take_turns(&mut bench, &contestants, options.rounds.unwrap_or(DEFAULT_ROUNDS))?;
-    let rows = print_rows(&contestants, &times);
+    let rows = print_rows(&contestants, &times, depth);
 
+    bench.set_depth(DEPTH);
     let max = options.max.unwrap_or(DEFAULT_MAX);
     let mass = mass::invalidations(&mut bench, server.has_module(), max, lua_max)?;
-    Ok(json!({ "measurement": "rows", "surroundings": surroundings, "rows": rows, "mass": mass }))
+    Ok(
+        json!({ "measurement": "rows", "surroundings": surroundings, "depth": depth, "rows": rows, "mass": mass }),
+    )
+}
+
+impl Bench {
+    fn set_depth(&mut self, depth: u64) {
+        self.con.depth = depth;
+        if let Some(lua) = &mut self.lua {
+            lua.con.depth = depth;
+        }
+    }
 }
 
 impl Lua {
@@ -357,7 +372,9 @@ fn take_turns(
     let mut times: BTreeMap<_, Vec<f64>> = BTreeMap::new();
     // Round 0 warms the processor and the allocator up, and does not count.
     for round in 0..=rounds {
-        eprint!("\rround {round} of {rounds} ");
+        if stderr().is_terminal() {
+            eprint!("\rround {round} of {rounds} ");
+        }
         for contestant in contestants {
             let usec = (contestant.run)(bench, RESIDENT + round * CALLS)
                 .map_err(|error| format!("{}: {error}", contestant.title))?;
@@ -366,13 +383,24 @@ fn take_turns(
             }
         }
     }
-    eprint!("\r                    \r");
+    if stderr().is_terminal() {
+        eprint!("\r                    \r");
+    }
     Ok(times)
 }
 
-fn print_rows(contestants: &[&Contestant], times: &BTreeMap<&'static str, Vec<f64>>) -> Vec<Value> {
+fn print_rows(
+    contestants: &[&Contestant],
+    times: &BTreeMap<&'static str, Vec<f64>>,
+    depth: u64,
+) -> Vec<Value> {
     let head = ["operation", "us a call", "rival", "us a call", "ratio", "min - max", "goal", ""];
-    let mut table = Table::new("Server time a call, and the median of the rounds' ratios", head);
+    let mut table = Table::new(
+        format!(
+            "Server time a call, and the median of the rounds' ratios; {depth} commands under way"
+        ),
+        head,
+    );
     let mut rows = vec![];
     for contestant in contestants {
         let own = &times[contestant.id];
@@ -391,7 +419,7 @@ fn print_rows(contestants: &[&Contestant], times: &BTreeMap<&'static str, Vec<f6
                 dash(),
             ]);
             rows.push(
-                json!({ "id": contestant.id, "title": contestant.title, "usec": usec.json() }),
+                json!({ "id": contestant.id, "title": contestant.title, "usec": usec.json(), "samples": own }),
             );
         }
         for &(rival_id, goal) in contestant.rivals {
@@ -414,7 +442,7 @@ fn print_rows(contestants: &[&Contestant], times: &BTreeMap<&'static str, Vec<f6
             ]);
             rows.push(json!({
                 "id": contestant.id, "title": contestant.title, "usec": usec.json(),
-                "rival": rival_id, "rival_usec": rival_usec.json(), "ratio": ratio.json(), "goal": goal,
+                "rival": rival_id, "rival_usec": rival_usec.json(), "ratio": ratio.json(), "goal": goal, "samples": own,
             }));
         }
     }
@@ -458,7 +486,7 @@ fn store_with_token(bench: &mut Bench, first: u64) -> Result<f64> {
             condition,
         ]);
     };
-    let work = |con: &mut Connection| con.pipeline(CALLS, DEPTH, command, is_version);
+    let work = |con: &mut Connection| con.pipeline(CALLS, command, is_version);
     let (usec, _) = con.time_in_server("cacheops.store", work)?;
     delete(con, "sn:", first, CALLS)?;
     Ok(usec)
@@ -469,8 +497,7 @@ fn read(bench: &mut Bench, stat: &str, name: &str, tag: &str, first: u64) -> Res
     let command = |con: &mut Connection, number: u64| {
         con.push(&[name, &key(tag, scatter(first + number) % RESIDENT)]);
     };
-    let work =
-        |con: &mut Connection| con.pipeline(CALLS, DEPTH, command, |reply| *reply == expected);
+    let work = |con: &mut Connection| con.pipeline(CALLS, command, |reply| *reply == expected);
     Ok(bench.con.time_in_server(stat, work)?.0)
 }
 
@@ -484,7 +511,7 @@ fn invalidate(
     let command = |con: &mut Connection, number: u64| {
         push_invalidate(con, table, &conjunction_text(&row_of(table, first + number)));
     };
-    let work = |con: &mut Connection| con.pipeline(CALLS, DEPTH, command, expect);
+    let work = |con: &mut Connection| con.pipeline(CALLS, command, expect);
     Ok(bench.con.time_in_server("cacheops.invalidate", work)?.0)
 }
 
@@ -517,7 +544,7 @@ fn lua_store(
         let command = |con: &mut Connection, number: u64| {
             push(scripts, con, &key(tag, first + number), value, &on(first + number));
         };
-        con.pipeline(LUA_CALLS, DEPTH, command, is_any)
+        con.pipeline(LUA_CALLS, command, is_any)
     };
     store(con, "lr:")?;
     Ok(con.time_in_server("evalsha", |con| store(con, "ls:"))?.0)
@@ -530,7 +557,7 @@ fn lua_read_insideout(bench: &mut Bench, first: u64) -> Result<f64> {
         let condition = three_shared(number);
         scripts.push_store_insideout(con, &key("lr:", number), value, &condition);
     };
-    con.pipeline(CALLS, DEPTH, store, is_any)?;
+    con.pipeline(CALLS, store, is_any)?;
     let read = |con: &mut Connection, number: u64| {
         let number = scatter(first + number) % CALLS;
         let mut args = vec!["MGET".to_string(), key("lr:", number)];
@@ -538,7 +565,7 @@ fn lua_read_insideout(bench: &mut Bench, first: u64) -> Result<f64> {
         con.push(&args);
     };
     let complete = |reply: &Reply| !reply.array().contains(&Reply::Nil);
-    Ok(con.time_in_server("mget", |con| con.pipeline(CALLS, DEPTH, read, complete))?.0)
+    Ok(con.time_in_server("mget", |con| con.pipeline(CALLS, read, complete))?.0)
 }
 
 fn lua_invalidate_one(
@@ -554,7 +581,7 @@ fn lua_invalidate_one(
         let condition = vec![("single", vec![vec![("author_id", number)]])];
         store(scripts, con, &key("li:", number), value, &condition);
     };
-    con.pipeline(LUA_CALLS, DEPTH, command, is_any)?;
+    con.pipeline(LUA_CALLS, command, is_any)?;
     lua_invalidate(bench, first, "single", invalidate)
 }
 
@@ -569,6 +596,6 @@ fn lua_invalidate(bench: &mut Bench, first: u64, table: &str, push: PushInvalida
     let command = |con: &mut Connection, number: u64| {
         push(scripts, con, table, &row_of(table, first + number));
     };
-    let work = |con: &mut Connection| con.pipeline(LUA_CALLS, DEPTH, command, is_any);
+    let work = |con: &mut Connection| con.pipeline(LUA_CALLS, command, is_any);
     Ok(con.time_in_server("evalsha", work)?.0)
 }
