@@ -69,8 +69,8 @@ impl FromRedisValue for Explanation {
                     }
                 }
                 "reason" => explanation.reason = from_redis_value(value)?,
-                "table" => explanation.table = from_redis_value(value)?,
-                "conjunction" => explanation.conjunction = from_redis_value(value)?,
+                "table" => explanation.table = bytes(value)?,
+                "conjunction" => explanation.conjunction = bytes(value)?,
                 "sequence" => explanation.sequence = from_redis_value(value)?,
                 "time" => {
                     explanation.time =
@@ -95,5 +95,13 @@ impl FromRedisValue for Explanation {
             }
         }
         Ok(explanation)
+    }
+}
+
+/// Bytes, whether the server calls them a bulk or a simple string.
+fn bytes(value: Value) -> Result<Option<Vec<u8>>, ParsingError> {
+    match value {
+        Value::SimpleString(text) => Ok(Some(text.into_bytes())),
+        value => from_redis_value(value),
     }
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use cacheops::{Cacheops, Condition, ErrorKind, Invalidate, Row, Token};
 
 use crate::Failure;
-use crate::page::count;
 use crate::query::{Conditions, Query};
 use crate::shop::Shop;
 
@@ -161,9 +160,11 @@ impl App {
         if faults.is_empty() {
             return Ok(audit);
         }
-        let total = count(faults.len());
+        let total = faults.len();
         faults.truncate(FAULTS);
-        Err(format!("the audit found {total} faults, among them: {}", faults.join("; ")).into())
+        let more =
+            if total > FAULTS { format!(" and {} more", total - FAULTS) } else { String::new() };
+        Err(format!("the audit found: {}{more}", faults.join("; ")).into())
     }
 }
 
