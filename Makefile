@@ -1,3 +1,11 @@
+.PHONY: run
+run: ## show the module at work on a bookshop in SQLite, every answer verified
+	@./tools/run.sh
+
+.PHONY: serve
+serve: ## keep a server with the module up, to try it with redis-cli
+	@./tools/serve.sh
+
 # Measurements on a running server: CACHEOPS_SERVER names its binary, CACHEOPS_MODULE the module (benches/README.md).
 BENCH = cargo run --release -q -p cacheops-benches --bin server --
 
