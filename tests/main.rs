@@ -1,1 +1,2 @@
-//! Being written.
+//! Tests of the module in a real server: one file per command, and one per concern of the server.
+mod harness;
