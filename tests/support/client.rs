@@ -22,9 +22,8 @@ impl Client {
 
     /// Sends words as they are and returns what came back.
     pub fn call<W: AsRef<[u8]>>(&mut self, words: impl IntoIterator<Item = W>) -> Reply {
-        let mut words = words.into_iter();
         let mut command = redis::Cmd::new();
-        for word in words.by_ref() {
+        for word in words {
             command.arg(word.as_ref());
         }
         match command.query(&mut self.connection)? {

@@ -12,6 +12,7 @@
 
 mod client;
 mod dump;
+mod events;
 mod random;
 mod server;
 mod stream;
@@ -19,6 +20,7 @@ mod wait;
 
 pub use client::{Client, Reply, as_map, as_text};
 pub use dump::Dump;
+pub use events::Events;
 pub use random::Random;
 pub use redis::Value;
 pub use server::{Builder, Server};

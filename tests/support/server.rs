@@ -68,6 +68,7 @@ impl Builder {
             settings: self,
             dir,
             port: 0,
+            bus_port: 0,
             process: None,
             may_be_gone: false,
             keeps_its_port: false,
@@ -89,6 +90,7 @@ pub struct Server {
     settings: Builder,
     dir: TempDir,
     port: u16,
+    bus_port: u16,
     process: Option<Child>,
     may_be_gone: bool,
     keeps_its_port: bool,
@@ -146,6 +148,11 @@ impl Server {
         self.port
     }
 
+    /// The port of its cluster bus, where it was started with `cluster-enabled yes`.
+    pub fn bus_port(&self) -> u16 {
+        self.bus_port
+    }
+
     /// Its working directory.
     pub fn dir(&self) -> &Path {
         self.dir.path()
@@ -173,9 +180,18 @@ impl Server {
 
     /// Ends it in order. It writes what it has to the append-only file, but takes no snapshot.
     pub fn shut_down(&mut self) {
+        self.end("SHUTDOWN NOSAVE FORCE");
+    }
+
+    /// Ends it in order with a snapshot, which also keeps its place in the replication stream.
+    pub fn shut_down_saving(&mut self) {
+        self.end("SHUTDOWN SAVE NOW");
+    }
+
+    fn end(&mut self, command: &str) {
         if self.is_alive() {
             // Succeeds by closing the connection.
-            let _ = self.connect().run("SHUTDOWN NOSAVE FORCE");
+            let _ = self.connect().run(command);
         }
         let ended = wait_until(DEADLINE, || !self.is_alive());
         if let Some(status) = self.reap() {
@@ -224,6 +240,7 @@ impl Server {
         for _ in 0..ATTEMPTS {
             if !self.keeps_its_port {
                 self.port = free_port();
+                self.bus_port = free_port();
             }
             self.spawn();
             if self.waits_for_clients() {
@@ -264,7 +281,7 @@ impl Server {
         for (name, value) in &self.settings.directives {
             // The server's own port plus 10000 may not exist.
             if name == "cluster-enabled" && value == "yes" {
-                config += &format!("cluster-port {}\n", free_port());
+                config += &format!("cluster-port {}\n", self.bus_port);
             }
             config += &format!("{name} {value}\n");
         }

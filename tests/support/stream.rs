@@ -5,43 +5,36 @@ use std::net::TcpStream;
 
 use crate::{Client, DEADLINE, Server};
 
+/// What the server itself adds to the stream.
+const BOOKKEEPING: [&str; 5] = ["SELECT", "PING", "MULTI", "EXEC", "REPLCONF"];
+
 /// The replication stream of one server from the moment of [`Stream::attach`].
 pub struct Stream {
-    reader: BufReader<TcpStream>,
+    wire: Wire,
     marks: u32,
 }
 
 impl Stream {
     /// Attaches with `SYNC` and reads past the snapshot.
     pub fn attach(server: &Server) -> Self {
-        let mut socket =
-            TcpStream::connect(("127.0.0.1", server.port())).expect("the server listens");
-        socket.set_read_timeout(Some(DEADLINE)).expect("a timeout can be set");
-        socket.write_all(b"SYNC\r\n").expect("the server reads");
-        let mut reader = BufReader::new(socket);
+        let mut wire = Wire::connect(server, b"SYNC\r\n");
         let header = loop {
-            let line = read_line(&mut reader);
+            // Empty lines say that the snapshot is being made.
+            let line = wire.line();
             if !line.is_empty() {
                 break line;
             }
         };
-        let size: u64 =
-            header.strip_prefix('$').and_then(|n| n.parse().ok()).expect("the size of a snapshot");
-        std::io::copy(&mut reader.by_ref().take(size), &mut std::io::sink())
-            .expect("a whole snapshot");
-        Self { reader, marks: 0 }
+        let size = header.strip_prefix('$').and_then(|size| size.parse().ok());
+        wire.skip(size.unwrap_or_else(|| panic!("not the size of a snapshot: {header}")));
+        Self { wire, marks: 0 }
     }
 
-    /// All commands since the last call, as lines. Bookkeeping of the server (SELECT, PING, MULTI, EXEC) is left out.
+    /// All commands since the last call, as lines, without the server's own bookkeeping (SELECT, PING, MULTI, EXEC).
     pub fn read(&mut self, client: &mut Client) -> Vec<String> {
-        self.read_all(client)
-            .into_iter()
-            .filter(|words| {
-                !["SELECT", "PING", "MULTI", "EXEC", "REPLCONF"]
-                    .contains(&words[0].to_uppercase().as_str())
-            })
-            .map(|words| words.join(" "))
-            .collect()
+        let mut commands = self.read_all(client);
+        commands.retain(|words| !BOOKKEEPING.contains(&words[0].to_uppercase().as_str()));
+        commands.into_iter().map(|words| words.join(" ")).collect()
     }
 
     /// All commands since the last call, each as its words, up to a mark that this call has `client` publish.
@@ -51,38 +44,60 @@ impl Stream {
         client.call(["PUBLISH", "stream", &mark]).expect("PUBLISH is propagated");
         let mut commands = Vec::new();
         loop {
-            let words = self.next_command();
+            let words = self.wire.next_words();
             if words.last() == Some(&mark) {
                 return commands;
             }
             commands.push(words);
         }
     }
+}
 
-    fn next_command(&mut self) -> Vec<String> {
+/// A socket that is read array by array.
+pub(crate) struct Wire(BufReader<TcpStream>);
+
+impl Wire {
+    pub(crate) fn connect(server: &Server, greeting: &[u8]) -> Self {
+        let mut socket =
+            TcpStream::connect(("127.0.0.1", server.port())).expect("the server listens");
+        socket.set_read_timeout(Some(DEADLINE)).expect("a timeout can be set");
+        socket.write_all(greeting).expect("the server reads");
+        Self(BufReader::new(socket))
+    }
+
+    /// The next array, as words.
+    pub(crate) fn next_words(&mut self) -> Vec<String> {
         loop {
-            let line = read_line(&mut self.reader);
-            let Some(count) = line.strip_prefix('*') else { continue };
-            return (0..count.parse::<usize>().expect("a count"))
-                .map(|_| self.next_word())
-                .collect();
+            let line = self.line();
+            if let Some(count) = line.strip_prefix('*') {
+                let count: usize = count.parse().expect("a count");
+                return (0..count).map(|_| self.word()).collect();
+            }
         }
     }
 
-    fn next_word(&mut self) -> String {
-        let line = read_line(&mut self.reader);
-        let size: usize =
-            line.strip_prefix('$').and_then(|n| n.parse().ok()).expect("the size of a word");
+    fn word(&mut self) -> String {
+        let line = self.line();
+        if let Some(number) = line.strip_prefix(':') {
+            return number.to_owned();
+        }
+        let size = line.strip_prefix('$').and_then(|size| size.parse::<usize>().ok());
+        let size = size.unwrap_or_else(|| panic!("not the size of a word: {line}"));
         let mut word = vec![0; size + 2];
-        self.reader.read_exact(&mut word).expect("a whole word");
+        self.0.read_exact(&mut word).expect("a whole word");
         word.truncate(size);
         String::from_utf8_lossy(&word).into_owned()
     }
-}
 
-fn read_line(reader: &mut BufReader<TcpStream>) -> String {
-    let mut line = String::new();
-    let read = reader.read_line(&mut line).expect("the server goes on sending");
-    assert_ne!(read, 0, "the server closed the replication stream");
-    line.trim_end().to_owned()
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        let read = self.0.read_line(&mut line).expect("the server goes on sending");
+        assert_ne!(read, 0, "the server closed the connection");
+        line.trim_end().to_owned()
+    }
+
+    fn skip(&mut self, bytes: u64) {
+        let skipped = std::io::copy(&mut self.0.by_ref().take(bytes), &mut std::io::sink());
+        assert_eq!(skipped.expect("a whole snapshot"), bytes);
+    }
 }
