@@ -25,6 +25,16 @@ test: build panic-module ## run all tests, those of the module on Redis and on V
 	@test -x $(VALKEY) || { echo "no $(VALKEY): run 'make deps'" >&2; exit 1; }
 	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so CACHEOPS_PANIC_MODULE=$(PANIC_MODULE) CACHEOPS_SERVER=$(VALKEY) $(SERVER_TESTS)
 
+VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
+	--show-leak-kinds=definite --num-callers=30 --suppressions=$(CURDIR)/tools/valgrind.supp
+VALGRIND_TESTS := store get:: invalidate::drops explain lifecycle flushing swapdb restore::a persistence transactions
+
+# Only Valkey's binary allocates with malloc, which valgrind watches; Debian's Redis brings jemalloc.
+.PHONY: test-valgrind
+test-valgrind: build ## run the server tests in VALGRIND_TESTS under valgrind, on Valkey (minutes)
+	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so CACHEOPS_SERVER=$(VALKEY) CACHEOPS_WRAPPER="$(VALGRIND)" \
+		$(SERVER_TESTS) -- $(VALGRIND_TESTS)
+
 .PHONY: panic-module
 panic-module: ## build the module with the command CACHEOPS.PANIC, for the tests
 	cargo build -p cacheops-module --features panic-injection --target-dir $(PANIC_DIR)

@@ -25,4 +25,4 @@ pub use random::Random;
 pub use redis::Value;
 pub use server::{Builder, Server};
 pub use stream::Stream;
-pub use wait::{DEADLINE, eventually, wait_until};
+pub use wait::{deadline, eventually, wait_until};

@@ -10,7 +10,7 @@ use std::{env, thread};
 use redis::{ConnectionAddr, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo};
 use tempfile::TempDir;
 
-use crate::wait::{DEADLINE, eventually, wait_until};
+use crate::wait::{deadline, eventually, wait_until};
 use crate::{Client, Value};
 
 const ATTEMPTS: usize = 5;
@@ -193,7 +193,7 @@ impl Server {
             // Succeeds by closing the connection.
             let _ = self.connect().run(command);
         }
-        let ended = wait_until(DEADLINE, || !self.is_alive());
+        let ended = wait_until(deadline(), || !self.is_alive());
         if let Some(status) = self.reap() {
             self.check(status);
         }
@@ -296,7 +296,7 @@ impl Server {
     /// True once it answers and has loaded its data, false once it ended or hangs.
     fn waits_for_clients(&mut self) -> bool {
         let mut ready = false;
-        wait_until(DEADLINE, || {
+        wait_until(deadline(), || {
             ready = self.try_connect(ProtocolVersion::RESP2).is_ok_and(|mut client| {
                 client.run("INFO persistence").is_ok_and(|info| match info {
                     Value::BulkString(text) => {
@@ -325,7 +325,7 @@ impl Server {
         let info = ConnectionAddr::Tcp("127.0.0.1".to_owned(), self.port).into_connection_info()?;
         let connection =
             redis::Client::open(info.set_redis_settings(settings))?.get_connection()?;
-        connection.set_read_timeout(Some(DEADLINE * 2))?;
+        connection.set_read_timeout(Some(deadline() * 2))?;
         let name = if self.settings.directives.iter().any(|(name, _)| name == "replicaof") {
             "replica"
         } else {

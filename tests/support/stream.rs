@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
-use crate::{Client, DEADLINE, Server};
+use crate::{Client, Server, deadline};
 
 /// What the server itself adds to the stream.
 const BOOKKEEPING: [&str; 5] = ["SELECT", "PING", "MULTI", "EXEC", "REPLCONF"];
@@ -60,7 +60,7 @@ impl Wire {
     pub(crate) fn connect(server: &Server, greeting: &[u8]) -> Self {
         let mut socket =
             TcpStream::connect(("127.0.0.1", server.port())).expect("the server listens");
-        socket.set_read_timeout(Some(DEADLINE)).expect("a timeout can be set");
+        socket.set_read_timeout(Some(deadline())).expect("a timeout can be set");
         socket.write_all(greeting).expect("the server reads");
         Self(BufReader::new(socket))
     }
