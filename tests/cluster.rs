@@ -98,6 +98,27 @@ fn a_manual_failover_with_dead_entries_waiting_is_survived_by_both() {
     });
 }
 
+#[test]
+fn an_atomic_slot_migration_is_refused_by_the_server() {
+    let from = Server::builder().arg("cluster-enabled", "yes").start();
+    let to = Server::builder().arg("cluster-enabled", "yes").start();
+    let mut con = join(&from);
+    con.store("q", "post author=7");
+    if con.run("CLUSTER GETSLOTMIGRATIONS").is_err() {
+        // Only Valkey 9 has it.
+        return;
+    }
+    let mut other = to.connect();
+    other.ok(&format!("CLUSTER MEET 127.0.0.1 {} {}", from.port(), from.bus_port()));
+    let id = other.text("CLUSTER MYID").expect("an id");
+    eventually("the servers know each other", || con.text("CLUSTER NODES").is_some_and(|nodes| nodes.contains(&id)));
+
+    let error = con.error(&format!("CLUSTER MIGRATESLOTS SLOTSRANGE 0 16383 NODE {id}"));
+
+    assert!(error.to_lowercase().contains("module"), "{error}");
+    assert!(con.hits("q"));
+}
+
 /// Gives all slots to a server that is alone, and waits until it serves them.
 fn join(server: &Server) -> Client {
     let mut con = server.connect();
