@@ -111,7 +111,9 @@ fn an_atomic_slot_migration_is_refused_by_the_server() {
     let mut other = to.connect();
     other.ok(&format!("CLUSTER MEET 127.0.0.1 {} {}", from.port(), from.bus_port()));
     let id = other.text("CLUSTER MYID").expect("an id");
-    eventually("the servers know each other", || con.text("CLUSTER NODES").is_some_and(|nodes| nodes.contains(&id)));
+    eventually("the servers know each other", || {
+        con.text("CLUSTER NODES").is_some_and(|nodes| nodes.contains(&id))
+    });
 
     let error = con.error(&format!("CLUSTER MIGRATESLOTS SLOTSRANGE 0 16383 NODE {id}"));
 

@@ -57,7 +57,11 @@ fn a_replica_agrees_with_its_primary_and_with_the_twin() {
         }
         primary.connect().wait_until_reclaimed();
         replica.catch_up_with(&primary);
-        assert_eq!(replica.connect().ok("DEBUG DIGEST"), primary.connect().ok("DEBUG DIGEST"), "seed {seed}");
+        assert_eq!(
+            replica.connect().ok("DEBUG DIGEST"),
+            primary.connect().ok("DEBUG DIGEST"),
+            "seed {seed}"
+        );
         run.empty();
         replica.catch_up_with(&primary);
         replica.connect().wait_for_empty_index();
