@@ -179,6 +179,23 @@ fn scanning_by_type_finds_the_entries() {
 }
 
 #[test]
+fn a_tracking_client_hears_of_a_reclaimed_key() {
+    let server = Server::start();
+    let (mut con, mut other) = (server.connect_resp3(), server.connect());
+    let pushes = con.pushes();
+    con.store("q", "post author=7");
+    con.ok("CLIENT TRACKING ON");
+    assert!(con.hits("q"));
+
+    other.invalidate("post author=7");
+
+    eventually("the client is told", || {
+        con.ok("PING");
+        pushes.try_iter().any(|push| format!("{push:?}").contains("Invalidate"))
+    });
+}
+
+#[test]
 fn an_index_that_was_filled_and_emptied_many_times_does_not_grow() {
     let server = Server::start();
     let mut con = server.connect();

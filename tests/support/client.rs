@@ -1,8 +1,9 @@
 //! A connection that takes command lines as a prompt does.
 
 use std::collections::BTreeMap;
+use std::sync::mpsc::{self, Receiver};
 
-use redis::{Connection, RedisError, Value};
+use redis::{Connection, PushInfo, RedisError, Value};
 
 use crate::wait::eventually;
 
@@ -18,6 +19,14 @@ pub struct Client {
 impl Client {
     pub(crate) fn new(connection: Connection, name: &'static str) -> Self {
         Self { connection, name }
+    }
+
+    /// Where the server's pushes arrive from now on, each as its kind and what it says. Only with RESP3; they are read
+    /// along with the answers to commands.
+    pub fn pushes(&mut self) -> Receiver<PushInfo> {
+        let (sender, receiver) = mpsc::channel();
+        self.connection.set_push_sender(sender);
+        receiver
     }
 
     /// Sends words as they are and returns what came back.
