@@ -7,7 +7,7 @@ type Refusal = (&'static str, &'static [&'static str]);
 
 const ARITY: &[&str] = &["wrong number of arguments"];
 
-const STORE: [Refusal; 29] = [
+const STORE: &[Refusal] = &[
     ("CACHEOPS.STORE", ARITY),
     ("CACHEOPS.STORE k", ARITY),
     ("CACHEOPS.STORE k v", ARITY),
@@ -40,7 +40,7 @@ const STORE: [Refusal; 29] = [
 ];
 
 /// Conditions that are errors wherever a condition stands.
-const CONDITIONS: [Refusal; 24] = [
+const CONDITIONS: &[Refusal] = &[
     ("\"\"", &["empty"]),
     ("author=7|", &["empty", "conjunction"]),
     ("|author=7", &["empty", "conjunction"]),
@@ -67,9 +67,9 @@ const CONDITIONS: [Refusal; 24] = [
     ("$author=7", &["$", "reserved"]),
 ];
 
-const STAR: [Refusal; 3] = [("*&author=7", &["*"]), ("author=7&*", &["*"]), ("*=7", &["*"])];
+const STAR: &[Refusal] = &[("*&author=7", &["*"]), ("author=7&*", &["*"]), ("*=7", &["*"])];
 
-const INVALIDATE: [Refusal; 8] = [
+const INVALIDATE: &[Refusal] = &[
     ("CACHEOPS.INVALIDATE", ARITY),
     ("CACHEOPS.INVALIDATE ON", ARITY),
     ("CACHEOPS.INVALIDATE ON post", ARITY),
@@ -78,13 +78,9 @@ const INVALIDATE: [Refusal; 8] = [
     ("CACHEOPS.INVALIDATE DRYRUN DRYRUN ON post author=7", &["dryrun"]),
     ("CACHEOPS.INVALIDATE SHARD SHARD ON post author=7", &["shard"]),
     ("CACHEOPS.INVALIDATE FORCE ON post author=7", &["force"]),
-    (
-        "CACHEOPS.INVALIDATE ON post author=7 DRYRUN ON",
-        &["condition", "dryrun", "on", "wrong number"],
-    ),
 ];
 
-const OTHERS: [Refusal; 18] = [
+const OTHERS: &[Refusal] = &[
     ("CACHEOPS.GET", ARITY),
     ("CACHEOPS.GET k FAST", &["fast", "wrong number"]),
     ("CACHEOPS.MGET", ARITY),
@@ -124,7 +120,7 @@ fn invalidate_refuses_what_it_cannot_read() {
 #[test]
 fn both_refuse_a_condition_that_is_not_in_the_grammar() {
     let mut bench = Bench::new();
-    for (condition, words) in CONDITIONS.iter().chain(&STAR) {
+    for (condition, words) in CONDITIONS.iter().chain(STAR) {
         bench.refuses(&format!("CACHEOPS.STORE k new ON user id=1 post {condition}"), words);
         bench.refuses(&format!("CACHEOPS.INVALIDATE ON post author=7 post {condition}"), words);
         bench.refuses(&format!("CACHEOPS.INVALIDATE DRYRUN ON post {condition}"), words);
