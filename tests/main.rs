@@ -3,6 +3,7 @@
 mod harness;
 
 mod bad_input;
+mod check;
 mod config;
 mod explain;
 mod flush;
@@ -13,6 +14,7 @@ mod mget;
 mod reap;
 mod store;
 mod tables;
+mod token;
 mod top;
 mod version;
 

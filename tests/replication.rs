@@ -145,6 +145,24 @@ fn a_replica_never_reclaims_by_itself() {
 }
 
 #[test]
+fn a_replica_that_comes_back_gets_the_moment_of_expiry_and_the_version_of_what_it_missed() {
+    let server = Server::start();
+    let mut con = server.connect();
+    let stream = Stream::attach(&server);
+    let offset = con.info("master_repl_offset");
+    drop(stream);
+    // Long enough for a server that looks about once a second to notice that nobody listens.
+    let started = con.info("uptime_in_seconds");
+    eventually("seconds pass", || con.info("uptime_in_seconds") >= started + 3);
+    let version = con.int("CACHEOPS.STORE q v PX 60000 ON post author=7");
+
+    let missed = Stream::resume(&server, &mut con, offset).read(&mut con);
+
+    let [store] = &missed[..] else { panic!("{missed:?}") };
+    assert!(store.contains("PXAT") && store.contains(&format!("VERSION {version}")), "{store}");
+}
+
+#[test]
 fn replicas_of_replicas_hold_the_same() {
     let (primary, replica) = pair();
     let last = Server::builder().replica_of(&replica).start();

@@ -30,6 +30,15 @@ impl Stream {
         Self { wire, marks: 0 }
     }
 
+    /// Attaches where a replica left off that had read up to `offset`, as `INFO` names it.
+    pub fn resume(server: &Server, client: &mut Client, offset: i64) -> Self {
+        let id = client.info_field("master_replid").expect("INFO names the stream");
+        let mut wire = Wire::connect(server, format!("PSYNC {id} {}\r\n", offset + 1).as_bytes());
+        let answer = wire.line();
+        assert!(answer.starts_with("+CONTINUE"), "no partial resynchronisation: {answer}");
+        Self { wire, marks: 1_000_000 }
+    }
+
     /// All commands since the last call, as lines, without the server's own bookkeeping (SELECT, PING, MULTI, EXEC).
     pub fn read(&mut self, client: &mut Client) -> Vec<String> {
         let mut commands = self.read_all(client);
