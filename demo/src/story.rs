@@ -43,7 +43,7 @@ pub async fn tell(server: &Server) -> Result<(), Failure> {
     fan_out(&mut page, &app.cache).await?;
     show_info(&mut page, &app).await?;
     let compared = count(app.compared);
-    println!();
+    page.blank();
     page.say(&page.good(&format!("{compared} hits compared with the database: none was stale.")));
     page.note(&format!(
         "{} in all; the server and its files are gone now.",
@@ -64,7 +64,7 @@ async fn open(page: &mut Page, server: &Server) -> Result<App, Failure> {
         (Some(valkey), _) => format!("Valkey {valkey}"),
         (None, redis) => format!("Redis {}", redis.unwrap_or("of unknown version")),
     };
-    println!();
+    page.blank();
     page.say(&page.bold("cacheops: query results that go when the rows behind them change"));
 
     page.chapter("A bookshop");
