@@ -1,3 +1,58 @@
+# `make help` lists the targets.
+
+VALKEY := $(CURDIR)/.tools/valkey/valkey-server
+PANIC_DIR := target/panic-injection
+PANIC_MODULE := $(CURDIR)/$(PANIC_DIR)/debug/libcacheops.so
+SERVER_TESTS := cargo test -p cacheops-tests --test server
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+.PHONY: deps
+deps: ## install redis-server and libclang (apt), and a Valkey server into .tools/
+	./tools/deps.sh
+
+.PHONY: build
+build: ## build the module: target/release/libcacheops.so
+	cargo build --release -p cacheops-module
+
+.PHONY: test
+test: build panic-module ## run all tests, those of the module on Redis and on Valkey
+	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so CACHEOPS_PANIC_MODULE=$(PANIC_MODULE) cargo test --workspace
+	@test -x $(VALKEY) || { echo "no $(VALKEY): run 'make deps'" >&2; exit 1; }
+	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so CACHEOPS_PANIC_MODULE=$(PANIC_MODULE) CACHEOPS_SERVER=$(VALKEY) $(SERVER_TESTS)
+
+VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
+	--show-leak-kinds=definite --num-callers=30 --suppressions=$(CURDIR)/tools/valgrind.supp
+VALGRIND_TESTS := store get:: invalidate::drops explain lifecycle flushing swapdb restore::a persistence transactions
+
+# Only Valkey's binary allocates with malloc, which valgrind watches; Debian's Redis brings jemalloc.
+.PHONY: test-valgrind
+test-valgrind: build ## run the server tests in VALGRIND_TESTS under valgrind, on Valkey (minutes)
+	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so CACHEOPS_SERVER=$(VALKEY) CACHEOPS_WRAPPER="$(VALGRIND)" \
+		$(SERVER_TESTS) -- $(VALGRIND_TESTS)
+
+.PHONY: panic-module
+panic-module: ## build the module with the command CACHEOPS.PANIC, for the tests
+	cargo build -p cacheops-module --features panic-injection --target-dir $(PANIC_DIR)
+
+.PHONY: lint
+lint: ## formatting, clippy and the links of the documentation, warnings denied
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+.PHONY: run
+run: ## show the module at work on a bookshop in SQLite, every answer verified
+	@./tools/run.sh
+
+.PHONY: serve
+serve: ## keep a server with the module up, to try it with redis-cli
+	@./tools/serve.sh
+
 # Measurements on a running server: CACHEOPS_SERVER names its binary, CACHEOPS_MODULE the module (benches/README.md).
 BENCH = cargo run --release -q -p cacheops-benches --bin server --
 

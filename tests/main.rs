@@ -1,1 +1,35 @@
-//! Being written.
+//! Tests of the module in a real server: one file per command, and one per concern of the server.
+
+mod harness;
+
+mod bad_input;
+mod check;
+mod config;
+mod explain;
+mod flush;
+mod get;
+mod info;
+mod invalidate;
+mod mget;
+mod reap;
+mod store;
+mod tables;
+mod token;
+mod top;
+mod version;
+
+mod acl;
+mod cluster;
+mod eviction;
+mod flushing;
+mod lifecycle;
+mod model;
+mod panic;
+mod pause;
+mod persistence;
+mod refusal;
+mod replica_read_only;
+mod replication;
+mod restore;
+mod swapdb;
+mod transactions;

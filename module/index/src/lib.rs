@@ -1,1 +1,87 @@
-//! Being written.
+//! The index of a cache of query results: from the condition that a result depends on to the entries that hold it.
+//!
+//! A result depends, for each table it reads, on a condition: an OR of ANDs of `field = value`. A changed row kills exactly
+//! the entries whose condition it satisfies. The index is built so that no operation depends on how many those are:
+//!
+//! ```text
+//! table ─► schemes (sets of fields) ─► map by hash ─► node, one for each distinct conjunction
+//!                                                       │ members: handles of records
+//! record: born, key, links (node, position) ◄───────────┘
+//! ```
+//! * An entry is linked to one node for each of its conjunctions: [`Index::store`], O(terms).
+//! * A changed row has one value for each field, hence at most one conjunction in each scheme. The node found there is taken
+//!   out, members and all: [`Index::invalidate`], O(schemes + fields).
+//! * An entry is alive while all of its nodes are still there and older than itself: [`Index::is_alive`], O(conjunctions).
+//!   This is the *stamp check*; nobody has to visit the members of a node for them to be dead.
+//! * The members of a dead node wait until [`Index::reap`] names their keys, a few at a time.
+//!
+//! The index asks neither the time nor the server, does no I/O, and holds no pointer into the keyspace: a caller keeps the
+//! [`Slot`] that `store` answered beside the value, and asks with it. Whatever gets out of step is a miss. Nothing here grows
+//! by copying itself, so that no single operation waits for the size of the index.
+//!
+//! Source: conjunctions and schemes follow A. Schepanovski, "On ORM cache invalidation", 2014; the stamp check is
+//! django-cacheops' *insideout* turned from a key per conjunction into a generation per node.
+#![forbid(unsafe_code)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod arena;
+mod core;
+mod dead;
+mod history;
+mod index;
+mod members;
+mod node;
+mod plan;
+mod record;
+mod report;
+mod scheme;
+mod seg;
+mod slab;
+mod top;
+
+pub use history::{Tick, index_id};
+pub use index::{Cut, DeadKey, Index, Stored};
+pub use report::{Cause, Counters, Explanation, Sizes, TableReport, TopOrder, TopReport};
+
+/// What the index may grow to.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Tables; a store that needs another one is refused.
+    pub tables: usize,
+    /// Schemes of one table; what needs another one depends on the whole table.
+    pub schemes: usize,
+    /// Probes and compares of one invalidation; past it tables are dropped.
+    pub probes: usize,
+    /// Nodes of one scheme that a partial row is compared with; of larger ones it drops all.
+    pub partial_scan: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { tables: 4096, schemes: 128, probes: 200_000, partial_scan: 1000 }
+    }
+}
+
+/// Where an entry stands in the index. Kept beside its value; unique in this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
+    /// When it was linked.
+    pub born: Tick,
+    /// The handle of its record.
+    pub record: u32,
+}
+
+impl Slot {
+    /// The slot of an entry that is not linked: never alive.
+    pub const NONE: Self = Self { born: 0, record: u32::MAX };
+}
+
+/// Why a store was not done. Not an error: the value is good for who computed it, but may not be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// Something it depends on was invalidated since its token, or the token is unknown.
+    Token,
+    /// It needs more tables than [`Limits::tables`], or more entries than there are handles.
+    Limit,
+}

@@ -1,0 +1,152 @@
+//! The grammar, rule by rule, and its round trip.
+
+use cacheops_condition::{Condition, Problem, write_conjunction};
+use proptest::prelude::*;
+
+type Parsed = Vec<Vec<(Vec<u8>, Option<Vec<u8>>)>>;
+
+fn parse(text: &str) -> Result<Parsed, Problem> {
+    parse_bytes(text.as_bytes())
+}
+
+fn parse_bytes(text: &[u8]) -> Result<Parsed, Problem> {
+    let condition = Condition::parse(text).map_err(|error| error.problem)?;
+    Ok(condition
+        .iter()
+        .map(|conjunction| {
+            conjunction
+                .terms()
+                .map(|(field, value)| (field.to_vec(), value.map(<[u8]>::to_vec)))
+                .collect()
+        })
+        .collect())
+}
+
+fn term(field: &str, value: Option<&str>) -> (Vec<u8>, Option<Vec<u8>>) {
+    (field.into(), value.map(Into::into))
+}
+
+#[test]
+fn reads_terms_nulls_and_empty_strings() {
+    assert_eq!(parse("a=1"), Ok(vec![vec![term("a", Some("1"))]]));
+    assert_eq!(parse("a"), Ok(vec![vec![term("a", None)]]));
+    assert_eq!(parse("a="), Ok(vec![vec![term("a", Some(""))]]));
+    assert_eq!(
+        parse("a=1&b|c=x"),
+        Ok(vec![vec![term("a", Some("1")), term("b", None)], vec![term("c", Some("x"))]])
+    );
+}
+
+#[test]
+fn a_star_is_special_only_as_a_whole_conjunction() {
+    assert_eq!(parse("*"), Ok(vec![vec![]]));
+    assert_eq!(parse("*|a=1"), Ok(vec![vec![], vec![term("a", Some("1"))]]));
+    assert_eq!(parse("a=1|*"), Ok(vec![vec![term("a", Some("1"))], vec![]]));
+    assert_eq!(parse("a=*"), Ok(vec![vec![term("a", Some("*"))]]));
+    assert_eq!(parse("*=1"), Ok(vec![vec![term("*", Some("1"))]]));
+    assert_eq!(parse("%2A"), Ok(vec![vec![term("*", None)]]));
+    assert_eq!(parse("**"), Ok(vec![vec![term("**", None)]]));
+    assert_eq!(parse("*&a"), Ok(vec![vec![term("*", None), term("a", None)]]));
+}
+
+#[test]
+fn escapes_decode_anywhere_and_in_either_case() {
+    assert_eq!(parse("%61=%7c"), Ok(vec![vec![term("a", Some("|"))]]));
+    assert_eq!(parse("a%3Db=%26%25%7C"), Ok(vec![vec![term("a=b", Some("&%|"))]]));
+    assert_eq!(parse("a%3C=<"), Ok(vec![vec![term("a<", Some("<"))]]));
+    assert_eq!(parse("%40a"), Ok(vec![vec![term("@a", None)]]));
+    assert_eq!(parse("a@=1&a$=2"), Ok(vec![vec![term("a@", Some("1")), term("a$", Some("2"))]]));
+}
+
+#[test]
+fn every_other_byte_stands_for_itself() {
+    assert_eq!(
+        parse_bytes(b"\xff\x00=\r\n\xfe"),
+        Ok(vec![vec![(b"\xff\x00".to_vec(), Some(b"\r\n\xfe".to_vec()))]])
+    );
+}
+
+#[test]
+fn names_the_rule_that_a_text_breaks() {
+    for (text, problem) in [
+        ("", Problem::EmptyCondition),
+        ("|", Problem::EmptyConjunction),
+        ("a=1|", Problem::EmptyConjunction),
+        ("|a=1", Problem::EmptyConjunction),
+        ("a||b", Problem::EmptyConjunction),
+        ("a&", Problem::EmptyTerm),
+        ("a&&b", Problem::EmptyTerm),
+        ("&a", Problem::EmptyTerm),
+        ("a&|b", Problem::EmptyTerm),
+        ("=1", Problem::EmptyField),
+        ("a=1&=2", Problem::EmptyField),
+        ("a=%", Problem::BadEscape),
+        ("a=%4", Problem::BadEscape),
+        ("a=%4g", Problem::BadEscape),
+        ("%zz=1", Problem::BadEscape),
+        ("a=1=2", Problem::Reserved(b'=')),
+        ("a<1", Problem::Reserved(b'<')),
+        ("f(x)=1", Problem::Reserved(b'(')),
+        ("a!=1", Problem::Reserved(b'!')),
+        ("@a=1", Problem::Reserved(b'@')),
+        ("a=1&$b", Problem::Reserved(b'$')),
+        ("a=1&a=2", Problem::RepeatedField),
+        ("a&%61=2", Problem::RepeatedField),
+    ] {
+        assert_eq!(parse(text), Err(problem), "{text}");
+    }
+}
+
+#[test]
+fn finds_a_repeated_field_among_many() {
+    let mut fields: Vec<String> = (0..100).map(|n| format!("f{n}=1")).collect();
+    assert!(parse(&fields.join("&")).is_ok());
+    fields.push("f7=2".into());
+    assert_eq!(parse(&fields.join("&")), Err(Problem::RepeatedField));
+    let many: Vec<String> = (0..=cacheops_condition::MAX_FIELDS).map(|n| format!("f{n}")).collect();
+    assert_eq!(parse(&many.join("&")), Err(Problem::TooManyFields));
+}
+
+#[test]
+fn an_error_says_where() {
+    let error = Condition::parse(b"a=1&b<2").expect_err("reserved");
+    assert_eq!(error.to_string(), "'<' must be escaped as %3C here, at byte 5");
+}
+
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(
+        prop_oneof![any::<u8>(), prop::sample::select(&b"%&|=*<>!~(),@$a"[..])],
+        0..8,
+    )
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_reads_back(
+        condition in prop::collection::vec(prop::collection::btree_map(bytes(), prop::option::of(bytes()), 0..5), 1..5)
+    ) {
+        let condition: Parsed = condition
+            .into_iter()
+            .map(|terms| terms.into_iter().filter(|(field, _)| !field.is_empty()).collect())
+            .collect();
+        let mut text = Vec::new();
+        for (at, conjunction) in condition.iter().enumerate() {
+            if at > 0 {
+                text.push(b'|');
+            }
+            write_conjunction(&mut text, conjunction.iter().map(|(field, value)| (&field[..], value.as_deref())));
+        }
+        prop_assert_eq!(parse_bytes(&text), Ok(condition));
+    }
+
+    #[test]
+    fn no_text_panics_and_what_parses_has_one_canonical_text(text in prop::collection::vec(prop_oneof![
+        prop::sample::select(&b"%&|=*<@$a1b2cF"[..]), any::<u8>()], 0..24)
+    ) {
+        if let Ok(condition) = Condition::parse(&text) {
+            let canonical: Vec<Vec<u8>> = condition.iter().map(|conjunction| conjunction.to_text()).collect();
+            let canonical = canonical.join(&b'|');
+            prop_assert_eq!(parse_bytes(&canonical), parse_bytes(&text));
+        }
+    }
+}

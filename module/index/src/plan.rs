@@ -1,0 +1,173 @@
+//! Which nodes do changed rows hit? Found out first, done later: a dry run stops in between.
+
+use cacheops_condition::{Condition, Conjunction};
+
+use crate::Limits;
+use crate::core::Core;
+use crate::scheme::{Hashes, Scheme, decode};
+
+/// What an invalidation will touch.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// Hashes of tables.
+    pub(crate) tables: Vec<u64>,
+    /// Numbers of known tables, for their counters.
+    pub(crate) known: Vec<u32>,
+    /// Hashes of conjunctions that a row satisfies, whether anything depends on them or not.
+    pub(crate) conjunctions: Vec<u64>,
+    pub(crate) nodes: Vec<u32>,
+    /// Schemes that a partial row touched somewhere; some of their nodes may be in `nodes`.
+    pub(crate) touched: Vec<u32>,
+    /// Schemes to drop whole.
+    pub(crate) dropped: Vec<u32>,
+    pub(crate) rows: u64,
+    /// Tables dropped by `*`.
+    pub(crate) whole_tables: u64,
+    /// Schemes and tables dropped because looking closer would have cost too much.
+    pub(crate) over: u64,
+    probes: usize,
+    /// What is known of the row in work, by field number.
+    row: Vec<Option<(u64, u32)>>,
+}
+
+impl Plan {
+    /// Looks every row up in every scheme of its table.
+    pub(crate) fn make(
+        &mut self,
+        changes: &[(&[u8], Condition<'_>)],
+        core: &Core,
+        hashes: &Hashes,
+        limits: &Limits,
+    ) {
+        for list in [&mut self.nodes, &mut self.touched, &mut self.dropped, &mut self.known] {
+            list.clear();
+        }
+        self.tables.clear();
+        self.conjunctions.clear();
+        (self.rows, self.whole_tables, self.over, self.probes) = (0, 0, 0, 0);
+        for (name, rows) in changes {
+            self.tables.push(hashes.table(name));
+            self.rows += rows.conjunctions() as u64;
+            let Some(number) = core.table(name) else { continue };
+            self.known.push(number);
+            for row in rows.iter() {
+                if row.is_empty() {
+                    self.whole_tables += 1;
+                    self.drop_table(number, core);
+                    break;
+                }
+                if self.probes > limits.probes {
+                    self.over += 1;
+                    self.drop_table(number, core);
+                    break;
+                }
+                self.add_row(number, row, core, hashes, limits);
+            }
+        }
+    }
+
+    /// The links that would be cut.
+    pub(crate) fn links(&mut self, core: &Core) -> usize {
+        self.nodes.sort_unstable();
+        self.nodes.dedup();
+        self.dropped.sort_unstable();
+        self.dropped.dedup();
+        let schemes = self.dropped.iter().filter_map(|&number| core.schemes.get(number));
+        let whole: usize = schemes.map(|scheme| scheme.links).sum();
+        let nodes = self.nodes.iter().filter_map(|&number| core.nodes.get(number));
+        let single = nodes.filter(|node| self.dropped.binary_search(&node.scheme).is_err());
+        whole + single.map(|node| node.members.len()).sum::<usize>()
+    }
+
+    fn drop_table(&mut self, number: u32, core: &Core) {
+        let schemes = core.tables.get(number).map_or(&[][..], |table| &table.schemes);
+        self.dropped.extend(schemes.iter().map(|&(_, scheme)| scheme));
+    }
+
+    fn add_row(
+        &mut self,
+        number: u32,
+        row: Conjunction<'_>,
+        core: &Core,
+        hashes: &Hashes,
+        limits: &Limits,
+    ) {
+        let Some(table) = core.tables.get(number) else { return };
+        self.row.clear();
+        self.row.resize(table.fields(), None);
+        for (at, (field, value)) in row.terms().enumerate() {
+            // A field that no scheme of the table uses cannot matter.
+            if let Some(place) =
+                table.field(field).and_then(|field| self.row.get_mut(usize::from(field)))
+            {
+                *place = Some((hashes.value(value), at as u32));
+            }
+        }
+        for &(_, number) in &table.schemes {
+            let Some(scheme) = core.schemes.get(number) else { continue };
+            self.probes += 1;
+            let mut hash = scheme.seed;
+            let mut unknown = 0;
+            for &field in &scheme.fields {
+                match self.row.get(usize::from(field)) {
+                    Some(&Some((value, _))) => hash = hashes.fold(hash, value),
+                    _ => unknown += 1,
+                }
+            }
+            if unknown == 0 {
+                self.conjunctions.push(hash);
+                let mut found = scheme.map.first(&core.nodes, hash);
+                while let Some(node) = found {
+                    self.nodes.push(node);
+                    found = scheme.map.next(&core.nodes, node);
+                }
+            } else {
+                self.add_partial(number, scheme, unknown, row, core, limits);
+            }
+        }
+    }
+
+    /// A row that does not say all that a scheme asks: what it leaves open matches anything.
+    fn add_partial(
+        &mut self,
+        number: u32,
+        scheme: &Scheme,
+        unknown: usize,
+        row: Conjunction<'_>,
+        core: &Core,
+        limits: &Limits,
+    ) {
+        let everything = unknown == scheme.fields.len();
+        let nodes = scheme.map.len();
+        if everything || nodes > limits.partial_scan || self.probes + nodes > limits.probes {
+            self.over += u64::from(!everything && nodes > 0);
+            self.dropped.push(number);
+            return;
+        }
+        self.touched.push(number);
+        self.probes += nodes;
+        // The known values, in scheme order.
+        let mut terms = row.terms();
+        let known: Vec<Option<Option<&[u8]>>> = scheme
+            .fields
+            .iter()
+            .map(|&field| {
+                let at = self.row.get(usize::from(field)).copied().flatten()?.1;
+                terms = row.terms();
+                terms.nth(at as usize).map(|(_, value)| value)
+            })
+            .collect();
+        let (mut bucket, mut at) = (0, None);
+        while let Some(node) = scheme.map.walk(&core.nodes, &mut bucket, at) {
+            at = Some(node);
+            let Some(found) = core.nodes.get(node) else { break };
+            let mut values = core.node_values(found);
+            if known.iter().all(|known| {
+                let value = decode(&mut values).unwrap_or(None);
+                known.is_none_or(|known| known == value)
+            }) {
+                self.nodes.push(node);
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! A vector that never copies itself: the first segment grows as a `Vec` does, all later ones have a fixed size.
+//!
+//! A `Vec` of 10^7 elements copies 40 MB when it doubles, and everybody waits. Here a push costs at most one segment's
+//! allocation, and the directory of segments is a thousandth of the data.
+
+/// Elements in a segment.
+pub(crate) const SEGMENT: usize = 1024;
+
+#[derive(Debug)]
+pub(crate) struct SegVec<T> {
+    first: Vec<T>,
+    /// Full segments but for the last, each with room for `SEGMENT` elements.
+    rest: Vec<Vec<T>>,
+}
+
+impl<T> Default for SegVec<T> {
+    fn default() -> Self {
+        Self { first: Vec::new(), rest: Vec::new() }
+    }
+}
+
+impl<T: Copy> SegVec<T> {
+    pub(crate) fn len(&self) -> usize {
+        match self.rest.last() {
+            None => self.first.len(),
+            Some(last) => self.rest.len() * SEGMENT + last.len(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, at: usize) -> Option<T> {
+        self.segment(at / SEGMENT)?.get(at % SEGMENT).copied()
+    }
+
+    #[inline]
+    pub(crate) fn set(&mut self, at: usize, value: T) {
+        let segment = match at / SEGMENT {
+            0 => Some(&mut self.first),
+            later => self.rest.get_mut(later - 1),
+        };
+        if let Some(place) = segment.and_then(|segment| segment.get_mut(at % SEGMENT)) {
+            *place = value;
+        } else {
+            debug_assert!(false, "set past the end");
+        }
+    }
+
+    pub(crate) fn push(&mut self, value: T) {
+        if self.first.len() < SEGMENT {
+            if self.first.len() == self.first.capacity() {
+                // Twice, as `Vec` does, but never past the segment.
+                let more = self.first.len().clamp(2, SEGMENT - self.first.len());
+                self.first.reserve_exact(more);
+            }
+            self.first.push(value);
+            return;
+        }
+        match self.rest.last_mut() {
+            Some(last) if last.len() < SEGMENT => last.push(value),
+            _ => {
+                let mut segment = Vec::with_capacity(SEGMENT);
+                segment.push(value);
+                self.rest.push(segment);
+            }
+        }
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        let Some(last) = self.rest.last_mut() else {
+            let value = self.first.pop();
+            if self.first.len() * 4 < self.first.capacity() {
+                self.first.shrink_to(self.first.len() * 2);
+            }
+            return value;
+        };
+        let value = last.pop();
+        if last.is_empty() {
+            self.rest.pop();
+        }
+        value
+    }
+
+    /// Frees the last segment. Answers false when nothing is left to free.
+    pub(crate) fn shed(&mut self) -> bool {
+        if self.rest.pop().is_some() {
+            return true;
+        }
+        !std::mem::take(&mut self.first).is_empty()
+    }
+
+    fn segment(&self, segment: usize) -> Option<&Vec<T>> {
+        match segment {
+            0 => Some(&self.first),
+            later => self.rest.get(later - 1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn behaves_as_a_vector_across_segments() {
+        let mut seg = SegVec::default();
+        for value in 0..5000u32 {
+            seg.push(value);
+            assert_eq!(seg.len(), value as usize + 1);
+        }
+        seg.set(3000, 7);
+        assert_eq!(
+            (seg.get(0), seg.get(3000), seg.get(4999), seg.get(5000)),
+            (Some(0), Some(7), Some(4999), None)
+        );
+        for value in (0..5000u32).rev() {
+            assert_eq!(seg.pop(), Some(if value == 3000 { 7 } else { value }));
+        }
+        assert_eq!((seg.pop(), seg.len(), seg.first.capacity()), (None, 0, 0));
+    }
+
+    #[test]
+    fn is_shed_segment_by_segment() {
+        let mut seg = SegVec::default();
+        (0..2500u32).for_each(|value| seg.push(value));
+        assert!(seg.shed() && seg.shed() && seg.shed());
+        assert!(!seg.shed());
+    }
+}

@@ -1,0 +1,112 @@
+//! A panic anywhere in the module leaves the server alive and turns every entry into a miss.
+//!
+//! Needs a module with the feature `panic-injection`, named by `CACHEOPS_PANIC_MODULE` (`make test` builds one).
+
+use std::io::Write;
+
+use support::{Client, Server, Stream, eventually};
+
+#[test]
+fn a_panic_in_a_command_is_an_error_and_a_fresh_epoch() {
+    let Some(server) = server_that_panics() else { return };
+    let mut con = server.connect();
+    let token = con.store("q", "post author=7");
+
+    let error = con.error("CACHEOPS.PANIC command");
+
+    assert!(error.starts_with("ERR "), "{error}");
+    check_discarded(&mut con, token);
+}
+
+#[test]
+fn a_panic_inside_the_index_is_an_error_and_a_fresh_epoch() {
+    let Some(server) = server_that_panics() else { return };
+    let mut con = server.connect();
+    let token = con.store("q", "post author=7");
+
+    let _ = con.run("CACHEOPS.PANIC index");
+
+    check_discarded(&mut con, token);
+}
+
+#[test]
+fn a_panic_in_the_timer_is_survived() {
+    let Some(server) = server_that_panics() else { return };
+    let mut con = server.connect();
+    let token = con.store("q", "post author=7");
+    let _ = con.run("CACHEOPS.PANIC timer");
+
+    eventually("the timer has panicked", || con.info("cacheops_panics") > 0);
+
+    check_discarded(&mut con, token);
+}
+
+#[test]
+fn a_panic_while_a_key_is_unlinked_is_survived() {
+    let Some(server) = server_that_panics() else { return };
+    let mut con = server.connect();
+    let token = con.store("q", "post author=7");
+    con.store("p", "post author=8");
+    let _ = con.run("CACHEOPS.PANIC unlink");
+    let _ = con.run("DEL p");
+
+    eventually("the callback has panicked", || con.info("cacheops_panics") > 0);
+
+    check_discarded(&mut con, token);
+}
+
+#[test]
+fn a_panic_while_an_entry_is_saved_is_survived_by_the_server() {
+    let Some(server) = server_that_panics() else { return };
+    let mut con = server.connect();
+    con.store("q", "post author=7");
+    let _ = con.run("CACHEOPS.PANIC save");
+    let _ = con.run("SAVE");
+
+    assert_eq!(con.text("PING").as_deref(), Some("PONG"));
+    con.store("p", "post author=8");
+    con.invalidate("post author=8");
+    assert!(!con.hits("p"));
+}
+
+#[test]
+fn the_discard_after_a_panic_reaches_the_replicas() {
+    let Some(server) = server_that_panics() else { return };
+    let mut con = server.connect();
+    con.store("q", "post author=7");
+    let mut stream = Stream::attach(&server);
+    let _ = con.run("CACHEOPS.PANIC command");
+
+    let mut seen = Vec::new();
+    eventually("a flush is propagated", || {
+        seen.extend(stream.read(&mut con));
+        seen.iter().any(|line| line.starts_with("CACHEOPS.FLUSH"))
+    });
+}
+
+#[track_caller]
+fn check_discarded(con: &mut Client, token: i64) {
+    assert!(con.info("cacheops_panics") > 0);
+    assert!(!con.hits("q"));
+    con.store("known", "post author=1");
+    assert_eq!(con.text(&format!("CACHEOPS.STORE p v TOKEN {token} ON post author=8")), None);
+    assert!(con.hits("known"));
+    con.invalidate("post author=1");
+    assert!(!con.hits("known"));
+    con.wait_for_empty_index();
+    assert_eq!(con.int("DBSIZE"), 0);
+}
+
+fn server_that_panics() -> Option<Server> {
+    match std::env::var_os("CACHEOPS_PANIC_MODULE") {
+        Some(path) => Some(Server::builder().module(path).start()),
+        None => {
+            // Past the capture of the test runner, so that it is seen.
+            let _ = writeln!(
+                std::io::stderr(),
+                "skipped: CACHEOPS_PANIC_MODULE names no module with panic-injection"
+            );
+            None
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! A replica that replays the stream holds the same entries; a promoted one vouches for none.
+
+use support::{Client, Server, Stream, eventually};
+
+#[test]
+fn a_full_synchronisation_brings_entries_that_are_hits_and_linked() {
+    for diskless in ["yes", "no"] {
+        let primary = Server::builder().arg("repl-diskless-sync", diskless).start();
+        let mut con = primary.connect();
+        con.ok("CACHEOPS.STORE q:1 \"value of q:1\" PX 600000 ON post author=7|draft=0 user *");
+        con.store("q:2", "post author=8");
+        primary.connect_to(4).store("q", "post author=7");
+
+        let replica = Server::builder().replica_of(&primary).start();
+        replica.catch_up_with(&primary);
+
+        let mut copy = replica.connect();
+        assert_eq!(copy.hits_of(&["q:1", "q:2"]).len(), 2);
+        assert!(replica.connect_to(4).hits("q"));
+        assert_eq!(gauges(&mut copy), gauges(&mut con));
+
+        con.invalidate("post author=7&draft=1");
+        replica.catch_up_with(&primary);
+
+        assert_eq!(copy.hits_of(&["q:1", "q:2"]), ["q:2"]);
+        assert!(replica.connect_to(4).hits("q"));
+    }
+}
+
+#[test]
+fn the_stream_brings_stores_and_invalidations_and_deletions() {
+    let (primary, replica) = pair();
+    let (mut con, mut copy) = (primary.connect(), replica.connect());
+    con.ok("CACHEOPS.STORE q:1 \"value of q:1\" PX 600000 ON post author=7|draft=0 user *");
+    let version = con.store("q:2", "post author=8");
+    con.store("q:3", "post author=9");
+    replica.catch_up_with(&primary);
+    assert_eq!(copy.hits_of(&["q:1", "q:2", "q:3"]).len(), 3);
+    assert!((1..=600_000).contains(&copy.int("PTTL q:1")));
+    assert_eq!(support::as_text(&copy.map("CACHEOPS.EXPLAIN q:2")["version"]), version.to_string());
+
+    con.invalidate("post author=7&draft=1");
+    con.ok("DEL q:3");
+    con.wait_until_reclaimed();
+    replica.catch_up_with(&primary);
+
+    assert_eq!(copy.hits_of(&["q:1", "q:2", "q:3"]), ["q:2"]);
+    assert_eq!(copy.int("DBSIZE"), 1);
+    assert_eq!(gauges(&mut copy), gauges(&mut con));
+
+    con.ok("CACHEOPS.FLUSH");
+    con.wait_for_empty_index();
+    replica.catch_up_with(&primary);
+    copy.assert_index_is_empty();
+}
+
+#[test]
+fn nothing_is_refused_on_a_replica_that_the_primary_accepted() {
+    let primary = Server::start();
+    let replica = Server::builder()
+        .arg("cacheops.max-value-bytes", "10")
+        .arg("cacheops.max-terms", "1")
+        .arg("cacheops.max-conjunctions", "1")
+        .arg("cacheops.max-key-bytes", "1")
+        .arg("cacheops.max-tables", "1")
+        .arg("cacheops.max-schemes", "1")
+        .replica_of(&primary)
+        .start();
+    replica.catch_up_with(&primary);
+    let (mut con, mut copy) = (primary.connect(), replica.connect());
+    con.store("long-key:1", "post a=1&b=2|c=3 user id=1");
+    con.store("long-key:2", "post d=4 tag id=1");
+    replica.catch_up_with(&primary);
+
+    assert_eq!(copy.int("DBSIZE"), 2);
+    // An entry that the replica cannot track as finely may be a miss there, but never a stale hit.
+    con.invalidate("post a=1&b=2 tag id=1");
+    replica.catch_up_with(&primary);
+    assert!(copy.hits_of(&["long-key:1", "long-key:2"]).is_empty());
+}
+
+#[test]
+fn an_expired_entry_in_the_stream_ends_as_an_expired_key() {
+    let (primary, replica) = pair();
+    let (mut con, mut copy) = (primary.connect(), replica.connect());
+    con.ok("CACHEOPS.STORE q v PX 1 ON post author=7");
+    con.ok("CACHEOPS.STORE p v PXAT 1000 ON post author=7");
+
+    eventually("both are deleted", || con.int("DBSIZE") == 0);
+    replica.catch_up_with(&primary);
+
+    assert_eq!(copy.int("DBSIZE"), 0);
+    copy.assert_index_is_empty();
+    assert_eq!(copy.text("CACHEOPS.GET p"), None);
+}
+
+#[test]
+fn evictions_and_expiry_reach_the_index_of_a_replica() {
+    let (primary, replica) = pair();
+    let (mut con, mut copy) = (primary.connect(), replica.connect());
+    con.ok("CONFIG SET maxmemory-policy allkeys-random");
+    con.pipeline(
+        (0..3000).map(|n| format!("CACHEOPS.STORE k:{n} v PX {} ON post author={n}", 1 + n % 40)),
+    );
+    con.pipeline(
+        (0..3000).map(|n| format!("CACHEOPS.STORE p:{n} {} ON post author={n}", "v".repeat(300))),
+    );
+    let limit = con.info("used_memory") - 500_000;
+    con.ok(&format!("CONFIG SET maxmemory {limit}"));
+    eventually("something is evicted", || {
+        let _ = con.run("CACHEOPS.STORE one v ON post author=1");
+        con.info("evicted_keys") > 0
+    });
+    con.ok("CONFIG SET maxmemory 0");
+    eventually("all of k:* have expired", || {
+        con.info_field("db0").is_some_and(|db| db.contains("expires=0"))
+    });
+    replica.catch_up_with(&primary);
+
+    assert_eq!(gauges(&mut copy), gauges(&mut con));
+    assert_eq!(copy.info("cacheops_entries"), copy.int("DBSIZE"));
+}
+
+#[test]
+fn a_replica_never_reclaims_by_itself() {
+    let (primary, replica) = pair();
+    let (mut con, mut copy) = (primary.connect(), replica.connect());
+    con.pipeline((0..500).map(|n| format!("CACHEOPS.STORE k:{n} v ON post author=7")));
+    con.ok("CONFIG SET cacheops.reap-inline 0");
+    con.ok("MULTI");
+    con.ok("CACHEOPS.INVALIDATE ON post author=7");
+    con.ok("CLIENT PAUSE 600000 WRITE");
+    con.ok("EXEC");
+    eventually("the replica has the invalidation", || copy.info("cacheops_dead") == 500);
+
+    // The primary's timer has run several times meanwhile, and so has what the replica has of one.
+    eventually("the primary postpones", || con.info("cacheops_reap_postponed") > 3);
+    assert_eq!(copy.int("DBSIZE"), 500);
+    assert_eq!(copy.int("EXISTS k:0"), 1);
+    assert_eq!(copy.text("CACHEOPS.GET k:0"), None);
+
+    con.ok("CLIENT UNPAUSE");
+    eventually("the dead leave both servers", || con.int("DBSIZE") == 0 && copy.int("DBSIZE") == 0);
+    copy.wait_for_empty_index();
+}
+
+#[test]
+fn a_replica_that_comes_back_gets_the_moment_of_expiry_and_the_version_of_what_it_missed() {
+    let server = Server::start();
+    let mut con = server.connect();
+    let stream = Stream::attach(&server);
+    let offset = con.info("master_repl_offset");
+    drop(stream);
+    // Long enough for a server that looks about once a second to notice that nobody listens.
+    let started = con.info("uptime_in_seconds");
+    eventually("seconds pass", || con.info("uptime_in_seconds") >= started + 3);
+    let version = con.int("CACHEOPS.STORE q v PX 60000 ON post author=7");
+
+    let missed = Stream::resume(&server, &mut con, offset).read(&mut con);
+
+    let [store] = &missed[..] else { panic!("{missed:?}") };
+    assert!(store.contains("PXAT") && store.contains(&format!("VERSION {version}")), "{store}");
+}
+
+#[test]
+fn replicas_of_replicas_hold_the_same() {
+    let (primary, replica) = pair();
+    let last = Server::builder().replica_of(&replica).start();
+    last.catch_up_with(&primary);
+    let mut con = primary.connect();
+    con.store("q:1", "post author=7");
+    con.store("q:2", "post author=8");
+    con.invalidate("post author=7");
+    con.wait_until_reclaimed();
+    last.catch_up_with(&primary);
+
+    let mut copy = last.connect();
+    assert_eq!(copy.hits_of(&["q:1", "q:2"]), ["q:2"]);
+    assert_eq!(gauges(&mut copy), gauges(&mut con));
+}
+
+#[test]
+fn a_promoted_replica_vouches_for_nothing_by_default() {
+    let (mut primary, replica) = pair();
+    let mut con = primary.connect();
+    let token = con.store("q", "post author=7");
+    replica.catch_up_with(&primary);
+    primary.kill();
+    let mut copy = replica.connect();
+    assert!(copy.hits("q"));
+
+    copy.ok("REPLICAOF NO ONE");
+
+    assert!(!copy.hits("q"));
+    eventually("what was discarded leaves memory", || copy.int("DBSIZE") == 0);
+    copy.wait_for_empty_index();
+    copy.store("p", "post author=7");
+    assert_eq!(copy.text(&format!("CACHEOPS.STORE q v TOKEN {token} ON post author=8")), None);
+}
+
+#[test]
+fn a_promoted_replica_keeps_its_entries_if_told_so() {
+    let primary = Server::start();
+    let replica =
+        Server::builder().replica_of(&primary).arg("cacheops.on-promotion", "keep").start();
+    let mut con = primary.connect();
+    let token = con.store("q", "post author=7");
+    con.store("p", "post author=8");
+    replica.catch_up_with(&primary);
+
+    let mut copy = replica.connect();
+    copy.ok("REPLICAOF NO ONE");
+
+    assert_eq!(copy.hits_of(&["q", "p"]).len(), 2);
+    assert_eq!(copy.invalidate("post author=7"), 1);
+    assert_eq!(copy.hits_of(&["q", "p"]), ["p"]);
+    // The epoch is new all the same.
+    assert_eq!(copy.text(&format!("CACHEOPS.STORE q v TOKEN {token} ON post author=9")), None);
+}
+
+#[test]
+fn a_promotion_tells_the_replicas_below() {
+    let (mut primary, replica) = pair();
+    let last = Server::builder().replica_of(&replica).start();
+    last.catch_up_with(&primary);
+    primary.connect().store("q", "post author=7");
+    last.catch_up_with(&primary);
+    assert!(last.connect().hits("q"));
+    primary.kill();
+
+    replica.connect().ok("REPLICAOF NO ONE");
+
+    let mut copy = last.connect();
+    eventually("the last replica has discarded too", || !copy.hits("q"));
+    eventually("and reclaimed", || copy.int("DBSIZE") == 0);
+}
+
+#[test]
+fn a_demoted_primary_takes_over_what_its_new_primary_holds() {
+    let one = Server::start();
+    let two = Server::start();
+    one.connect().store("q", "post author=7");
+    two.connect().store("p", "post author=8");
+
+    two.connect().ok(&format!("REPLICAOF 127.0.0.1 {}", one.port()));
+    two.catch_up_with(&one);
+
+    let mut con = two.connect();
+    assert!(con.hits("q") && !con.hits("p"));
+    assert_eq!(con.info("cacheops_entries"), 1);
+}
+
+#[test]
+fn a_restarted_primary_that_resumes_the_stream_makes_its_replica_forget() {
+    let mut primary = Server::start();
+    let replica = Server::builder().replica_of(&primary).start();
+    replica.catch_up_with(&primary);
+    let mut con = primary.connect();
+    con.store("q", "post author=7");
+    con.ok("SET foreign value");
+    replica.catch_up_with(&primary);
+    assert!(replica.connect().hits("q"));
+
+    primary.shut_down_saving();
+    primary.relaunch();
+    assert!(!primary.connect().hits("q"));
+
+    let mut copy = replica.connect();
+    let mut con = primary.connect();
+    eventually("the replica is attached again", || con.info("connected_slaves") == 1);
+    eventually("the replica has discarded too", || !copy.hits("q"));
+    eventually("and reclaimed", || copy.int("DBSIZE") == 1);
+    con.store("q", "post author=7");
+    replica.catch_up_with(&primary);
+    assert!(copy.hits("q"));
+    con.invalidate("post author=7");
+    replica.catch_up_with(&primary);
+    assert!(!copy.hits("q"));
+}
+
+#[test]
+fn a_replica_that_was_cut_off_catches_up_without_a_stale_hit() {
+    let (primary, replica) = pair();
+    let (mut con, mut copy) = (primary.connect(), replica.connect());
+    con.store("q:1", "post author=7");
+    con.store("q:2", "post author=8");
+    replica.catch_up_with(&primary);
+
+    for _ in 0..5 {
+        con.ok("CLIENT KILL TYPE replica");
+        con.invalidate("post author=7");
+        replica.catch_up_with(&primary);
+        assert_eq!(copy.hits_of(&["q:1", "q:2"]), ["q:2"]);
+        con.store("q:1", "post author=7");
+    }
+    replica.catch_up_with(&primary);
+    assert_eq!(copy.hits_of(&["q:1", "q:2"]).len(), 2);
+}
+
+#[test]
+fn a_replica_that_restarts_is_synchronised_and_discards_nothing_of_its_primary() {
+    let primary = Server::start();
+    let mut replica = Server::builder().replica_of(&primary).start();
+    primary.connect().store("q", "post author=7");
+    replica.catch_up_with(&primary);
+    replica.connect().ok("SAVE");
+
+    replica.restart();
+    replica.catch_up_with(&primary);
+
+    assert!(replica.connect().hits("q"));
+    primary.connect().invalidate("post author=7");
+    replica.catch_up_with(&primary);
+    assert!(!replica.connect().hits("q"));
+}
+
+#[test]
+fn reclaiming_is_propagated_key_by_key_in_the_database_of_the_keys() {
+    let server = Server::start();
+    let mut five = server.connect_to(5);
+    let keys: Vec<String> = (0..300).map(|n| format!("k:{n}")).collect();
+    five.pipeline(keys.iter().map(|key| format!("CACHEOPS.STORE {key} v ON post author=7")));
+    let mut stream = Stream::attach(&server);
+    five.invalidate("post author=7");
+    five.wait_until_reclaimed();
+
+    let mut database = String::new();
+    let mut unlinked = Vec::new();
+    for words in stream.read_all(&mut five) {
+        match words[0].to_uppercase().as_str() {
+            "SELECT" => database.clone_from(&words[1]),
+            "UNLINK" | "DEL" => {
+                assert_eq!(database, "5");
+                unlinked.extend_from_slice(&words[1..]);
+            }
+            _ => {}
+        }
+    }
+    unlinked.sort();
+    let mut keys = keys;
+    keys.sort();
+    assert_eq!(unlinked, keys);
+}
+
+fn pair() -> (Server, Server) {
+    let primary = Server::start();
+    let replica = Server::builder().replica_of(&primary).start();
+    replica.catch_up_with(&primary);
+    (primary, replica)
+}
+
+fn gauges(con: &mut Client) -> Vec<i64> {
+    ["entries", "dead", "tables", "conjunctions", "links", "value_bytes"]
+        .iter()
+        .map(|field| con.info(&format!("cacheops_{field}")))
+        .collect()
+}
