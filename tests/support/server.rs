@@ -178,6 +178,22 @@ impl Server {
         }
     }
 
+    /// Stops it in mid-air: it keeps its connections and answers nobody, until [`Server::thaw`].
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on after [`Server::freeze`].
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let process = self.process.as_ref().expect("the server runs");
+        let sent = Command::new("kill").args([signal, &process.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill {signal}");
+    }
+
     /// Ends it in order. It writes what it has to the append-only file, but takes no snapshot.
     pub fn shut_down(&mut self) {
         self.end("SHUTDOWN NOSAVE FORCE");
