@@ -32,6 +32,8 @@ pub struct Index {
     /// Keys that hold an entry without links.
     buried: Queue<Box<[u8]>>,
     trash: VecDeque<Trash>,
+    /// The node and the member that [`Index::audit`] comes to next.
+    audited: (u32, u32),
     wide: Wide,
     busy: Busy,
     counters: Counters,
@@ -80,6 +82,7 @@ impl Index {
             flushed: VecDeque::new(),
             buried: Queue::default(),
             trash: VecDeque::new(),
+            audited: (0, 0),
             wide: Wide::default(),
             busy: Busy::default(),
             counters: Counters::default(),
@@ -484,6 +487,31 @@ impl Index {
         true
     }
 
+    /// Names up to `steps` entries that depend on conjunctions of at least `min_size` dependents, so that a caller can look
+    /// whether their keys still hold them. Goes on where the last call ended; answers the steps done, fewer at the end of a
+    /// round. An entry that depends on several such conjunctions is named several times.
+    pub fn audit(&mut self, steps: usize, min_size: usize, keys: &mut Vec<DeadKey>) -> usize {
+        for done in 0..steps {
+            let (from, at) = self.audited;
+            let Some(number) = self.core.nodes.next(from) else {
+                self.audited = (0, 0);
+                return done;
+            };
+            let at = if number == from { at } else { 0 };
+            let node = self.core.nodes.get(number).filter(|node| node.members.len() >= min_size);
+            let Some(member) = node.and_then(|node| node.members.get(at)) else {
+                self.audited = (number + 1, 0);
+                continue;
+            };
+            self.audited = (number, at + 1);
+            if let Some(record) = Record::any(&self.core.records, member) {
+                let slot = Slot { born: record.born(), record: member.0 };
+                keys.push(DeadKey { key: SmallVec::from_slice(record.key()), slot });
+            }
+        }
+        steps
+    }
+
     /// What the index knows of the entry at a slot. For people: looks through up to `MAX_SEARCHED` batches of dead entries.
     pub fn explain(&self, slot: Slot) -> Option<Explanation> {
         let record = Record::find(&self.core.records, Handle(slot.record), slot.born)?;
@@ -557,6 +585,14 @@ impl Index {
         self.explain(slot)
             .filter(|explanation| explanation.alive)
             .map(|explanation| explanation.conditions)
+    }
+
+    /// About what the index keeps of an entry, in bytes: its record, and its place among the members of its nodes.
+    pub fn record_bytes(&self, slot: Slot) -> usize {
+        Record::find(&self.core.records, Handle(slot.record), slot.born).map_or(0, |record| {
+            Record::size(record.key().len(), record.link_count())
+                + size_of::<u32>() * record.link_count()
+        })
     }
 
     /// Counters since the index was made.

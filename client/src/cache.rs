@@ -1,0 +1,175 @@
+//! The handle: one connection to a server with the module.
+
+use std::fmt;
+use std::sync::Arc;
+
+use redis::aio::ConnectionManager;
+use redis::{Cmd, FromRedisValue, IntoConnectionInfo};
+
+use crate::{Error, ErrorKind, Explanation, Invalidate, Store, Token};
+
+/// The grammar of commands that this crate speaks.
+const MIN_GRAMMAR: u64 = 1;
+
+/// A cache. Cheap to clone; all clones share one connection, which is renewed when it breaks.
+///
+/// Concurrent calls travel together: awaiting many futures at once pipelines them.
+#[derive(Clone)]
+pub struct Cacheops {
+    connection: ConnectionManager,
+    server: Arc<Server>,
+}
+
+/// What the server's module said of itself when the connection was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Server {
+    /// The version of the module, as `0.1.0`.
+    pub version: String,
+    /// The version of the grammar of its commands.
+    pub grammar: u64,
+    /// What it can do beyond the first version.
+    pub capabilities: Vec<String>,
+}
+
+impl Cacheops {
+    /// Connects to a server by its URL, `redis://user:password@host:port/database`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ModuleMissing`] and [`ErrorKind::ModuleTooOld`] if the server has no module that
+    /// this crate can use, [`ErrorKind::Connection`] if there is no server.
+    pub async fn connect(url: impl IntoConnectionInfo) -> Result<Self, Error> {
+        let connection = ConnectionManager::new(redis::Client::open(url)?).await?;
+        Self::new(connection).await
+    }
+
+    /// Uses a connection with settings of its own: timeouts, retries, TLS.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn new(mut connection: ConnectionManager) -> Result<Self, Error> {
+        let server = Server::ask(&mut connection).await?;
+        Ok(Self { connection, server: Arc::new(server) })
+    }
+
+    /// The value of an entry, if it is a hit.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::WrongType`] if the key is not an entry.
+    pub async fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>, Error> {
+        self.query(redis::cmd("CACHEOPS.GET").arg(key.as_ref())).await
+    }
+
+    /// The values of several entries, in the order of the keys. A key of another type is a miss.
+    pub async fn get_many<K: AsRef<[u8]>>(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        let mut command = redis::cmd("CACHEOPS.MGET");
+        for key in keys {
+            command.arg(key.as_ref());
+        }
+        if command.args_iter().len() == 1 {
+            return Ok(Vec::new());
+        }
+        self.query(&command).await
+    }
+
+    /// The token of now, to be taken before a query whose result will be stored.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] if the module has no command for it. The version of any store
+    /// made before the query serves as well: [`Version::token`](crate::Version::token).
+    pub async fn token(&self) -> Result<Token, Error> {
+        self.require("token")?;
+        Ok(Token(self.query(&redis::cmd("CACHEOPS.TOKEN")).await?))
+    }
+
+    /// Stores a value with the conditions it depends on: see [`Store`].
+    pub fn store<'a>(
+        &'a self,
+        key: &'a (impl AsRef<[u8]> + ?Sized),
+        value: &'a (impl AsRef<[u8]> + ?Sized),
+    ) -> Store<'a> {
+        Store::new(self, key.as_ref(), value.as_ref())
+    }
+
+    /// Kills the entries that changed rows may have made stale: see [`Invalidate`].
+    pub fn invalidate(&self) -> Invalidate<'_> {
+        Invalidate::new(self)
+    }
+
+    /// Kills all entries of the database at once, and returns how many there were. Keys of other
+    /// types stay.
+    pub async fn flush(&self) -> Result<u64, Error> {
+        self.query(&redis::cmd("CACHEOPS.FLUSH")).await
+    }
+
+    /// Why an entry is alive or dead; none if there is no such key.
+    pub async fn explain(&self, key: impl AsRef<[u8]>) -> Result<Option<Explanation>, Error> {
+        self.query(redis::cmd("CACHEOPS.EXPLAIN").arg(key.as_ref())).await
+    }
+
+    /// What the server's module said of itself when the connection was made.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The connection, for commands beyond this crate.
+    pub fn connection(&self) -> ConnectionManager {
+        self.connection.clone()
+    }
+
+    fn require(&self, capability: &str) -> Result<(), Error> {
+        if self.server.capabilities.iter().any(|known| known == capability) {
+            return Ok(());
+        }
+        let version = &self.server.version;
+        let text = format!("the server's module {version} lacks the capability `{capability}`");
+        Err(Error::new(ErrorKind::Unsupported, text))
+    }
+
+    pub(crate) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Error> {
+        Ok(command.query_async(&mut self.connection.clone()).await?)
+    }
+}
+
+impl Server {
+    async fn ask(connection: &mut ConnectionManager) -> Result<Self, Error> {
+        let reply: redis::Value = redis::cmd("CACHEOPS.VERSION").query_async(connection).await?;
+        let unexpected =
+            |what| Error::new(ErrorKind::UnexpectedReply, format!("CACHEOPS.VERSION {what}"));
+
+        let mut server = Self { version: String::new(), grammar: 0, capabilities: Vec::new() };
+        for (name, value) in reply.into_map_iter().map_err(|_| unexpected("is no map"))? {
+            let name: String = redis::from_redis_value(name).map_err(redis::RedisError::from)?;
+            let parsed = match name.as_str() {
+                "version" => redis::from_redis_value(value).map(|v| server.version = v),
+                "grammar" => redis::from_redis_value(value).map(|v| server.grammar = v),
+                "capabilities" => redis::from_redis_value(value).map(|v| server.capabilities = v),
+                _ => Ok(()),
+            };
+            parsed.map_err(redis::RedisError::from)?;
+        }
+        if server.grammar < MIN_GRAMMAR {
+            let Self { version, grammar, .. } = &server;
+            return Err(Error::new(
+                ErrorKind::ModuleTooOld,
+                format!(
+                    "the server's module {version} speaks grammar {grammar}, at least {MIN_GRAMMAR} is needed"
+                ),
+            ));
+        }
+        Ok(server)
+    }
+}
+
+impl fmt::Debug for Cacheops {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cacheops").field("server", &self.server).finish_non_exhaustive()
+    }
+}

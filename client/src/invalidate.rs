@@ -1,0 +1,83 @@
+//! `CACHEOPS.INVALIDATE`: what changed, as rows.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+
+use crate::{Cacheops, Error, Row};
+
+/// An invalidation in the making: name the rows, then await it.
+///
+/// All its rows go in one command and take effect together. It answers the number of links cut,
+/// which is at least the number of entries that died (one that matched twice counts twice); 0 means
+/// that nothing depended on the rows. Without rows nothing is sent.
+#[derive(Debug)]
+#[must_use = "an invalidation does nothing until it is awaited"]
+pub struct Invalidate<'a> {
+    cache: &'a Cacheops,
+    dry_run: bool,
+    /// Per table the rows so far, joined by `|`.
+    tables: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl<'a> Invalidate<'a> {
+    pub(crate) fn new(cache: &'a Cacheops) -> Self {
+        Self { cache, dry_run: false, tables: Vec::new() }
+    }
+
+    /// A row that was inserted or deleted. Where fields are missing: every row that has the rest.
+    pub fn row(mut self, table: impl AsRef<[u8]>, row: &Row) -> Self {
+        let table = table.as_ref();
+        match self.tables.iter_mut().find(|(known, _)| known == table) {
+            Some((_, rows)) => {
+                rows.push(b'|');
+                row.write(rows);
+            }
+            None => self.tables.push((table.to_vec(), row.to_bytes())),
+        }
+        self
+    }
+
+    /// A row that was updated: its image before and after. Both are needed, since a row may leave
+    /// one result and enter another.
+    pub fn changed(self, table: impl AsRef<[u8]>, old: Row, new: Row) -> Self {
+        let table = table.as_ref();
+        self.row(table, &old).row(table, &new)
+    }
+
+    /// Any row of the table: everything that depends on the table dies.
+    pub fn table(self, table: impl AsRef<[u8]>) -> Self {
+        self.row(table, &Row::new())
+    }
+
+    /// Only counts what would be cut.
+    pub fn dry_run(mut self) -> Self {
+        self.dry_run = true;
+        self
+    }
+
+    fn command(&self) -> redis::Cmd {
+        let mut command = redis::cmd("CACHEOPS.INVALIDATE");
+        if self.dry_run {
+            command.arg("DRYRUN");
+        }
+        command.arg("ON");
+        for (table, rows) in &self.tables {
+            command.arg(table).arg(rows);
+        }
+        command
+    }
+}
+
+impl<'a> IntoFuture for Invalidate<'a> {
+    type Output = Result<u64, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            if self.tables.is_empty() {
+                return Ok(0);
+            }
+            self.cache.query(&self.command()).await
+        })
+    }
+}

@@ -1,0 +1,35 @@
+//! The numbers that order stores and invalidations on one server.
+
+/// A moment of the server's history, taken before a query and shown when its result is stored.
+///
+/// One token may guard any number of stores. An old token is never wrong, it only makes a refusal
+/// more likely. It means nothing to another server or database, or after a restart: there it is
+/// refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub(crate) u64);
+
+/// The number that a store took: no other store of the same server has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version(pub(crate) u64);
+
+impl Token {
+    /// The number, as the server knows it.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl Version {
+    /// The number, as the server knows it.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The token of the moment in which this store was made.
+    ///
+    /// Versions and tokens come from one sequence, so the version of any store guards the queries
+    /// that begin after it.
+    pub fn token(self) -> Token {
+        Token(self.0)
+    }
+}

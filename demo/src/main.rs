@@ -1,0 +1,58 @@
+//! A bookshop on SQLite, its queries cached by the module on a real server, and every answer of
+//! the cache compared with the database's.
+//!
+//! `cacheops-demo path/to/libcacheops.so [server]`; the server is `redis-server` unless named. It
+//! starts a server of its own and ends it, leaves no file, and exits with 1 at the first mismatch.
+
+#![forbid(unsafe_code)]
+
+mod app;
+mod page;
+mod query;
+mod random;
+mod server;
+mod shop;
+mod stats;
+mod story;
+
+use std::env;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::page::Page;
+use crate::server::Server;
+
+/// Whatever ends the show early, as text for a person.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let page = Page::new();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("\n   {} {failure}", page.bad("FAILED"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Failure> {
+    let mut args = env::args_os().skip(1);
+    let module: PathBuf = args.next().ok_or("usage: cacheops-demo MODULE [SERVER]")?.into();
+    let program =
+        args.next().map_or_else(|| Ok("redis-server".to_string()), |arg| arg.into_string());
+    let program = program.map_err(|_| "the server's path is not UTF-8")?;
+    let module = module.canonicalize().map_err(|error| format!("{}: {error}", module.display()))?;
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let server = Server::start(&program, &module)?;
+    // The server ends with this function, however it is left.
+    tokio::select! {
+        told = story::tell(&server) => told,
+        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+        _ = terminate.recv() => Err("terminated".into()),
+    }
+}

@@ -1,0 +1,55 @@
+//! `CACHEOPS.GET key [IFNOT version] [TOKEN]`: the value of an entry, if nothing that it depends on was invalidated.
+//! Reply: the value, or nil. With IFNOT a hit is `[version, value]`, or `[version, nil]` if that is the version the client has.
+//! With TOKEN a miss is an integer: the token for the coming STORE. Never writes, never replicated. O(conjunctions).
+
+use cacheops_protocol::GetArgs;
+
+use crate::error::CommandError;
+use crate::ffi::{Args, Context, EntryRef, Held, Key, Mode, with_state};
+
+pub(crate) fn get(ctx: &Context, args: &Args<'_>) -> Result<(), CommandError> {
+    let options = GetArgs::parse(args.bytes())?;
+    let Some(name) = args.name(0) else { return Err(CommandError::Arity) };
+    let key = Key::open(ctx, name, Mode::Read);
+    let database = ctx.database();
+    match key.held() {
+        Held::Foreign => return Err(CommandError::WrongType),
+        Held::Entry(entry) if is_hit(database, entry) => match options.if_not {
+            None => ctx.reply_bytes(entry.value()),
+            Some(known) => {
+                ctx.reply_array(2);
+                ctx.reply_integer(entry.version());
+                if known == entry.version() {
+                    ctx.reply_null()
+                } else {
+                    ctx.reply_bytes(entry.value())
+                }
+            }
+        },
+        held => {
+            let is_dead = matches!(held, Held::Entry(_));
+            let token = with_state(|state| {
+                state.counts.misses += 1;
+                state.counts.misses_dead += u64::from(is_dead);
+                // A replica gives no token: what it has not heard yet may be invalidated already.
+                (options.token && state.is_primary).then(|| state.index(database).token())
+            });
+            match token {
+                Some(token) => ctx.reply_integer(token),
+                None => ctx.reply_null(),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the entry is alive; counts it as a hit if so.
+#[inline]
+pub(super) fn is_hit(database: usize, entry: EntryRef<'_>) -> bool {
+    let slot = entry.slot();
+    with_state(|state| {
+        let is_hit = state.get(database).is_some_and(|index| index.hit(slot));
+        state.counts.hits += u64::from(is_hit);
+        is_hit
+    })
+}

@@ -1,0 +1,124 @@
+//! `CACHEOPS.STORE key value [PX ms | PXAT unix-ms | EX s | EXAT unix-s] [TOKEN t] [VERSION n] ON table condition [...]`:
+//! keeps a query's result with what it depends on.
+//! Reply: integer, the entry's version; nil if its token is too old or there are too many tables. Replicated with PXAT and
+//! VERSION, so that a replica expires it at the same time and knows it by the same version. O(terms).
+
+use cacheops_index::Slot;
+use cacheops_protocol::{Expiry, Limits, StoreArgs};
+
+use crate::config;
+use crate::error::CommandError;
+use crate::ffi::{self, Args, Context, Entry, Held, Key, Mode, with_state};
+use crate::lifecycle::{Loading, UNBOUND};
+
+/// Where a STORE comes from, and what it may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Client,
+    /// A primary's stream: nothing is refused, and the token was judged there.
+    Stream,
+    /// The own append only file, while it may have missed invalidations.
+    Discarded,
+    /// A migration brings it to a primary, which may have missed what was invalidated elsewhere: born dead.
+    Import,
+}
+
+pub(crate) fn store(ctx: &Context, args: &Args<'_>) -> Result<(), CommandError> {
+    let source = source(ctx);
+    let limits = if source == Source::Client { config::argument_limits() } else { Limits::STREAM };
+    let StoreArgs { value, expiry, token, version, on, .. } =
+        StoreArgs::parse(args.bytes(), &limits)?;
+    let expires_at = match expiry {
+        None => None,
+        Some(Expiry::At(time)) => Some(time),
+        Some(Expiry::In(ms)) => {
+            Some(ms.checked_add(ffi::now_ms()).filter(|&time| i64::try_from(time).is_ok()))
+                .map(|time| time.ok_or(CommandError::ExpiryOverflow))
+                .transpose()?
+        }
+    };
+    let (Some(name), Some(key_bytes)) = (args.name(0), args.bytes().first()) else {
+        return Err(CommandError::Arity);
+    };
+    if source == Source::Discarded {
+        ctx.reply_null();
+        return Ok(());
+    }
+    let mut key = Key::open(ctx, name, Mode::Write);
+    if matches!(key.held(), Held::Foreign) {
+        return Err(CommandError::WrongType);
+    }
+
+    let database = ctx.database();
+    let stored = with_state(|state| {
+        #[cfg(feature = "panic-injection")]
+        state.panic_if("index");
+        let index = state.index(database);
+        match source {
+            Source::Client => index.store(key_bytes, &on, token, &config::index_limits()),
+            _ => index.store(key_bytes, &on, None, &UNBOUND),
+        }
+    });
+    let (slot, number) = match stored {
+        Ok(stored) if source != Source::Import => (stored.slot, stored.version),
+        Ok(stored) => {
+            with_state(|state| state.remove(stored.slot));
+            (Slot::NONE, stored.version)
+        }
+        Err(_) if source == Source::Client => {
+            ctx.reply_null();
+            return Ok(());
+        }
+        // What cannot be linked is kept as dead: the key exists on the primary, and will be deleted by it.
+        Err(_) => (Slot::NONE, 1),
+    };
+    let version = if source == Source::Client { number } else { version.unwrap_or(number) };
+    if let Some(replaced) = key.put(Entry::new(value, slot, version)) {
+        let slot = replaced.as_ref().slot();
+        with_state(|state| state.remove(slot));
+        replaced.as_ref().clear_slot();
+        key.expire_at(expires_at);
+    } else if expires_at.is_some() {
+        key.expire_at(expires_at);
+    }
+    drop(key);
+
+    replicate(ctx, args, expires_at, version);
+    ctx.signal_modified(name);
+    ctx.notify_module(c"cacheops.store", name);
+    ctx.reply_integer(version);
+    Ok(())
+}
+
+/// A primary without a cluster hears clients only, so nothing is asked on the common path.
+fn source(ctx: &Context) -> Source {
+    let (is_primary, is_cluster, loading) =
+        with_state(|state| (state.is_primary, state.is_cluster, state.loading));
+    if loading == Some(Loading::Restart) {
+        return if config::keeps_on_restart() { Source::Stream } else { Source::Discarded };
+    }
+    match is_primary {
+        true if is_cluster && ctx.is_replicated() => Source::Import,
+        true => Source::Client,
+        false if ctx.is_replicated() => Source::Stream,
+        // A replica that clients may write to.
+        false => Source::Client,
+    }
+}
+
+fn replicate(ctx: &Context, args: &Args<'_>, expires_at: Option<u64>, version: u64) {
+    // Where nobody listens the cheap form does: the server drops it at once.
+    if !with_state(|state| state.has_listeners) {
+        return ctx.replicate_verbatim();
+    }
+    let [key, value, options @ ..] = args.bytes() else { return };
+    let version = version.to_string();
+    let time = expires_at.map(|time| time.to_string());
+    let mut form: Vec<&[u8]> = vec![key, value];
+    if let Some(time) = &time {
+        form.extend([&b"PXAT"[..], time.as_bytes()]);
+    }
+    form.extend([&b"VERSION"[..], version.as_bytes()]);
+    form.extend(options.iter().skip_while(|option| !option.eq_ignore_ascii_case(b"ON")));
+    ctx.replicate(c"CACHEOPS.STORE", &form);
+}

@@ -1,0 +1,105 @@
+//! The directives: name, unit, bounds, default. `redis.conf.example` describes them.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use crate::ffi::{EnumSpec, NumberSpec};
+
+const DISCARD: i64 = 0;
+const KEEP: i64 = 1;
+
+/// Makes a directive's place and its description from one line, so that they cannot disagree.
+macro_rules! numbers {
+    ($($place:ident $name:literal $default:literal $min:literal..=$max:literal $memory:literal $changed:expr;)*) => {
+        $(static $place: AtomicI64 = AtomicI64::new($default);)*
+        pub(crate) static NUMBERS: &[NumberSpec] = &[
+            $(NumberSpec {
+                name: $name, default: $default, min: $min, max: $max, is_memory: $memory, value: &$place, changed: $changed,
+            },)*
+        ];
+    };
+}
+
+const fn nothing() {}
+
+numbers! {
+    REAP_SLICE_US c"reap-slice-us" 500 50..=1000 false nothing;
+    REAP_INLINE c"reap-inline" 2 0..=1000 false nothing;
+    MAX_VALUE_BYTES c"max-value-bytes" 67_108_864 1..=536_870_912 true nothing;
+    MAX_KEY_BYTES c"max-key-bytes" 1024 1..=65_000 false nothing;
+    MAX_TERMS c"max-terms" 16 1..=64 false nothing;
+    MAX_CONJUNCTIONS c"max-conjunctions" 1024 1..=16_384 false nothing;
+    MAX_TABLES c"max-tables" 4096 1..=16_384 false nothing;
+    MAX_SCHEMES c"max-schemes" 128 1..=1024 false nothing;
+    MAX_PROBES c"max-probes" 200_000 100..=10_000_000 false nothing;
+    PARTIAL_SCAN c"partial-scan" 1000 0..=100_000 false nothing;
+    TOMBSTONES c"tombstones" 524_288 1024..=67_108_864 false crate::lifecycle::tombstones_changed;
+}
+
+static ON_RESTART: AtomicI64 = AtomicI64::new(DISCARD);
+static ON_RESTORE: AtomicI64 = AtomicI64::new(DISCARD);
+static ON_PROMOTION: AtomicI64 = AtomicI64::new(DISCARD);
+
+const WORDS: &[(&std::ffi::CStr, i64)] = &[(c"discard", DISCARD), (c"keep", KEEP)];
+
+pub(crate) static ENUMS: &[EnumSpec] = &[
+    EnumSpec { name: c"on-restart", default: DISCARD, words: WORDS, value: &ON_RESTART },
+    EnumSpec { name: c"on-restore", default: DISCARD, words: WORDS, value: &ON_RESTORE },
+    EnumSpec { name: c"on-promotion", default: DISCARD, words: WORDS, value: &ON_PROMOTION },
+];
+
+/// Whether entries survive a restart.
+pub(crate) fn keeps_on_restart() -> bool {
+    ON_RESTART.load(Ordering::Relaxed) == KEEP
+}
+
+/// Whether entries survive DUMP and RESTORE.
+pub(crate) fn keeps_on_restore() -> bool {
+    ON_RESTORE.load(Ordering::Relaxed) == KEEP
+}
+
+/// Whether a replica's entries survive its promotion.
+pub(crate) fn keeps_on_promotion() -> bool {
+    ON_PROMOTION.load(Ordering::Relaxed) == KEEP
+}
+
+fn get(place: &AtomicI64) -> usize {
+    usize::try_from(place.load(Ordering::Relaxed)).unwrap_or(0)
+}
+
+/// The longest slice of the reaper.
+pub(crate) fn reap_slice() -> Duration {
+    Duration::from_micros(get(&REAP_SLICE_US) as u64)
+}
+
+/// Dead entries that one command reclaims itself.
+pub(crate) fn reap_inline() -> usize {
+    get(&REAP_INLINE)
+}
+
+/// Slots of the tombstones of each database.
+pub(crate) fn tombstones() -> usize {
+    get(&TOMBSTONES)
+}
+
+/// What the arguments of clients may be.
+#[inline]
+pub(crate) fn argument_limits() -> cacheops_protocol::Limits {
+    cacheops_protocol::Limits {
+        key_bytes: get(&MAX_KEY_BYTES),
+        value_bytes: get(&MAX_VALUE_BYTES),
+        terms: get(&MAX_TERMS),
+        conjunctions: get(&MAX_CONJUNCTIONS),
+    }
+}
+
+/// What the index may grow to.
+#[inline]
+pub(crate) fn index_limits() -> cacheops_index::Limits {
+    cacheops_index::Limits {
+        tables: get(&MAX_TABLES),
+        schemes: get(&MAX_SCHEMES),
+        probes: get(&MAX_PROBES),
+        partial_scan: get(&PARTIAL_SCAN),
+    }
+}

@@ -1,0 +1,150 @@
+//! What the server tells of itself. Subscribed raw: the safe layer of the binding drops which database was flushed.
+
+use std::ffi::CStr;
+use std::os::raw::{c_char, c_int, c_void};
+
+use super::data_type::bytes;
+use super::{Context, guarded, raw};
+use crate::lifecycle::{self, Loading};
+
+/// Subscribes to all events; false if the server refuses.
+pub(super) fn subscribe(ctx: &Context) -> bool {
+    let events: [(u64, u64, EventHandler); 7] = [
+        (raw::REDISMODULE_EVENT_FLUSHDB, 1, flushed),
+        (raw::REDISMODULE_EVENT_SWAPDB, 1, swapped),
+        (raw::REDISMODULE_EVENT_LOADING, 1, loading),
+        (raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED, 1, role_changed),
+        (raw::REDISMODULE_EVENT_FORK_CHILD, 1, listeners_may_come),
+        (raw::REDISMODULE_EVENT_REPLICA_CHANGE, 1, listeners_may_come),
+        (raw::REDISMODULE_EVENT_CRON_LOOP, 1, cron),
+    ];
+    let mut accepted = true;
+    for (id, dataver, handler) in events {
+        let event = raw::RedisModuleEvent { id, dataver };
+        // SAFETY: the handlers have the signature that the server calls.
+        let status: c_int =
+            unsafe { api!(RedisModule_SubscribeToServerEvent(ctx.raw(), event, Some(handler))) };
+        accepted &= status == raw::REDISMODULE_OK as c_int;
+    }
+    // RENAME and MOVE leave an entry without links under another name. Key trimming is asked for so that a server that trims
+    // migrated slots unlinks each key: without a subscriber it would drop them unseen.
+    // SAFETY: takes nothing.
+    let known: c_int = unsafe { api!(RedisModule_GetKeyspaceNotificationFlagsAll()) };
+    const KEY_TRIMMED: c_int = 1 << 17;
+    let kinds = raw::REDISMODULE_NOTIFY_GENERIC | (KEY_TRIMMED & known);
+    // SAFETY: the handler has the signature that the server calls.
+    let status: c_int =
+        unsafe { api!(RedisModule_SubscribeToKeyspaceEvents(ctx.raw(), kinds, Some(notified))) };
+    accepted && status == raw::REDISMODULE_OK as c_int
+}
+
+type EventHandler =
+    unsafe extern "C" fn(*mut raw::RedisModuleCtx, raw::RedisModuleEvent, u64, *mut c_void);
+
+unsafe extern "C" fn flushed(
+    _ctx: *mut raw::RedisModuleCtx,
+    _event: raw::RedisModuleEvent,
+    subevent: u64,
+    data: *mut c_void,
+) {
+    guarded((), || {
+        // SAFETY: the server lends the structure of this event.
+        let info = unsafe { data.cast::<raw::RedisModuleFlushInfo>().as_ref() };
+        if subevent == raw::REDISMODULE_SUBEVENT_FLUSHDB_START {
+            // -1 is all databases.
+            lifecycle::flushed(info.and_then(|info| usize::try_from(info.dbnum).ok()));
+        }
+    });
+}
+
+unsafe extern "C" fn swapped(
+    _ctx: *mut raw::RedisModuleCtx,
+    _event: raw::RedisModuleEvent,
+    _subevent: u64,
+    data: *mut c_void,
+) {
+    guarded((), || {
+        // SAFETY: the server lends the structure of this event.
+        let Some(info) = (unsafe { data.cast::<raw::RedisModuleSwapDbInfo>().as_ref() }) else {
+            return;
+        };
+        if let (Ok(first), Ok(second)) =
+            (usize::try_from(info.dbnum_first), usize::try_from(info.dbnum_second))
+        {
+            lifecycle::swapped(first, second);
+        }
+    });
+}
+
+unsafe extern "C" fn loading(
+    ctx: *mut raw::RedisModuleCtx,
+    _event: raw::RedisModuleEvent,
+    subevent: u64,
+    _data: *mut c_void,
+) {
+    guarded((), || {
+        // SAFETY: the server lends the context for this call.
+        let ctx = unsafe { Context::new(ctx) };
+        match subevent {
+            raw::REDISMODULE_SUBEVENT_LOADING_RDB_START
+            | raw::REDISMODULE_SUBEVENT_LOADING_AOF_START => {
+                lifecycle::loading_started(Loading::Restart);
+            }
+            raw::REDISMODULE_SUBEVENT_LOADING_REPL_START => {
+                lifecycle::loading_started(Loading::FullSync)
+            }
+            raw::REDISMODULE_SUBEVENT_LOADING_ENDED | raw::REDISMODULE_SUBEVENT_LOADING_FAILED => {
+                lifecycle::loading_ended(&ctx);
+            }
+            _ => {}
+        }
+    });
+}
+
+unsafe extern "C" fn role_changed(
+    _ctx: *mut raw::RedisModuleCtx,
+    _event: raw::RedisModuleEvent,
+    subevent: u64,
+    _data: *mut c_void,
+) {
+    /// REDISMODULE_EVENT_REPLROLECHANGED_NOW_MASTER
+    const NOW_PRIMARY: u64 = 0;
+    guarded((), || lifecycle::role_changed(subevent == NOW_PRIMARY));
+}
+
+unsafe extern "C" fn listeners_may_come(
+    _ctx: *mut raw::RedisModuleCtx,
+    _event: raw::RedisModuleEvent,
+    _subevent: u64,
+    _data: *mut c_void,
+) {
+    guarded((), lifecycle::listeners_may_come);
+}
+
+unsafe extern "C" fn cron(
+    ctx: *mut raw::RedisModuleCtx,
+    _event: raw::RedisModuleEvent,
+    _subevent: u64,
+    _data: *mut c_void,
+) {
+    // SAFETY: the server lends the context for this call.
+    guarded((), || lifecycle::cron(&unsafe { Context::new(ctx) }));
+}
+
+unsafe extern "C" fn notified(
+    ctx: *mut raw::RedisModuleCtx,
+    _kind: c_int,
+    event: *const c_char,
+    key: *mut raw::RedisModuleString,
+) -> c_int {
+    guarded((), || {
+        // SAFETY: the server lends all three for this call, and the event ends in NUL.
+        let (ctx, event, key) = unsafe { (Context::new(ctx), CStr::from_ptr(event), bytes(key)) };
+        if matches!(event.to_bytes(), b"rename_to" | b"move_to")
+            && let Some(key) = key
+        {
+            lifecycle::arrived_unlinked(ctx.database(), key);
+        }
+    });
+    raw::REDISMODULE_OK as c_int
+}

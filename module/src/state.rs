@@ -1,0 +1,193 @@
+//! What the module keeps outside the keyspace: one index for each database, and what is going on.
+
+use cacheops_index::{Counters, Index, Sizes, Slot, index_id};
+
+use crate::ffi;
+use crate::lifecycle::Loading;
+
+/// Everything that the module remembers.
+pub(crate) struct State {
+    /// By number of the database; made when first needed.
+    indexes: Vec<Option<Index>>,
+    /// The database of each index, by the index's id.
+    owners: Vec<usize>,
+    seeds: [u64; 4],
+    /// Counters of indexes that are gone.
+    past: Counters,
+    pub(crate) is_primary: bool,
+    pub(crate) is_cluster: bool,
+    pub(crate) loading: Option<Loading>,
+    /// Somebody may hear what is replicated: a replica, a backlog or an append only file.
+    pub(crate) has_listeners: bool,
+    /// Replicas may hold what this server has discarded, and must be told as soon as that is possible.
+    pub(crate) owes_flush: bool,
+    /// The keyspace may hold entries that no index knows.
+    pub(crate) sweep: Option<Sweep>,
+    pub(crate) is_reaper_scheduled: bool,
+    pub(crate) cron_loops: u32,
+    pub(crate) counts: Counts,
+    #[cfg(feature = "panic-injection")]
+    pub(crate) panic_at: Option<&'static str>,
+}
+
+/// A walk over all keys, to reclaim entries that no index knows.
+pub(crate) struct Sweep {
+    pub(crate) database: usize,
+    pub(crate) scan: ffi::Scan,
+}
+
+/// Counters of what the indexes do not see.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counts {
+    pub(crate) hits: u64,
+    pub(crate) misses: u64,
+    pub(crate) misses_dead: u64,
+    pub(crate) discards: u64,
+    pub(crate) panics: u64,
+    pub(crate) reap_slices: u64,
+    pub(crate) reap_postponed: u64,
+    pub(crate) slowest_us: u64,
+    pub(crate) slowest_table: Option<[u8; 64]>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            indexes: Vec::new(),
+            owners: Vec::new(),
+            seeds: std::array::from_fn(|_| ffi::random()),
+            past: Counters::default(),
+            is_primary: true,
+            is_cluster: false,
+            loading: None,
+            has_listeners: true,
+            owes_flush: false,
+            sweep: None,
+            is_reaper_scheduled: false,
+            cron_loops: 0,
+            counts: Counts::default(),
+            #[cfg(feature = "panic-injection")]
+            panic_at: None,
+        }
+    }
+}
+
+impl State {
+    /// The index of a database, if anything was ever done with it.
+    #[inline]
+    pub(crate) fn get(&mut self, database: usize) -> Option<&mut Index> {
+        self.indexes.get_mut(database)?.as_mut()
+    }
+
+    /// The index of a database.
+    #[inline]
+    pub(crate) fn index(&mut self, database: usize) -> &mut Index {
+        if self.indexes.len() <= database {
+            self.indexes.resize_with(database + 1, || None);
+        }
+        let owners = &mut self.owners;
+        let seeds = self.seeds;
+        self.indexes[database].get_or_insert_with(|| {
+            // An id is never given again, so that a slot of an index that is gone is known nowhere. There are 65535 of them:
+            // a server has fewer databases, and only a panic replaces an index.
+            let id = u16::try_from(owners.len()).unwrap_or(u16::MAX);
+            owners.push(database);
+            Index::new(id, seeds, ffi::random(), crate::config::tombstones())
+        })
+    }
+
+    /// The index that a slot belongs to, wherever its database is by now.
+    pub(crate) fn find(&mut self, slot: Slot) -> Option<&mut Index> {
+        let database = *self.owners.get(usize::from(index_id(slot.born)))?;
+        self.get(database).filter(|index| index.id() == index_id(slot.born))
+    }
+
+    /// Takes an entry out of its index.
+    #[inline]
+    pub(crate) fn remove(&mut self, slot: Slot) {
+        #[cfg(feature = "panic-injection")]
+        self.panic_if("unlink");
+        if let Some(index) = self.find(slot) {
+            index.remove(slot);
+        }
+    }
+
+    /// Whether the entry at a slot is alive in the database that it is read from.
+    #[inline]
+    pub(crate) fn is_alive(&mut self, database: usize, slot: Slot) -> bool {
+        self.get(database).is_some_and(|index| index.is_alive(slot))
+    }
+
+    /// The indexes that exist, with the numbers of their databases.
+    pub(crate) fn indexes(&mut self) -> impl Iterator<Item = (usize, &mut Index)> {
+        self.indexes
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(database, index)| Some((database, index.as_mut()?)))
+    }
+
+    pub(crate) fn swap(&mut self, first: usize, second: usize) {
+        for database in [first, second] {
+            self.index(database);
+        }
+        self.indexes.swap(first, second);
+        for database in [first, second] {
+            let index = self.index(database);
+            index.new_epoch(ffi::random());
+            let id = usize::from(index.id());
+            if let Some(owner) = self.owners.get_mut(id) {
+                *owner = database;
+            }
+        }
+    }
+
+    /// Discards all entries: nothing is known of what was invalidated since they were stored.
+    pub(crate) fn discard(&mut self) {
+        self.counts.discards += 1;
+        for (_, index) in self.indexes() {
+            index.reset(ffi::random());
+        }
+        self.owes_flush = true;
+        self.start_sweep();
+    }
+
+    /// After a panic: whatever the indexes hold may be wrong, so they are replaced, and never looked at again.
+    pub(crate) fn start_anew(&mut self) {
+        self.counts.panics += 1;
+        self.counts.discards += 1;
+        for index in self.indexes.iter_mut().filter_map(Option::take) {
+            // Taking it apart might panic again.
+            std::mem::forget(index);
+        }
+        self.owes_flush = true;
+        self.is_reaper_scheduled = false;
+        self.start_sweep();
+        crate::reaper::schedule_with(self);
+    }
+
+    /// Has the keyspace searched for entries that no index knows.
+    pub(crate) fn start_sweep(&mut self) {
+        self.sweep = Some(Sweep { database: 0, scan: ffi::Scan::new() });
+    }
+
+    pub(crate) fn sizes(&mut self) -> Sizes {
+        let mut sum = Sizes::default();
+        self.indexes().for_each(|(_, index)| sum += index.sizes());
+        sum
+    }
+
+    pub(crate) fn counters(&mut self) -> Counters {
+        let mut sum = self.past;
+        self.indexes().for_each(|(_, index)| sum += index.counters());
+        sum
+    }
+
+    /// Panics where a test has asked for it.
+    #[cfg(feature = "panic-injection")]
+    #[allow(clippy::panic)]
+    pub(crate) fn panic_if(&mut self, place: &str) {
+        if self.panic_at.take_if(|at| *at == place).is_some() {
+            panic!("injected at {place}");
+        }
+    }
+}
