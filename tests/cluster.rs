@@ -86,6 +86,10 @@ fn a_manual_failover_with_dead_entries_waiting_is_survived_by_both() {
     replica.catch_up_with(&primary);
     con.pipeline((0..50_000).map(|n| format!("CACHEOPS.STORE k:{n} v ON post author=7")));
     replica.catch_up_with(&primary);
+    let is_known = format!("slave {id}");
+    eventually("the primary knows its replica", || {
+        con.text("CLUSTER NODES").is_some_and(|nodes| nodes.contains(&is_known))
+    });
 
     con.int("CACHEOPS.INVALIDATE SHARD ON post author=7");
     eventually("the failover starts", || copy.run("CLUSTER FAILOVER").is_ok());

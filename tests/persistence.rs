@@ -294,6 +294,30 @@ fn a_discarding_restart_leaves_nothing_in_the_append_only_file_to_come_back() {
 }
 
 #[test]
+fn limits_of_clients_do_not_bind_what_a_file_brings() {
+    for rewrite in [false, true] {
+        let mut server = appending(keeping(), "no").start();
+        let mut con = server.connect();
+        con.store("long-key", "post a=1&b=2&c=3|d=4 user id=1");
+        if rewrite {
+            rewrite_aof(&mut con);
+        }
+        for (directive, limit) in
+            [("value-bytes", "4"), ("key-bytes", "4"), ("terms", "1"), ("conjunctions", "1")]
+        {
+            server.set(&format!("cacheops.max-{directive}"), limit);
+        }
+
+        server.restart();
+
+        let mut con = server.connect();
+        assert!(con.hits("long-key"));
+        assert_eq!(con.invalidate("user id=1"), 1);
+        assert!(!con.hits("long-key"));
+    }
+}
+
+#[test]
 fn large_entries_survive_a_save() {
     let mut server = keeping().start();
     let mut con = server.connect();

@@ -92,6 +92,7 @@ fn reaping_on_a_replica_changes_nothing() {
     let mut con = primary.connect();
     con.ok("CONFIG SET cacheops.reap-inline 0");
     con.store("q", "post author=7");
+    replica.catch_up_with(&primary);
     con.ok("MULTI");
     con.ok("CACHEOPS.INVALIDATE ON post author=7");
     con.ok("CLIENT PAUSE 600000 WRITE");

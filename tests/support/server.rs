@@ -415,7 +415,8 @@ fn is_program(name: &str) -> bool {
         .is_some_and(|path| env::split_paths(&path).any(|dir| dir.join(name).is_file()))
 }
 
-fn module_path() -> PathBuf {
+/// The module under test: `CACHEOPS_MODULE`, or the newest one that cargo has built.
+pub fn module_path() -> PathBuf {
     if let Some(path) = env::var_os("CACHEOPS_MODULE") {
         let path = PathBuf::from(path);
         assert!(path.is_file(), "CACHEOPS_MODULE is no file: {}", path.display());
