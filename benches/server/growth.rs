@@ -180,6 +180,7 @@ fn milestones(max: u64) -> Vec<u64> {
     milestones.extend(
         [max / 4, max / 2, max / 4 * 3, max].into_iter().filter(|&number| number > max / 10),
     );
+    milestones.sort_unstable();
     milestones.dedup();
     milestones
 }
