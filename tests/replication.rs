@@ -214,6 +214,7 @@ fn a_replica_never_reclaims_by_itself() {
     let (mut con, mut copy) = (primary.connect(), replica.connect());
     con.pipeline((0..500).map(|n| format!("CACHEOPS.STORE k:{n} v ON post author=7")));
     con.ok("CONFIG SET cacheops.reap-inline 0");
+    replica.catch_up_with(&primary);
     con.ok("MULTI");
     con.ok("CACHEOPS.INVALIDATE ON post author=7");
     con.ok("CLIENT PAUSE 600000 WRITE");
