@@ -62,7 +62,7 @@ pub(crate) fn load(
         let stored =
             with_state(|state| state.index(database).store(key, conditions, None, &UNBOUND));
         if let Ok(stored) = stored {
-            return Entry::new(value, stored.slot, version);
+            return Entry::new(value, stored.slot, stored.stamps.nodes(), version);
         }
     }
     load_dead(database, key, version)
@@ -74,7 +74,7 @@ pub(crate) fn load_dead(database: usize, key: Option<&[u8]>, version: u64) -> En
     if let Some(key) = key {
         bury(database, key);
     }
-    Entry::new(&[], Slot::NONE, version)
+    Entry::new(&[], Slot::NONE, &[], version)
 }
 
 fn bury(database: usize, key: &[u8]) {
@@ -103,7 +103,12 @@ pub(crate) fn copy(
             let stored =
                 with_state(|state| state.index(database).store(key, &dependencies, None, &UNBOUND));
             if let Ok(stored) = stored {
-                return Entry::new(entry.value(), stored.slot, entry.version());
+                return Entry::new(
+                    entry.value(),
+                    stored.slot,
+                    stored.stamps.nodes(),
+                    entry.version(),
+                );
             }
         }
     }

@@ -213,6 +213,15 @@ impl Core {
         (scheme.floor < born).then_some(node.scheme)
     }
 
+    /// Counts a hit for the scheme of a node.
+    #[inline]
+    pub(crate) fn count_hit(&mut self, node: u32) {
+        let scheme = self.nodes.get(node).map(|node| node.scheme);
+        if let Some(scheme) = scheme.and_then(|scheme| self.schemes.get_mut(scheme)) {
+            scheme.hits += 1;
+        }
+    }
+
     /// Takes an entry out of the index. O(links), whatever their fan-out.
     pub(crate) fn unlink(&mut self, handle: Handle, born: Tick) -> bool {
         let Some(record) = Record::find(&self.records, handle, born) else { return false };

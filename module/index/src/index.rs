@@ -12,11 +12,11 @@ use crate::history::{Clock, Tick, Tombstones};
 use crate::members::Members;
 use crate::node::NIL;
 use crate::plan::Plan;
-use crate::record::Record;
+use crate::record::{Link, Record};
 use crate::report::{Cause, Counters, Explanation, Sizes, TableReport, TopOrder, TopReport};
 use crate::scheme::{Hashes, Scheme};
 use crate::top::{Busy, Wide};
-use crate::{Limits, Refused, Slot};
+use crate::{Limits, Refused, Slot, Stamps};
 
 /// The index of one database: which entries depend on what.
 #[derive(Debug)]
@@ -48,6 +48,8 @@ pub struct Index {
 pub struct Stored {
     /// To be kept beside the value.
     pub slot: Slot,
+    /// What [`Index::hit`] asks for besides.
+    pub stamps: Stamps,
     /// The number that the store took: the entry's version.
     pub version: u64,
 }
@@ -162,7 +164,11 @@ impl Index {
             // A position is one less than the fan-out that it makes.
             self.wide.grew(link.node, link.at as usize + 1);
         }
-        Ok(Stored { slot: Slot { born: now, record }, version: self.clock.number(now) })
+        Ok(Stored {
+            slot: Slot { born: now, record },
+            stamps: Stamps::new(self.scratch.links.iter().map(|link| link.node)),
+            version: self.clock.number(now),
+        })
     }
 
     /// Has nothing that these conditions match been invalidated since the token? Registers their schemes. O(terms).
@@ -212,23 +218,33 @@ impl Index {
             .is_some_and(|record| self.core.is_alive(record))
     }
 
-    /// [`Index::is_alive`], and counts a hit for each table if so.
+    /// [`Index::is_alive`] for an entry that was not removed since, and counts a hit for each of its conjunctions if so.
+    ///
+    /// `stamps` are those that the store answered. Nodes alone tell all that the record tells: a node that was invalidated is
+    /// gone, and one that was made again under its number is younger than the entry. O(conjunctions).
     #[inline]
-    pub fn hit(&mut self, slot: Slot) -> bool {
-        let Some(record) = Record::find(&self.core.records, Handle(slot.record), slot.born) else {
+    pub fn hit(&mut self, slot: Slot, stamps: &[u32]) -> bool {
+        if stamps.is_empty() {
+            return self.hit_record(slot);
+        }
+        let linked = |&node: &u32| self.core.is_linked(Link { node, at: 0 }, slot.born);
+        if slot == Slot::NONE || !stamps.iter().all(|node| linked(node).is_some()) {
+            return false;
+        }
+        for &node in stamps {
+            self.core.count_hit(node);
+        }
+        true
+    }
+
+    fn hit_record(&mut self, slot: Slot) -> bool {
+        let record = Record::find(&self.core.records, Handle(slot.record), slot.born);
+        let Some(record) = record.filter(|&record| self.core.is_alive(record)) else {
             return false;
         };
-        let mut schemes: SmallVec<[u32; 8]> = SmallVec::new();
-        for link in record.links() {
-            match self.core.is_linked(link, slot.born) {
-                Some(scheme) => schemes.push(scheme),
-                None => return false,
-            }
-        }
-        for scheme in schemes {
-            if let Some(scheme) = self.core.schemes.get_mut(scheme) {
-                scheme.hits += 1;
-            }
+        let nodes: SmallVec<[u32; 16]> = record.links().map(|link| link.node).collect();
+        for node in nodes {
+            self.core.count_hit(node);
         }
         true
     }

@@ -21,7 +21,7 @@ impl Limits {
     /// What the stream may bring: only what no entry can have is too much.
     pub const STREAM: Self = Self {
         key_bytes: u16::MAX as usize,
-        value_bytes: u32::MAX as usize,
+        value_bytes: 1 << 29,
         terms: cacheops_condition::MAX_FIELDS,
         conjunctions: u16::MAX as usize,
     };
