@@ -11,7 +11,7 @@ use crate::history::Tick;
 use crate::members::Members;
 use crate::node::{Node, NodeMap, Nodes, chained};
 use crate::record::{self, Link, Record};
-use crate::scheme::{Fields, Hashes, Scheme, Table, decode, encode, fields_hash};
+use crate::scheme::{Fields, Hashes, Scheme, Table, decode, encode, fields_hash, mask};
 use crate::slab::Slab;
 use crate::{Limits, Refused};
 
@@ -345,6 +345,7 @@ impl Core {
             table,
             seed: hashes.scheme(owner, fields),
             fields: fields.clone(),
+            mask: mask(fields),
             created: now,
             used: now,
             floor: 0,

@@ -242,7 +242,7 @@ impl Index {
     pub fn invalidate(
         &mut self,
         changes: &[(&[u8], Condition<'_>)],
-        time_ms: u64,
+        time_ms: impl FnOnce() -> u64,
         limits: &Limits,
     ) -> Cut {
         let mut plan = std::mem::take(&mut self.plan);
@@ -261,12 +261,14 @@ impl Index {
         links
     }
 
-    fn carry_out(&mut self, plan: &Plan, time_ms: u64) -> Cut {
+    fn carry_out(&mut self, plan: &Plan, time_ms: impl FnOnce() -> u64) -> Cut {
         let tick = self.clock.advance();
         let number = self.clock.number(tick);
         for &hash in plan.tables.iter().chain(&plan.conjunctions) {
             self.tombstones.set(hash, tick);
         }
+        let is_deadly = !(plan.nodes.is_empty() && plan.dropped.is_empty());
+        let time_ms = if is_deadly { time_ms() } else { 0 };
         let mut links = 0;
         for &node in &plan.nodes {
             // A node that two rows hit is gone at the second.
@@ -647,14 +649,13 @@ impl Index {
             }
             TopOrder::Invalidations => self
                 .busy
-                .counters()
                 .iter()
-                .map(|counter| TopReport {
-                    table: counter.table.clone(),
-                    conjunction: counter.text.clone(),
+                .map(|(table, text, invalidations)| TopReport {
+                    table: table.to_vec(),
+                    conjunction: text.to_vec(),
                     fan_out: 0,
                     bytes: 0,
-                    invalidations: counter.count,
+                    invalidations,
                 })
                 .collect(),
         };

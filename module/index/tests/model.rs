@@ -147,7 +147,7 @@ impl World {
                 let would =
                     self.with(changes, |index, changes, limits| index.count(changes, limits));
                 let cut = self.with(changes, |index, changes, limits| {
-                    index.invalidate(changes, 5, limits).links
+                    index.invalidate(changes, || 5, limits).links
                 });
                 prop_assert_eq!(would, cut, "a dry run counts what is then cut");
                 self.history.push((self.time, changes.clone()));
