@@ -6,7 +6,7 @@ use cacheops_index::Slot;
 use cacheops_protocol::Dependencies;
 
 use crate::config;
-use crate::ffi::{self, Context, Entry, EntryRef, with_state};
+use crate::ffi::{self, Context, Entry, EntryRef, Held, Key, Mode, OwnedName, with_state};
 use crate::reaper;
 use crate::state::State;
 
@@ -115,6 +115,21 @@ pub(crate) fn arrived_unlinked(database: usize, key: &[u8]) {
     bury(database, key);
 }
 
+/// RESTORE has brought an entry. Outside loading it was born dead already; replayed from an append only file it was taken
+/// for one that the file itself keeps.
+pub(crate) fn restored(ctx: &Context, key: &[u8]) {
+    if config::keeps_on_restore() || with_state(|state| state.loading.is_none()) {
+        return;
+    }
+    let name = OwnedName::new(key);
+    let key = Key::open(ctx, name.name(), Mode::Peek);
+    if let Held::Entry(entry) = key.held() {
+        let slot = entry.slot();
+        entry.clear_slot();
+        with_state(|state| state.remove(slot));
+    }
+}
+
 /// FLUSHDB, FLUSHALL, or a replica before a full synchronisation. `None` is all databases.
 pub(crate) fn flushed(database: Option<usize>) {
     with_state(|state| {
@@ -146,6 +161,9 @@ pub(crate) fn loading_ended(ctx: &Context) {
         }
         if state.loading.take() == Some(Loading::Restart) && !config::keeps_on_restart() {
             state.discard();
+        } else if is_primary {
+            // What was dead when it was saved has come back as dead, under keys that nobody has noted.
+            state.start_sweep();
         }
         reaper::schedule_with(state);
     });

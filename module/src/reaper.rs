@@ -31,7 +31,8 @@ enum Outcome {
 pub(crate) fn schedule_with(state: &mut State) {
     if !state.is_reaper_scheduled && state.has_work() {
         state.is_reaper_scheduled = true;
-        ffi::schedule(PAUSE);
+        // What was discarded is told to replicas and to the append only file before any client can ask.
+        ffi::schedule(if state.owes_flush { Duration::ZERO } else { PAUSE });
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Index {
     trash: VecDeque<Trash>,
     /// The node and the member that [`Index::audit`] comes to next.
     audited: (u32, u32),
+    /// The tick of the last flush.
+    flushed_at: Tick,
     wide: Wide,
     busy: Busy,
     counters: Counters,
@@ -83,6 +85,7 @@ impl Index {
             buried: Queue::default(),
             trash: VecDeque::new(),
             audited: (0, 0),
+            flushed_at: 0,
             wide: Wide::default(),
             busy: Busy::default(),
             counters: Counters::default(),
@@ -324,6 +327,7 @@ impl Index {
     pub fn flush(&mut self, random: u64) -> usize {
         let core = self.swap_core(random);
         let left = core.records.len();
+        self.flushed_at = self.clock.now();
         self.counters.flushes += 1;
         // The walk over its records will meet what died before as well.
         self.flushed.push_back(Flushed { core, cursor: 0, left });
@@ -549,6 +553,11 @@ impl Index {
             self.core.write_text(text, node.scheme, self.core.node_values(node));
         }
         Some(Explanation { alive: self.core.is_alive(record), cause, conditions })
+    }
+
+    /// Whether the entry that was at this slot was there when [`Index::flush`] was last called.
+    pub fn was_flushed(&self, slot: Slot) -> bool {
+        slot != Slot::NONE && crate::index_id(slot.born) == self.id() && slot.born < self.flushed_at
     }
 
     /// Why a link is cut, if the batch that it went with still waits.

@@ -21,14 +21,14 @@ const HELP: usize = 64;
 pub(crate) fn invalidate(ctx: &Context, args: &Args<'_>) -> Result<(), CommandError> {
     let changes = InvalidateArgs::parse(args.bytes())?;
     let database = ctx.database();
+    if !changes.shard && with_state(|state| state.is_cluster) && !ctx.is_replicated() {
+        return Err(ArgError::ShardRequired.into());
+    }
     if changes.dry_run {
         let links =
             with_state(|state| state.index(database).count(&changes.on, &config::index_limits()));
         ctx.reply_integer(links as u64);
         return Ok(());
-    }
-    if !changes.shard && with_state(|state| state.is_cluster) && !ctx.is_replicated() {
-        return Err(ArgError::ShardRequired.into());
     }
     refuse_on_replica(ctx)?;
 
@@ -64,8 +64,9 @@ fn is_timed(bytes: usize) -> bool {
     const SMALL: usize = 256;
     bytes > SMALL
         || with_state(|state| {
+            let is_due = state.untimed.is_multiple_of(8);
             state.untimed = state.untimed.wrapping_add(1);
-            state.untimed.is_multiple_of(8)
+            is_due
         })
 }
 
