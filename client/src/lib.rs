@@ -18,7 +18,7 @@
 //!   application's: send the rows right after the commit. An invalidation that fails is an error,
 //!   and until it is repeated (see [`Error::is_retryable`]) entries may be stale.
 //! * **Fail closed.** What the server cannot vouch for is a miss: entries from before a restart,
-//!   restored or copied keys, tokens of another server.
+//!   restored, renamed or moved keys, tokens of another server.
 //!
 //! Values are equal only if their bytes are: `7` is not `07`. Conditions and rows must spell a
 //! value alike. [`Value`] has conversions only for types with one spelling: integers, text,
