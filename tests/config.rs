@@ -5,7 +5,7 @@ use support::{Server, as_map, as_text};
 const NUMBERS: [(&str, &str, &str, &str); 11] = [
     // name, default, a valid value, one out of range
     ("reap-slice-us", "500", "1000", "1001"),
-    ("reap-inline", "2", "1000", "1001"),
+    ("reap-inline", "0", "1000", "1001"),
     ("max-value-bytes", "67108864", "1024", "-1"),
     ("max-key-bytes", "1024", "65000", "65001"),
     ("max-terms", "16", "64", "65"),

@@ -42,6 +42,8 @@ fn entries_of_a_snapshot_are_hits_and_linked_if_they_are_kept() {
     assert_eq!(con.hits_of(&["q:1", "q:2"]).len(), 2);
     assert!((1..=600_000).contains(&con.int("PTTL q:1")));
     assert_eq!(support::as_text(&con.map("CACHEOPS.EXPLAIN q:1")["version"]), version.to_string());
+    // Links of the dead count until they are reclaimed.
+    con.ok("CONFIG SET cacheops.reap-inline 2");
     assert_eq!(con.invalidate("post author=7&draft=1"), 1);
     assert_eq!(con.invalidate("post author=8&draft%26="), 1);
     assert!(con.hits_of(&["q:1", "q:2"]).is_empty());
@@ -100,6 +102,7 @@ fn entries_of_an_append_only_file_are_hits_and_linked_if_they_are_kept() {
                 .int("CACHEOPS.STORE q:1 \"value of q:1\" PX 600000 ON post author=7|draft user *");
             con.store("q:2", "post author=8");
             con.store("q:3", "post author=9");
+            con.ok("CONFIG SET cacheops.reap-inline 2");
             con.invalidate("post author=9&draft=1");
             let before = state(&mut con);
             if rewrite {

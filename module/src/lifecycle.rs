@@ -116,8 +116,12 @@ pub(crate) fn copy(
 }
 
 /// RENAME and MOVE have brought a value under a new name; if it is an entry it has lost its links.
-pub(crate) fn arrived_unlinked(database: usize, key: &[u8]) {
-    bury(database, key);
+pub(crate) fn arrived_unlinked(ctx: &Context, key: &[u8]) {
+    let name = OwnedName::new(key);
+    let is_entry = matches!(Key::open(ctx, name.name(), Mode::Peek).held(), Held::Entry(_));
+    if is_entry {
+        bury(ctx.database(), key);
+    }
 }
 
 /// RESTORE has brought an entry. Outside loading it was born dead already; replayed from an append only file it was taken
@@ -225,6 +229,7 @@ pub(crate) fn tombstones_changed() {
         for (_, index) in state.indexes() {
             index.resize_tombstones(config::tombstones());
         }
+        reaper::schedule_with(state);
     });
 }
 

@@ -162,6 +162,7 @@ impl State {
         self.counts.panics += 1;
         self.counts.discards += 1;
         for index in self.indexes.iter_mut().filter_map(Option::take) {
+            self.past += index.counters();
             // Taking it apart might panic again.
             std::mem::forget(index);
         }

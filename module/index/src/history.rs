@@ -70,10 +70,12 @@ pub fn index_id(tick: Tick) -> u16 {
 /// Ticks in a segment of the tombstones.
 const SEGMENT: usize = 4096;
 
+pub(crate) type Segments = Vec<Option<Box<[Tick]>>>;
+
 #[derive(Debug)]
 pub(crate) struct Tombstones {
     /// Segments are made when first written to: a whole array at once would take a quarter of a millisecond to clear.
-    segments: Vec<Option<Box<[Tick]>>>,
+    segments: Segments,
     slots: usize,
     /// Everything counts as invalidated at this tick: the array was replaced then.
     floor: Tick,
@@ -88,8 +90,9 @@ impl Tombstones {
     }
 
     /// Replaces the array by one of another size. What it knew is lost, so all tokens up to now are refused.
-    pub(crate) fn resize(&mut self, slots: usize, now: Tick) {
-        *self = Self { floor: now, ..Self::new(slots) };
+    /// Answers its memory, to be freed when there is time.
+    pub(crate) fn resize(&mut self, slots: usize, now: Tick) -> Segments {
+        std::mem::replace(self, Self { floor: now, ..Self::new(slots) }).segments
     }
 
     #[inline]

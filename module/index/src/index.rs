@@ -18,6 +18,9 @@ use crate::scheme::{Hashes, Scheme};
 use crate::top::{Busy, Wide};
 use crate::{Limits, Refused, Slot, Stamps};
 
+/// Batches of dead entries that one [`Index::explain`] looks through.
+const MAX_SEARCHED: usize = 10_000;
+
 /// The index of one database: which entries depend on what.
 #[derive(Debug)]
 pub struct Index {
@@ -379,7 +382,8 @@ impl Index {
     /// Replaces the tombstones by an array of this many slots; all tokens given so far are refused.
     pub fn resize_tombstones(&mut self, slots: usize) {
         let now = self.clock.advance();
-        self.tombstones.resize(slots, now);
+        let old = self.tombstones.resize(slots, now);
+        self.trash.push_back(Trash::Tombstones(old));
     }
 
     /// Notes a key that holds an entry without links, so that it is reclaimed with the others.
@@ -534,19 +538,30 @@ impl Index {
         steps
     }
 
-    /// What the index knows of the entry at a slot. For people: looks through up to `MAX_SEARCHED` batches of dead entries.
+    /// What the index knows of the entry at a slot. For people: looks through a bounded number of batches of dead entries.
     pub fn explain(&self, slot: Slot) -> Option<Explanation> {
         let record = Record::find(&self.core.records, Handle(slot.record), slot.born)?;
+        let is_cut = |&link: &Link| self.core.is_linked(link, slot.born).is_none();
+        let mut budget = MAX_SEARCHED;
+        let cause =
+            record.links().filter(is_cut).find_map(|link| self.cause(link, slot, &mut budget));
+        let conditions = self.linked_conditions(record);
+        Some(Explanation { alive: self.core.is_alive(record), cause, conditions })
+    }
+
+    /// Conditions of a living entry, by table: what [`Index::store`] would take to make it again.
+    pub fn conditions(&self, slot: Slot) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+        let record = Record::find(&self.core.records, Handle(slot.record), slot.born)?;
+        self.core.is_alive(record).then(|| self.linked_conditions(record))
+    }
+
+    /// The conditions of those links that hold.
+    fn linked_conditions(&self, record: Record<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let born = record.born();
         let mut conditions: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-        let mut cause = None;
         for link in record.links() {
-            let Some(node) =
-                self.core.is_linked(link, slot.born).and_then(|_| self.core.nodes.get(link.node))
-            else {
-                cause = cause
-                    .or_else(|| self.cause(link.node, link.at, Handle(slot.record), slot.born));
-                continue;
-            };
+            let linked = self.core.is_linked(link, born);
+            let Some(node) = linked.and_then(|_| self.core.nodes.get(link.node)) else { continue };
             let owner = self
                 .core
                 .schemes
@@ -568,7 +583,7 @@ impl Index {
             };
             self.core.write_text(text, node.scheme, self.core.node_values(node));
         }
-        Some(Explanation { alive: self.core.is_alive(record), cause, conditions })
+        conditions
     }
 
     /// Whether the entry that was at this slot was there when [`Index::flush`] was last called.
@@ -577,10 +592,11 @@ impl Index {
     }
 
     /// Why a link is cut, if the batch that it went with still waits.
-    fn cause(&self, node: u32, at: u32, member: Handle, born: Tick) -> Option<Cause> {
-        const MAX_SEARCHED: usize = 10_000;
+    fn cause(&self, link: Link, slot: Slot, budget: &mut usize) -> Option<Cause> {
+        let (node, at, member, born) = (link.node, link.at, Handle(slot.record), slot.born);
+        let most = std::mem::replace(budget, budget.saturating_sub(self.dead.len()));
         let scheme_of = |number: u32| self.core.nodes.get(number).map(|node| node.scheme);
-        self.dead.iter().take(MAX_SEARCHED).find_map(|dead| {
+        self.dead.iter().take(most).find_map(|dead| {
             let (death, conjunction) = match dead {
                 Dead::Node { death, values, values_len, members }
                     if death.node == node
@@ -605,13 +621,6 @@ impl Index {
             let table = self.core.tables.get(scheme.table)?.name.to_vec();
             Some(Cause { table, conjunction, sequence: death.number, time_ms: death.time_ms })
         })
-    }
-
-    /// Conditions of a living entry, by table: what [`Index::store`] would take to make it again.
-    pub fn conditions(&self, slot: Slot) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
-        self.explain(slot)
-            .filter(|explanation| explanation.alive)
-            .map(|explanation| explanation.conditions)
     }
 
     /// About what the index keeps of an entry, in bytes: its record, and its place among the members of its nodes.

@@ -145,9 +145,7 @@ unsafe extern "C" fn notified(
         // SAFETY: the server lends all three for this call, and the event ends in NUL.
         let (ctx, event, key) = unsafe { (Context::new(ctx), CStr::from_ptr(event), bytes(key)) };
         match (event.to_bytes(), key) {
-            (b"rename_to" | b"move_to", Some(key)) => {
-                lifecycle::arrived_unlinked(ctx.database(), key)
-            }
+            (b"rename_to" | b"move_to", Some(key)) => lifecycle::arrived_unlinked(&ctx, key),
             (b"restore", Some(key)) => lifecycle::restored(&ctx, key),
             _ => {}
         }
