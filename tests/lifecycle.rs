@@ -236,3 +236,18 @@ fn store_large(con: &mut Client, key: &str) {
         conjunctions.join("|")
     ));
 }
+
+#[test]
+fn renaming_a_key_that_is_no_entry_is_nobodys_business() {
+    let server = Server::start();
+    let mut con = server.connect();
+    con.store("q", "post author=7");
+    con.ok("SET plain value");
+
+    con.ok("RENAME plain other");
+    con.int("MOVE other 1");
+
+    assert_eq!(con.info("cacheops_dead"), 0);
+    assert_eq!(con.info("cacheops_reclaimed"), 0);
+    assert!(con.hits("q"));
+}

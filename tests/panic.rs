@@ -20,6 +20,20 @@ fn a_panic_in_a_command_is_an_error_and_a_fresh_epoch() {
 }
 
 #[test]
+fn counters_do_not_fall_when_the_indexes_are_replaced() {
+    let Some(server) = server_that_panics() else { return };
+    let mut con = server.connect();
+    con.store("q", "post author=7");
+    con.invalidate("post author=7");
+
+    con.ok("CACHEOPS.PANIC command");
+    con.error("CACHEOPS.INVALIDATE ON post author=1");
+
+    assert_eq!(con.info("cacheops_stores"), 1);
+    assert_eq!(con.info("cacheops_links_cut"), 1);
+}
+
+#[test]
 fn a_panic_inside_the_index_is_an_error_and_a_fresh_epoch() {
     let Some(server) = server_that_panics() else { return };
     let mut con = server.connect();
