@@ -552,7 +552,9 @@ impl Index {
     /// Why a link is cut, if the batch that it went with still waits.
     fn cause(&self, node: u32, at: u32, member: Handle, born: Tick) -> Option<Cause> {
         const MAX_SEARCHED: usize = 10_000;
-        let scheme_of = |number: u32| self.core.nodes.get(number).map(|node| node.scheme);
+        // Not that of another node, which has the number since this one went.
+        let same = self.core.nodes.get(node).filter(|node| node.floor < born);
+        let scheme_of_node = same.map(|node| node.scheme);
         self.dead.iter().take(MAX_SEARCHED).find_map(|dead| {
             let (death, conjunction) = match dead {
                 Dead::Node { death, values, values_len, members }
@@ -566,7 +568,7 @@ impl Index {
                     (death, Some(text))
                 }
                 Dead::Scheme { death, .. }
-                    if death.tick > born && scheme_of(node) == Some(death.scheme) =>
+                    if death.tick > born && scheme_of_node == Some(death.scheme) =>
                 {
                     (death, None)
                 }
