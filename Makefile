@@ -64,6 +64,10 @@ run: ## show the module at work on a bookshop in SQLite, every answer verified
 serve: ## keep a server with the module up, to try it with redis-cli
 	@./tools/serve.sh
 
+.PHONY: bench-index
+bench-index: ## the index alone, with criterion: no server
+	cargo bench -p cacheops-benches --bench index
+
 # Measurements on a running server: CACHEOPS_SERVER names its binary, CACHEOPS_MODULE the module (benches/README.md).
 BENCH = cargo run --release -q -p cacheops-benches --bin server --
 
