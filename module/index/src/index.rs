@@ -595,7 +595,9 @@ impl Index {
     fn cause(&self, link: Link, slot: Slot, budget: &mut usize) -> Option<Cause> {
         let (node, at, member, born) = (link.node, link.at, Handle(slot.record), slot.born);
         let most = std::mem::replace(budget, budget.saturating_sub(self.dead.len()));
-        let scheme_of = |number: u32| self.core.nodes.get(number).map(|node| node.scheme);
+        // Not that of another node, which has the number since this one went.
+        let same = self.core.nodes.get(node).filter(|node| node.floor < born);
+        let scheme_of_node = same.map(|node| node.scheme);
         self.dead.iter().take(most).find_map(|dead| {
             let (death, conjunction) = match dead {
                 Dead::Node { death, values, values_len, members }
@@ -609,7 +611,7 @@ impl Index {
                     (death, Some(text))
                 }
                 Dead::Scheme { death, .. }
-                    if death.tick > born && scheme_of(node) == Some(death.scheme) =>
+                    if death.tick > born && scheme_of_node == Some(death.scheme) =>
                 {
                     (death, None)
                 }
