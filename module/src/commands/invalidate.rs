@@ -16,7 +16,7 @@ use crate::state::State;
 /// Beyond this many dead entries every invalidation helps with the reclaiming, or it would never catch up.
 const CROWD: usize = 100_000;
 /// How many it then reclaims.
-const HELP: usize = 64;
+const HELP: usize = 16;
 
 pub(crate) fn invalidate(ctx: &Context, args: &Args<'_>) -> Result<(), CommandError> {
     let changes = InvalidateArgs::parse(args.bytes())?;
