@@ -45,6 +45,17 @@ lint: ## formatting, clippy and the links of the documentation, warnings denied
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
+FUZZ_TARGETS := condition arguments rdb_load index
+FUZZ_SECONDS ?= 60
+
+# New inputs go to target/fuzz; fuzz/corpus holds the seeds. A crash is kept in fuzz/artifacts.
+.PHONY: fuzz
+fuzz: ## fuzz each target for FUZZ_SECONDS (needs cargo-fuzz and a nightly toolchain)
+	@set -e; for target in $(FUZZ_TARGETS); do \
+		mkdir -p target/fuzz/$$target; \
+		cargo +nightly fuzz run $$target target/fuzz/$$target fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=20; \
+	done
+
 .PHONY: run
 run: ## show the module at work on a bookshop in SQLite, every answer verified
 	@./tools/run.sh
@@ -52,6 +63,10 @@ run: ## show the module at work on a bookshop in SQLite, every answer verified
 .PHONY: serve
 serve: ## keep a server with the module up, to try it with redis-cli
 	@./tools/serve.sh
+
+.PHONY: bench-index
+bench-index: ## the index alone, with criterion: no server
+	cargo bench -p cacheops-benches --bench index
 
 # Measurements on a running server: CACHEOPS_SERVER names its binary, CACHEOPS_MODULE the module (benches/README.md).
 BENCH = cargo run --release -q -p cacheops-benches --bin server --

@@ -80,3 +80,37 @@ fn bad_input_is_refused() {
     }
     assert_eq!(con.info("cacheops_tables"), 0);
 }
+
+#[test]
+fn it_is_refused_when_memory_is_full_for_it_would_register_what_is_new() {
+    let server = Server::start();
+    let mut con = server.connect();
+    con.store("known", "post author=1");
+    let token = con.int("CACHEOPS.TOKEN");
+    con.ok("CONFIG SET maxmemory 1");
+    let before = con.info("cacheops_schemes");
+
+    let error = con.error(&format!("CACHEOPS.CHECK {token} ON post rare=1"));
+
+    assert!(error.starts_with("OOM"), "{error}");
+    assert_eq!(con.info("cacheops_schemes"), before);
+    assert!(con.hits("known"));
+    assert_eq!(con.invalidate("post author=1"), 1);
+}
+
+#[test]
+fn names_that_no_database_has_are_refused() {
+    let server = Server::start();
+    let mut con = server.connect();
+    con.store("known", "post author=1");
+    let before = (con.info("cacheops_tables"), con.info("cacheops_schemes"));
+    let long = "f".repeat(1025);
+
+    for pair in [format!("post {long}=1"), format!("{long} a=1"), format!("post a=1|b&{long}")] {
+        let error = con.error(&format!("CACHEOPS.CHECK 5 ON {pair}"));
+        assert_eq!(error, "ERR the name of a table or a field is longer than 1024 bytes");
+        con.error(&format!("CACHEOPS.STORE q v ON {pair}"));
+    }
+
+    assert_eq!((con.info("cacheops_tables"), con.info("cacheops_schemes")), before);
+}

@@ -61,6 +61,7 @@ fn a_replica_in_a_cluster_replays_what_its_primary_did() {
         copy.run(&format!("CLUSTER REPLICATE {id}")).is_ok()
     });
     replica.catch_up_with(&primary);
+    wait_for_cluster(&mut copy);
     copy.ok("READONLY");
     assert_eq!(copy.hits_of(&["q:1", "q:2"]).len(), 2);
 
@@ -85,6 +86,10 @@ fn a_manual_failover_with_dead_entries_waiting_is_survived_by_both() {
     replica.catch_up_with(&primary);
     con.pipeline((0..50_000).map(|n| format!("CACHEOPS.STORE k:{n} v ON post author=7")));
     replica.catch_up_with(&primary);
+    let is_known = format!("slave {id}");
+    eventually("the primary knows its replica", || {
+        con.text("CLUSTER NODES").is_some_and(|nodes| nodes.contains(&is_known))
+    });
 
     con.int("CACHEOPS.INVALIDATE SHARD ON post author=7");
     eventually("the failover starts", || copy.run("CLUSTER FAILOVER").is_ok());
@@ -125,8 +130,12 @@ fn an_atomic_slot_migration_is_refused_by_the_server() {
 fn join(server: &Server) -> Client {
     let mut con = server.connect();
     con.ok("CLUSTER ADDSLOTSRANGE 0 16383");
+    wait_for_cluster(&mut con);
+    con
+}
+
+fn wait_for_cluster(con: &mut Client) {
     eventually("the cluster is up", || {
         con.text("CLUSTER INFO").is_some_and(|info| info.contains("cluster_state:ok"))
     });
-    con
 }

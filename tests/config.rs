@@ -5,7 +5,7 @@ use support::{Server, as_map, as_text};
 const NUMBERS: [(&str, &str, &str, &str); 11] = [
     // name, default, a valid value, one out of range
     ("reap-slice-us", "500", "1000", "1001"),
-    ("reap-inline", "2", "1000", "1001"),
+    ("reap-inline", "0", "1000", "1001"),
     ("max-value-bytes", "67108864", "1024", "-1"),
     ("max-key-bytes", "1024", "65000", "65001"),
     ("max-terms", "16", "64", "65"),
@@ -70,24 +70,40 @@ fn directives_stand_in_the_configuration_file_and_survive_a_rewrite() {
 }
 
 #[test]
-fn only_a_power_of_two_is_a_number_of_tombstones() {
-    let server = Server::start();
-    let mut con = server.connect();
-
-    con.error("CONFIG SET cacheops.tombstones 1000000");
-    con.ok("CONFIG SET cacheops.tombstones 1048576");
-}
-
-#[test]
 fn a_new_number_of_tombstones_forgets_no_invalidation() {
     let server = Server::start();
     let mut con = server.connect();
-    let token = con.store("known", "post author=1");
-    con.invalidate("post author=7");
+    // What is no power of two is rounded up to one.
+    for slots in [1024, 1025, 1_000_000, 2048] {
+        let token = con.store("known", "post author=1");
+        con.invalidate("post author=7");
 
-    con.ok("CONFIG SET cacheops.tombstones 1024");
+        con.ok(&format!("CONFIG SET cacheops.tombstones {slots}"));
 
-    assert_eq!(con.text(&format!("CACHEOPS.STORE q stale TOKEN {token} ON post author=7")), None);
+        assert_eq!(
+            con.text(&format!("CACHEOPS.STORE q stale TOKEN {token} ON post author=7")),
+            None,
+            "{slots}"
+        );
+    }
+}
+
+#[test]
+fn the_example_of_a_configuration_holds_the_defaults() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../redis.conf.example");
+    let example = std::fs::read_to_string(example).expect("redis.conf.example");
+    let lines: Vec<(&str, &str)> = example
+        .lines()
+        .filter_map(|line| line.split_once(' ').filter(|(name, _)| name.starts_with("cacheops.")))
+        .collect();
+    let builder =
+        lines.iter().fold(Server::builder(), |builder, (name, value)| builder.arg(name, value));
+
+    let server = builder.start();
+
+    let written = server.connect().map("CONFIG GET cacheops.*");
+    assert_eq!(lines.len(), written.len());
+    assert_eq!(written, Server::start().connect().map("CONFIG GET cacheops.*"));
 }
 
 #[test]

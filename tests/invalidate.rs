@@ -190,10 +190,16 @@ fn an_escaped_star_is_a_field_and_not_the_whole_table() {
     let mut con = server.connect();
     con.store("q", "post author=7");
     con.store("star", "post %2A");
+    con.store("both", "post *&author=9");
+    con.store("value", "post *=1");
 
     assert_eq!(con.invalidate("post %2a&author=8"), 1);
+    assert_eq!(con.hits_of(&["q", "star", "both", "value"]), ["q", "both", "value"]);
 
-    assert_eq!(con.hits_of(&["q", "star"]), ["q"]);
+    // It is special only as a whole conjunction.
+    assert_eq!(con.invalidate("post *=1&author=8"), 1);
+    assert_eq!(con.invalidate("post *&author=9"), 1);
+    assert_eq!(con.hits_of(&["q", "star", "both", "value"]), ["q"]);
 }
 
 #[test]
@@ -341,8 +347,7 @@ fn a_command_past_the_limit_of_probes_drops_the_table_and_is_counted() {
     con.invalidate(&format!("post {}", rows.join("|")));
 
     assert_eq!(con.hits_of(&["q", "other"]), ["other"]);
-    assert_eq!(con.info("cacheops_tables_dropped"), 1);
-    assert!(con.info("cacheops_over_invalidations") >= 1);
+    assert_eq!(con.info("cacheops_over_invalidations"), 1);
 }
 
 #[test]

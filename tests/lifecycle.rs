@@ -88,7 +88,20 @@ fn changing_the_time_to_live_keeps_an_entry_linked() {
 }
 
 #[test]
-fn a_renamed_entry_is_a_miss_and_leaves_the_index() {
+fn a_renamed_entry_leaves_the_index_and_then_memory() {
+    let server = Server::start();
+    let mut con = server.connect();
+    for line in ["RENAME q p", "RENAMENX q p"] {
+        con.store("q", "post author=7");
+        con.ok(line);
+        assert_eq!(con.info("cacheops_entries"), 0, "{line}");
+        eventually("what cannot be a hit leaves memory", || con.int("DBSIZE") == 0);
+        con.wait_for_empty_index();
+    }
+}
+
+#[test]
+fn a_renamed_entry_is_a_miss_under_both_names() {
     let server = Server::start();
     let mut con = server.connect();
     for line in ["RENAME q p", "RENAMENX q p"] {
@@ -99,7 +112,7 @@ fn a_renamed_entry_is_a_miss_and_leaves_the_index() {
         assert_eq!(con.info("cacheops_links"), 0, "{line}");
         assert_eq!(con.text("CACHEOPS.GET q"), None, "{line}");
         con.ok("DEL p");
-        con.assert_index_is_empty();
+        con.wait_for_empty_index();
     }
 }
 
@@ -142,7 +155,7 @@ fn a_moved_entry_is_a_miss_in_the_other_database() {
     assert_eq!(zero.text("CACHEOPS.GET q"), None);
     assert_eq!(zero.invalidate("post author=7"), 0);
     one.ok("DEL q");
-    one.assert_index_is_empty();
+    one.wait_for_empty_index();
 }
 
 #[test]
@@ -222,4 +235,19 @@ fn store_large(con: &mut Client, key: &str) {
         "v".repeat(100_000),
         conjunctions.join("|")
     ));
+}
+
+#[test]
+fn renaming_a_key_that_is_no_entry_is_nobodys_business() {
+    let server = Server::start();
+    let mut con = server.connect();
+    con.store("q", "post author=7");
+    con.ok("SET plain value");
+
+    con.ok("RENAME plain other");
+    con.int("MOVE other 1");
+
+    assert_eq!(con.info("cacheops_dead"), 0);
+    assert_eq!(con.info("cacheops_reclaimed"), 0);
+    assert!(con.hits("q"));
 }

@@ -23,6 +23,7 @@ mod cluster;
 mod eviction;
 mod flushing;
 mod lifecycle;
+mod loading;
 mod model;
 mod panic;
 mod pause;

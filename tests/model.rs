@@ -14,7 +14,7 @@ const VALUES: [Option<&str>; 3] = [Some("0"), Some("1"), None];
 
 #[test]
 fn a_server_agrees_with_the_twin() {
-    for seed in 1..=12 {
+    for seed in seeds(1, 12) {
         let server = Server::start();
         let mut run = Run::new(seed, &server);
         for _ in 0..600 {
@@ -28,7 +28,7 @@ fn a_server_agrees_with_the_twin() {
 
 #[test]
 fn a_server_that_reclaims_as_late_as_it_can_agrees_with_the_twin() {
-    for seed in 101..=104 {
+    for seed in seeds(1001, 4) {
         let server = Server::start();
         server.connect().ok("CONFIG SET cacheops.reap-inline 0");
         let mut run = Run::new(seed, &server);
@@ -42,7 +42,7 @@ fn a_server_that_reclaims_as_late_as_it_can_agrees_with_the_twin() {
 
 #[test]
 fn a_replica_agrees_with_its_primary_and_with_the_twin() {
-    for seed in 201..=204 {
+    for seed in seeds(2001, 4) {
         let primary = Server::start();
         let replica = Server::builder().replica_of(&primary).start();
         replica.catch_up_with(&primary);
@@ -70,7 +70,7 @@ fn a_replica_agrees_with_its_primary_and_with_the_twin() {
 
 #[test]
 fn a_server_that_keeps_over_restarts_agrees_with_the_twin() {
-    for seed in 301..=303 {
+    for seed in seeds(3001, 3) {
         let mut server =
             Server::builder().arg("cacheops.on-restart", "keep").arg("appendonly", "yes").start();
         let mut run = Run::new(seed, &server);
@@ -88,6 +88,15 @@ fn a_server_that_keeps_over_restarts_agrees_with_the_twin() {
         }
         run.empty();
     }
+}
+
+/// So many seeds; `CACHEOPS_MODEL_FACTOR` times as many for a longer search.
+fn seeds(first: u64, count: u64) -> std::ops::Range<u64> {
+    let factor = std::env::var("CACHEOPS_MODEL_FACTOR")
+        .ok()
+        .and_then(|factor| factor.parse().ok())
+        .unwrap_or(1);
+    first..first + count * factor
 }
 
 /// Field and value; a value of `None` is NULL. A field that is absent is not in the map.

@@ -87,9 +87,7 @@ fn a_failover_that_is_given_up_is_survived() {
     con.ok("CONFIG SET cacheops.reap-inline 0");
     replica.catch_up_with(&primary);
     // A replica that cannot answer keeps the primary waiting, paused.
-    let mut asleep = replica.connect();
-    asleep.ok("CLIENT REPLY SKIP");
-    let sleeper = std::thread::spawn(move || drop(asleep.run("DEBUG SLEEP 1")));
+    replica.freeze();
 
     con.ok("MULTI");
     con.ok("CACHEOPS.INVALIDATE ON post author=7");
@@ -99,7 +97,7 @@ fn a_failover_that_is_given_up_is_survived() {
     eventually("the failover has ended", || {
         con.info_field("master_failover_state").as_deref() == Some("no-failover")
     });
-    sleeper.join().expect("the sleeper");
+    replica.thaw();
     assert!(primary.is_alive() && replica.is_alive());
     assert_eq!(role(&mut con), "master");
     eventually("the dead are reclaimed", || con.int("DBSIZE") == 0);

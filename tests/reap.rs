@@ -67,7 +67,10 @@ fn conjunctions_below_the_size_are_not_audited() {
     let mut con = server.connect();
     store_in_one_conjunction(&mut con, 100);
 
-    assert_eq!(pair(&con.ok("CACHEOPS.REAP 1000 101")), [0, 0]);
+    let [examined, freed] = pair(&con.ok("CACHEOPS.REAP 1000 101"));
+
+    assert!(examined < 100, "{examined}");
+    assert_eq!(freed, 0);
 }
 
 #[test]

@@ -82,6 +82,28 @@ fn a_restore_on_a_primary_is_as_dead_on_its_replica() {
 }
 
 #[test]
+fn an_entry_that_was_born_dead_stays_dead_when_the_append_only_file_is_replayed() {
+    let mut server =
+        Server::builder().arg("appendonly", "yes").arg("cacheops.on-restart", "keep").start();
+    let mut con = server.connect();
+    con.ok("DEBUG SET-ACTIVE-EXPIRE 0");
+    con.store("q", "post author=7");
+    let payload = dump(&mut con, "q");
+    con.invalidate("post author=7");
+    con.ok("MULTI");
+    let words = [b"RESTORE".as_slice(), b"p", b"0", &payload, b"REPLACE"];
+    con.call(words).expect("queued");
+    con.ok("CLIENT PAUSE 600000 WRITE");
+    con.ok("EXEC");
+    assert_eq!(con.text("CACHEOPS.GET p"), None);
+
+    server.kill();
+    server.relaunch();
+
+    assert_eq!(server.connect().text("CACHEOPS.GET p"), None, "a stale entry came back");
+}
+
+#[test]
 fn an_entry_that_migrated_is_born_dead() {
     let (from, to) = (Server::start(), Server::start());
     let mut con = from.connect();
@@ -193,7 +215,7 @@ fn check_alive(con: &mut Client) {
 }
 
 fn small_dump(con: &mut Client) -> Dump {
-    con.ok("CACHEOPS.STORE q value PX 1000000 ON post \"author=7&draft=0|id\" user * \"\" a=");
+    con.ok("CACHEOPS.STORE q value PX 1000000 ON post \"author=7&draft=0|id\" user * tag a=");
     let payload = dump(con, "q");
     con.ok("DEL q");
     Dump::from_payload(&payload)

@@ -79,6 +79,17 @@ fn an_entry_without_a_time_to_live_persists() {
 }
 
 #[test]
+fn the_longest_time_to_live_is_one() {
+    let server = Server::start();
+    let mut con = server.connect();
+    for option in ["PX 4611686018427387904", "EX 4611686018427387", "PXAT 4611686018427387904"] {
+        con.ok(&format!("CACHEOPS.STORE q \"value of q\" {option} ON post author=7"));
+        assert!(con.hits("q"), "{option}");
+        assert!(con.int("PTTL q") > 1 << 61, "{option}");
+    }
+}
+
+#[test]
 fn storing_again_replaces_the_time_to_live() {
     let server = Server::start();
     let mut con = server.connect();
@@ -273,7 +284,7 @@ fn a_refused_store_registers_its_schemes() {
     con.invalidate("post author=99&rare=2");
 
     assert!(con.text(&format!("CACHEOPS.STORE q fresh TOKEN {token} ON post rare=1")).is_some());
-    assert_eq!(con.invalidate("post rare=1"), 1);
+    assert_eq!(con.invalidate("post author=99&rare=1"), 1);
 }
 
 #[test]

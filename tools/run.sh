@@ -5,5 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 . tools/ready.sh
 
-cargo build --release -p cacheops-module -p cacheops-demo
+# Apart, since together they would share features and `make build` would have to build the module again.
+cargo build --release -p cacheops-module
+cargo build --release -p cacheops-demo
 exec "${CARGO_TARGET_DIR:-target}/release/cacheops-demo" "${CARGO_TARGET_DIR:-target}/release/libcacheops.so" "$server"

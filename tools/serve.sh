@@ -44,7 +44,7 @@ cat <<TEXT
 
       redis-cli -p $port
 
-  and then
+  and at its prompt
 
       CACHEOPS.STORE posts:7 "three posts" EX 3600 ON post author=7&deleted_at
       CACHEOPS.GET posts:7

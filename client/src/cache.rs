@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use redis::aio::ConnectionManager;
-use redis::{Cmd, FromRedisValue, IntoConnectionInfo};
+use redis::{Cmd, FromRedisValue, IntoConnectionInfo, RedisError, Value};
 
-use crate::{Error, ErrorKind, Explanation, Invalidate, Store, Token};
+use crate::{Check, Error, ErrorKind, Explanation, Invalidate, Store, Token};
 
 /// The grammar of commands that this crate speaks.
 const MIN_GRAMMAR: u64 = 1;
@@ -30,6 +30,16 @@ pub struct Server {
     pub grammar: u64,
     /// What it can do beyond the first version.
     pub capabilities: Vec<String>,
+}
+
+/// What [`Cacheops::lookup`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// The value.
+    Hit(Vec<u8>),
+    /// Nothing, and the token for a store of what the database will say. None on a replica: what
+    /// it has not heard yet may be invalidated already, so nothing should be stored.
+    Miss(Option<Token>),
 }
 
 impl Cacheops {
@@ -78,15 +88,38 @@ impl Cacheops {
         self.query(&command).await
     }
 
-    /// The token of now, to be taken before a query whose result will be stored.
+    /// The value of an entry, or the token for storing it: both in one round trip.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`] if the module has no command for it. The version of any store
-    /// made before the query serves as well: [`Version::token`](crate::Version::token).
+    /// [`ErrorKind::WrongType`] if the key is not an entry, [`ErrorKind::Unsupported`] if the
+    /// module has no tokens.
+    pub async fn lookup(&self, key: impl AsRef<[u8]>) -> Result<Lookup, Error> {
+        self.require("token")?;
+        match self.query(redis::cmd("CACHEOPS.GET").arg(key.as_ref()).arg("TOKEN")).await? {
+            // A value is never an integer.
+            Value::Int(token) => Ok(Lookup::Miss(u64::try_from(token).ok().map(Token))),
+            Value::Nil => Ok(Lookup::Miss(None)),
+            value => Ok(Lookup::Hit(redis::from_redis_value(value).map_err(RedisError::from)?)),
+        }
+    }
+
+    /// The token of now, to be taken before a query whose result will be stored; in a transaction
+    /// that reads from a snapshot, before its begin.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ReadOnly`] on a replica, [`ErrorKind::Unsupported`] if the module has no tokens.
     pub async fn token(&self) -> Result<Token, Error> {
         self.require("token")?;
-        Ok(Token(self.query(&redis::cmd("CACHEOPS.TOKEN")).await?))
+        let token: Option<u64> = self.query(&redis::cmd("CACHEOPS.TOKEN")).await?;
+        token.map(Token).ok_or_else(|| Error::new(ErrorKind::ReadOnly, "a replica gives no token"))
+    }
+
+    /// Whether nothing was invalidated since a token, for a value that is kept elsewhere: see
+    /// [`Check`].
+    pub fn check(&self, token: Token) -> Check<'_> {
+        Check::new(self, token)
     }
 
     /// Stores a value with the conditions it depends on: see [`Store`].
@@ -124,7 +157,7 @@ impl Cacheops {
         self.connection.clone()
     }
 
-    fn require(&self, capability: &str) -> Result<(), Error> {
+    pub(crate) fn require(&self, capability: &str) -> Result<(), Error> {
         if self.server.capabilities.iter().any(|known| known == capability) {
             return Ok(());
         }
@@ -140,20 +173,20 @@ impl Cacheops {
 
 impl Server {
     async fn ask(connection: &mut ConnectionManager) -> Result<Self, Error> {
-        let reply: redis::Value = redis::cmd("CACHEOPS.VERSION").query_async(connection).await?;
+        let reply: Value = redis::cmd("CACHEOPS.VERSION").query_async(connection).await?;
         let unexpected =
             |what| Error::new(ErrorKind::UnexpectedReply, format!("CACHEOPS.VERSION {what}"));
 
         let mut server = Self { version: String::new(), grammar: 0, capabilities: Vec::new() };
         for (name, value) in reply.into_map_iter().map_err(|_| unexpected("is no map"))? {
-            let name: String = redis::from_redis_value(name).map_err(redis::RedisError::from)?;
+            let name: String = redis::from_redis_value(name).map_err(RedisError::from)?;
             let parsed = match name.as_str() {
                 "version" => redis::from_redis_value(value).map(|v| server.version = v),
                 "grammar" => redis::from_redis_value(value).map(|v| server.grammar = v),
                 "capabilities" => redis::from_redis_value(value).map(|v| server.capabilities = v),
                 _ => Ok(()),
             };
-            parsed.map_err(redis::RedisError::from)?;
+            parsed.map_err(RedisError::from)?;
         }
         if server.grammar < MIN_GRAMMAR {
             let Self { version, grammar, .. } = &server;

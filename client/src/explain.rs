@@ -22,7 +22,7 @@ pub struct Explanation {
     pub time: Option<Duration>,
     /// What is left of its time to live; none if it does not expire.
     pub ttl: Option<Duration>,
-    /// The memory it takes, in bytes.
+    /// The length of its value, in bytes.
     pub bytes: Option<u64>,
     /// The number that its store took.
     pub version: Option<u64>,

@@ -18,7 +18,7 @@
 //!   application's: send the rows right after the commit. An invalidation that fails is an error,
 //!   and until it is repeated (see [`Error::is_retryable`]) entries may be stale.
 //! * **Fail closed.** What the server cannot vouch for is a miss: entries from before a restart,
-//!   restored or copied keys, tokens of another server.
+//!   restored, renamed or moved keys, tokens of another server.
 //!
 //! Values are equal only if their bytes are: `7` is not `07`. Conditions and rows must spell a
 //! value alike. [`Value`] has conversions only for types with one spelling: integers, text,
@@ -30,25 +30,27 @@
 //! # Example
 //!
 //! ```no_run
-//! use cacheops::{Cacheops, Condition, Row};
+//! use cacheops::{Cacheops, Condition, Lookup, Row};
 //! use std::time::Duration;
 //!
 //! # async fn query(_sql: &str) -> Vec<u8> { Vec::new() }
 //! # async fn run() -> Result<(), cacheops::Error> {
 //! let cache = Cacheops::connect("redis://127.0.0.1/").await?;
 //!
-//! // Read: ask the cache, else take a token, run the query and store its result.
-//! let posts = match cache.get("posts:author:7").await? {
-//!     Some(hit) => hit,
-//!     None => {
-//!         let token = cache.token().await?;
+//! // Read: ask the cache; after a miss run the query, and store its result with the token that
+//! // came with the miss.
+//! let posts = match cache.lookup("posts:author:7").await? {
+//!     Lookup::Hit(posts) => posts,
+//!     Lookup::Miss(token) => {
 //!         let posts = query("SELECT * FROM post WHERE author_id = 7 AND deleted_at IS NULL").await;
-//!         cache
-//!             .store("posts:author:7", &posts)
-//!             .ttl(Duration::from_secs(3600))
-//!             .token(token)
-//!             .on("post", Condition::all().term("author_id", 7).null("deleted_at"))
-//!             .await?;
+//!         if let Some(token) = token {
+//!             cache
+//!                 .store("posts:author:7", &posts)
+//!                 .ttl(Duration::from_secs(3600))
+//!                 .token(token)
+//!                 .on("post", Condition::all().term("author_id", 7).null("deleted_at"))
+//!                 .await?;
+//!         }
 //!         posts
 //!     }
 //! };
@@ -67,6 +69,7 @@
 #![forbid(unsafe_code)]
 
 mod cache;
+mod check;
 mod condition;
 mod error;
 mod explain;
@@ -74,7 +77,8 @@ mod invalidate;
 mod number;
 mod store;
 
-pub use cache::{Cacheops, Server};
+pub use cache::{Cacheops, Lookup, Server};
+pub use check::Check;
 pub use condition::{Condition, Row, Value};
 pub use error::{Error, ErrorKind};
 pub use explain::{Explanation, State};

@@ -4,12 +4,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cacheops::{Cacheops, Condition, ErrorKind, Row, State};
+use cacheops::{Cacheops, Condition, ErrorKind, Lookup, Row, State};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 const VERSION: &str =
-    "*6\r\n+version\r\n+0.1.0\r\n+grammar\r\n:1\r\n+capabilities\r\n*1\r\n+token\r\n";
+    "*6\r\n+version\r\n+0.1.0\r\n+grammar\r\n:1\r\n+capabilities\r\n*2\r\n+token\r\n+check\r\n";
 
 /// A server that answers each command with the text its name has in `replies`.
 struct Server {
@@ -162,6 +162,45 @@ async fn token_asks_only_a_module_that_has_it() {
     let cache = Cacheops::connect(without.url.as_str()).await.unwrap();
     assert_eq!(cache.token().await.unwrap_err().kind(), ErrorKind::Unsupported);
     assert_eq!(without.last(), "CACHEOPS.VERSION");
+}
+
+#[tokio::test]
+async fn lookup_tells_a_value_from_a_token() {
+    for (reply, expected) in [
+        ("$1\r\n7\r\n", Lookup::Hit(b"7".to_vec())),
+        ("$0\r\n\r\n", Lookup::Hit(Vec::new())),
+        ("$-1\r\n", Lookup::Miss(None)),
+    ] {
+        let replies = vec![("CACHEOPS.VERSION", VERSION), ("CACHEOPS.GET", reply)];
+        let server = Server::start(Vec::leak(replies)).await;
+        let cache = Cacheops::connect(server.url.as_str()).await.unwrap();
+
+        assert_eq!(cache.lookup("k").await.unwrap(), expected);
+        assert_eq!(server.last(), "CACHEOPS.GET k TOKEN");
+    }
+
+    let server = Server::start(&[("CACHEOPS.VERSION", VERSION), ("CACHEOPS.GET", ":7\r\n")]).await;
+    let cache = Cacheops::connect(server.url.as_str()).await.unwrap();
+    let Lookup::Miss(Some(token)) = cache.lookup("k").await.unwrap() else { panic!("no token") };
+    assert_eq!(token.get(), 7);
+}
+
+#[tokio::test]
+async fn check_names_token_and_conditions() {
+    let server = Server::start(&[
+        ("CACHEOPS.VERSION", VERSION),
+        ("CACHEOPS.TOKEN", ":9\r\n"),
+        ("CACHEOPS.CHECK", ":1\r\n"),
+    ])
+    .await;
+    let cache = Cacheops::connect(server.url.as_str()).await.unwrap();
+    let token = cache.token().await.unwrap();
+
+    assert!(cache.check(token).on("post", Condition::all().null("a")).await.unwrap());
+
+    assert_eq!(server.last(), "CACHEOPS.CHECK 9 ON post a");
+    let error = cache.check(token).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidRequest);
 }
 
 #[tokio::test]

@@ -1,8 +1,6 @@
 //! The application: it fills the cache, writes to the database, and trusts nobody.
 
-use std::time::Duration;
-
-use cacheops::{Cacheops, Condition, ErrorKind, Invalidate, Row, Token};
+use cacheops::{Cacheops, Invalidate, Row, Token};
 
 use crate::Failure;
 use crate::query::{Conditions, Query};
@@ -53,20 +51,6 @@ impl App {
         self.entries.iter().map(|entry| &entry.conditions)
     }
 
-    /// The token of now, to be taken before a query.
-    pub async fn token(&self) -> Result<Token, Failure> {
-        match self.cache.token().await {
-            Ok(token) => Ok(token),
-            // A module without TOKEN numbers its stores, and that number is as good.
-            Err(error) if error.kind() == ErrorKind::Unsupported => {
-                let clock = self.cache.store("clock", "").on("clock", Condition::all());
-                let version = clock.ttl(Duration::from_secs(1)).await?;
-                Ok(version.ok_or("a store without a token was refused")?.token())
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
     /// Runs a query and stores its result; false if the server refused it.
     pub async fn fill(&mut self, query: Query, token: Token) -> Result<bool, Failure> {
         let result = query.run(&self.shop.db)?;
@@ -102,7 +86,7 @@ impl App {
     pub async fn refill(&mut self, audit: &Audit) -> Result<(), Failure> {
         let mut missing: Vec<Query> = audit.dead.iter().map(|&i| self.entries[i].query).collect();
         for _ in 0..ATTEMPTS {
-            let token = self.token().await?;
+            let token = self.cache.token().await?;
             let mut refused = Vec::new();
             for query in missing {
                 if !self.fill(query, token).await? {
@@ -125,7 +109,7 @@ impl App {
     /// Asks the cache for every entry and the database for every query, and compares.
     ///
     /// Gone must be exactly the entries whose conditions one of the rows satisfies, by the rule of
-    /// [`Condition::matches`], which knows nothing of the server. Every hit must be what the
+    /// [`cacheops::Condition::matches`], which knows nothing of the server. Every hit must be what the
     /// database says now.
     pub async fn audit(&mut self, rows: &[(&str, Row)]) -> Result<Audit, Failure> {
         let mut audit = Audit { died: 0, changed: 0, hits: 0, dead: Vec::new() };

@@ -1,7 +1,7 @@
 //! What is printed, and how.
 
 use std::env;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 /// The printed page: plain text, with colours only where a person sees them.
@@ -18,15 +18,21 @@ impl Page {
 
     pub fn chapter(&mut self, title: &str) {
         self.chapters += 1;
-        println!("\n{} {}", self.dim(&format!("{:>2}", self.chapters)), self.bold(title));
+        self.blank();
+        let number = format!("{:>2}", self.chapters);
+        line(&format!("{} {}", self.dim(&number), self.bold(title)));
     }
 
     pub fn say(&self, text: &str) {
-        println!("   {text}");
+        line(&format!("   {text}"));
     }
 
     pub fn note(&self, text: &str) {
-        println!("   {}", self.dim(text));
+        self.say(&self.dim(text));
+    }
+
+    pub fn blank(&self) {
+        line("");
     }
 
     pub fn bold(&self, text: &str) -> String {
@@ -48,6 +54,11 @@ impl Page {
     fn paint(&self, code: &str, text: &str) -> String {
         if self.colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
     }
+}
+
+/// A reader that has seen enough (`| head`) is no reason to stop checking.
+fn line(text: &str) {
+    let _ = writeln!(io::stdout(), "{text}");
 }
 
 /// `1234567` as `1,234,567`.

@@ -1,7 +1,7 @@
 //! A server of one's own: a process, a free port and a directory, all gone when dropped.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -51,7 +51,7 @@ impl Server {
             .spawn()
             .map_err(|error| format!("cannot start {program}: {error}"))?;
         let mut server = Self { process, dir, port };
-        server.wait_until_it_listens()?;
+        server.wait_until_it_answers()?;
         Ok(server)
     }
 
@@ -64,18 +64,31 @@ impl Server {
         self.dir.path()
     }
 
-    fn wait_until_it_listens(&mut self) -> Result<(), Failure> {
+    /// It listens before it loads the module, so a connection alone proves little.
+    fn wait_until_it_answers(&mut self) -> Result<(), Failure> {
         let deadline = Instant::now() + START_DEADLINE;
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+        while !self.answers() {
             if let Some(status) = self.process.try_wait()? {
                 return Err(format!("the server ended with {status}\n{}", self.log()?).into());
             }
             if Instant::now() > deadline {
-                return Err("the server does not listen".into());
+                return Err(format!("the server does not answer\n{}", self.log()?).into());
             }
             std::thread::sleep(Duration::from_millis(5));
         }
         Ok(())
+    }
+
+    fn answers(&self) -> bool {
+        let ping = || -> io::Result<[u8; 5]> {
+            let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+            stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+            stream.write_all(b"PING\r\n")?;
+            let mut reply = [0; 5];
+            stream.read_exact(&mut reply)?;
+            Ok(reply)
+        };
+        ping().is_ok_and(|reply| reply == *b"+PONG")
     }
 
     fn log(&self) -> io::Result<String> {

@@ -24,7 +24,7 @@ const fn nothing() {}
 
 numbers! {
     REAP_SLICE_US c"reap-slice-us" 500 50..=1000 false nothing;
-    REAP_INLINE c"reap-inline" 2 0..=1000 false nothing;
+    REAP_INLINE c"reap-inline" 0 0..=1000 false nothing;
     MAX_VALUE_BYTES c"max-value-bytes" 67_108_864 1..=536_870_912 true nothing;
     MAX_KEY_BYTES c"max-key-bytes" 1024 1..=65_000 false nothing;
     MAX_TERMS c"max-terms" 16 1..=64 false nothing;
@@ -88,6 +88,7 @@ pub(crate) fn argument_limits() -> cacheops_protocol::Limits {
     cacheops_protocol::Limits {
         key_bytes: get(&MAX_KEY_BYTES),
         value_bytes: get(&MAX_VALUE_BYTES),
+        name_bytes: cacheops_protocol::MAX_NAME,
         terms: get(&MAX_TERMS),
         conjunctions: get(&MAX_CONJUNCTIONS),
     }

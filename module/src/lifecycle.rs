@@ -6,7 +6,7 @@ use cacheops_index::Slot;
 use cacheops_protocol::Dependencies;
 
 use crate::config;
-use crate::ffi::{self, Context, Entry, EntryRef, with_state};
+use crate::ffi::{self, Context, Entry, EntryRef, Held, Key, Mode, OwnedName, with_state};
 use crate::reaper;
 use crate::state::State;
 
@@ -62,7 +62,7 @@ pub(crate) fn load(
         let stored =
             with_state(|state| state.index(database).store(key, conditions, None, &UNBOUND));
         if let Ok(stored) = stored {
-            return Entry::new(value, stored.slot, version);
+            return Entry::new(value, stored.slot, stored.stamps.nodes(), version);
         }
     }
     load_dead(database, key, version)
@@ -74,7 +74,7 @@ pub(crate) fn load_dead(database: usize, key: Option<&[u8]>, version: u64) -> En
     if let Some(key) = key {
         bury(database, key);
     }
-    Entry::new(&[], Slot::NONE, version)
+    Entry::new(&[], Slot::NONE, &[], version)
 }
 
 fn bury(database: usize, key: &[u8]) {
@@ -103,7 +103,12 @@ pub(crate) fn copy(
             let stored =
                 with_state(|state| state.index(database).store(key, &dependencies, None, &UNBOUND));
             if let Ok(stored) = stored {
-                return Entry::new(entry.value(), stored.slot, entry.version());
+                return Entry::new(
+                    entry.value(),
+                    stored.slot,
+                    stored.stamps.nodes(),
+                    entry.version(),
+                );
             }
         }
     }
@@ -111,8 +116,27 @@ pub(crate) fn copy(
 }
 
 /// RENAME and MOVE have brought a value under a new name; if it is an entry it has lost its links.
-pub(crate) fn arrived_unlinked(database: usize, key: &[u8]) {
-    bury(database, key);
+pub(crate) fn arrived_unlinked(ctx: &Context, key: &[u8]) {
+    let name = OwnedName::new(key);
+    let is_entry = matches!(Key::open(ctx, name.name(), Mode::Peek).held(), Held::Entry(_));
+    if is_entry {
+        bury(ctx.database(), key);
+    }
+}
+
+/// RESTORE has brought an entry. Outside loading it was born dead already; replayed from an append only file it was taken
+/// for one that the file itself keeps.
+pub(crate) fn restored(ctx: &Context, key: &[u8]) {
+    if config::keeps_on_restore() || with_state(|state| state.loading.is_none()) {
+        return;
+    }
+    let name = OwnedName::new(key);
+    let key = Key::open(ctx, name.name(), Mode::Peek);
+    if let Held::Entry(entry) = key.held() {
+        let slot = entry.slot();
+        entry.clear_slot();
+        with_state(|state| state.remove(slot));
+    }
 }
 
 /// FLUSHDB, FLUSHALL, or a replica before a full synchronisation. `None` is all databases.
@@ -146,6 +170,9 @@ pub(crate) fn loading_ended(ctx: &Context) {
         }
         if state.loading.take() == Some(Loading::Restart) && !config::keeps_on_restart() {
             state.discard();
+        } else if is_primary {
+            // What was dead when it was saved has come back as dead, under keys that nobody has noted.
+            state.start_sweep();
         }
         reaper::schedule_with(state);
     });
@@ -202,6 +229,7 @@ pub(crate) fn tombstones_changed() {
         for (_, index) in state.indexes() {
             index.resize_tombstones(config::tombstones());
         }
+        reaper::schedule_with(state);
     });
 }
 

@@ -31,7 +31,8 @@ enum Outcome {
 pub(crate) fn schedule_with(state: &mut State) {
     if !state.is_reaper_scheduled && state.has_work() {
         state.is_reaper_scheduled = true;
-        ffi::schedule(PAUSE);
+        // What was discarded is told to replicas and to the append only file before any client can ask.
+        ffi::schedule(if state.owes_flush { Duration::ZERO } else { PAUSE });
     }
 }
 
@@ -105,15 +106,21 @@ fn forget(end: Instant) -> Outcome {
 
 /// Takes up to `steps` dead things of the selected database apart and deletes their keys. Answers steps done and keys deleted.
 pub(crate) fn reclaim(ctx: &Context, database: usize, steps: usize) -> (usize, usize) {
-    let mut dead = Vec::new();
-    let done =
-        with_state(|state| state.get(database).map_or(0, |index| index.reap(steps, &mut dead)));
-    (done, delete(ctx, database, &dead))
+    let (done, mut dead) = with_state(|state| {
+        let mut dead = std::mem::take(&mut state.dead_keys);
+        (state.get(database).map_or(0, |index| index.reap(steps, &mut dead)), dead)
+    });
+    let deleted = delete(ctx, database, &dead);
+    dead.clear();
+    with_state(|state| state.dead_keys = dead);
+    (done, deleted)
 }
 
 /// Deletes those keys that hold a dead entry, and replicates it. Answers how many.
 fn delete(ctx: &Context, database: usize, dead: &[DeadKey]) -> usize {
-    let mut deleted: Vec<&[u8]> = Vec::new();
+    let (has_listeners, is_cluster) = with_state(|state| (state.has_listeners, state.is_cluster));
+    let mut deleted = 0;
+    let mut unlinked: Vec<&[u8]> = Vec::new();
     for DeadKey { key: bytes, slot } in dead {
         let owned = OwnedName::new(bytes);
         let name = owned.name();
@@ -130,15 +137,18 @@ fn delete(ctx: &Context, database: usize, dead: &[DeadKey]) -> usize {
         }
         ctx.signal_modified(name);
         ctx.notify_deleted(name);
-        deleted.push(bytes);
+        deleted += 1;
+        if has_listeners {
+            unlinked.push(bytes);
+        }
     }
     // In a cluster the keys of one command must share a slot.
-    if with_state(|state| state.is_cluster) {
-        deleted.iter().for_each(|key| ctx.replicate(c"UNLINK", &[key]));
-    } else if !deleted.is_empty() {
-        ctx.replicate(c"UNLINK", &deleted);
+    if is_cluster {
+        unlinked.iter().for_each(|key| ctx.replicate(c"UNLINK", &[key]));
+    } else if !unlinked.is_empty() {
+        ctx.replicate(c"UNLINK", &unlinked);
     }
-    deleted.len()
+    deleted
 }
 
 /// Looks through the keyspace for entries that no index knows: after a restart, a promotion or a panic.

@@ -1,6 +1,6 @@
 //! What the module keeps outside the keyspace: one index for each database, and what is going on.
 
-use cacheops_index::{Counters, Index, Sizes, Slot, index_id};
+use cacheops_index::{Counters, DeadKey, Index, Sizes, Slot, index_id};
 
 use crate::ffi;
 use crate::lifecycle::Loading;
@@ -25,6 +25,10 @@ pub(crate) struct State {
     pub(crate) sweep: Option<Sweep>,
     pub(crate) is_reaper_scheduled: bool,
     pub(crate) cron_loops: u32,
+    /// Small invalidations so far, most of which are not timed.
+    pub(crate) untimed: u32,
+    /// Memory that every slice of the reaper uses again.
+    pub(crate) dead_keys: Vec<DeadKey>,
     pub(crate) counts: Counts,
     #[cfg(feature = "panic-injection")]
     pub(crate) panic_at: Option<&'static str>,
@@ -65,6 +69,8 @@ impl Default for State {
             sweep: None,
             is_reaper_scheduled: false,
             cron_loops: 0,
+            untimed: 0,
+            dead_keys: Vec::new(),
             counts: Counts::default(),
             #[cfg(feature = "panic-injection")]
             panic_at: None,
@@ -156,6 +162,7 @@ impl State {
         self.counts.panics += 1;
         self.counts.discards += 1;
         for index in self.indexes.iter_mut().filter_map(Option::take) {
+            self.past += index.counters();
             // Taking it apart might panic again.
             std::mem::forget(index);
         }

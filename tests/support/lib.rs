@@ -23,6 +23,6 @@ pub use dump::Dump;
 pub use events::Events;
 pub use random::Random;
 pub use redis::Value;
-pub use server::{Builder, Server};
+pub use server::{Builder, Server, module_path};
 pub use stream::Stream;
 pub use wait::{deadline, eventually, wait_until};

@@ -178,6 +178,22 @@ impl Server {
         }
     }
 
+    /// Stops it in mid-air: it keeps its connections and answers nobody, until [`Server::thaw`].
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on after [`Server::freeze`].
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let process = self.process.as_ref().expect("the server runs");
+        let sent = Command::new("kill").args([signal, &process.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill {signal}");
+    }
+
     /// Ends it in order. It writes what it has to the append-only file, but takes no snapshot.
     pub fn shut_down(&mut self) {
         self.end("SHUTDOWN NOSAVE FORCE");
@@ -399,7 +415,8 @@ fn is_program(name: &str) -> bool {
         .is_some_and(|path| env::split_paths(&path).any(|dir| dir.join(name).is_file()))
 }
 
-fn module_path() -> PathBuf {
+/// The module under test: `CACHEOPS_MODULE`, or the newest one that cargo has built.
+pub fn module_path() -> PathBuf {
     if let Some(path) = env::var_os("CACHEOPS_MODULE") {
         let path = PathBuf::from(path);
         assert!(path.is_file(), "CACHEOPS_MODULE is no file: {}", path.display());

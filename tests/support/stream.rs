@@ -5,6 +5,7 @@ use std::net::TcpStream;
 
 use crate::{Client, Server, deadline};
 
+const MARK_KEY: &str = "mark-of-the-stream";
 /// What the server itself adds to the stream.
 const BOOKKEEPING: [&str; 5] = ["SELECT", "PING", "MULTI", "EXEC", "REPLCONF"];
 
@@ -50,14 +51,22 @@ impl Stream {
     pub fn read_all(&mut self, client: &mut Client) -> Vec<Vec<String>> {
         self.marks += 1;
         let mark = format!("mark {}", self.marks);
-        client.call(["PUBLISH", "stream", &mark]).expect("PUBLISH is propagated");
+        // In a cluster PUBLISH does not go through the stream.
+        if client.info("cluster_enabled") == 1 {
+            client.call(["SET", MARK_KEY, &mark]).expect("SET is propagated");
+            client.call(["DEL", MARK_KEY]).expect("DEL is propagated");
+        } else {
+            client.call(["PUBLISH", MARK_KEY, &mark]).expect("PUBLISH is propagated");
+        }
         let mut commands = Vec::new();
         loop {
             let words = self.wire.next_words();
             if words.last() == Some(&mark) {
                 return commands;
             }
-            commands.push(words);
+            if words.get(1).is_none_or(|key| key != MARK_KEY) {
+                commands.push(words);
+            }
         }
     }
 }

@@ -42,24 +42,36 @@ pub struct Condition<'a> {
     text: &'a [u8],
     /// What escapes decoded to; most conditions have none and this stays unallocated.
     decoded: Vec<u8>,
-    terms: SmallVec<[Span; 8]>,
+    terms: SmallVec<[Span; 6]>,
     /// For each conjunction, the end of its terms in `terms`.
-    ends: SmallVec<[u32; 8]>,
+    ends: SmallVec<[u32; 4]>,
 }
 
 /// Where a term's field and value lie, in the text or among the decoded bytes.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     field: Piece,
-    /// `None` is NULL.
-    value: Option<Piece>,
+    /// [`Piece::NULL`] if the term is a bare field.
+    value: Piece,
 }
 
-#[derive(Debug, Clone, Copy)]
+/// A range of bytes, packed: conditions are moved about, and most have one or two terms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Piece {
+    /// The upper bit tells that the range is one of the decoded bytes. Texts are shorter than 2 GiB.
     start: u32,
     len: u32,
-    decoded: bool,
+}
+
+impl Piece {
+    const DECODED: u32 = 1 << 31;
+    const NULL: Self = Self { start: u32::MAX, len: u32::MAX };
+
+    #[inline]
+    fn of<'b>(self, text: &'b [u8], decoded: &'b [u8]) -> &'b [u8] {
+        let source = if self.start & Self::DECODED == 0 { text } else { decoded };
+        &source[(self.start & !Self::DECODED) as usize..][..self.len as usize]
+    }
 }
 
 impl<'a> Condition<'a> {
@@ -94,8 +106,7 @@ impl<'a> Condition<'a> {
 
     #[inline]
     fn bytes(&self, piece: Piece) -> &[u8] {
-        let source = if piece.decoded { &self.decoded[..] } else { self.text };
-        &source[piece.start as usize..][..piece.len as usize]
+        piece.of(self.text, &self.decoded)
     }
 }
 
@@ -114,7 +125,8 @@ impl<'c> Conjunction<'c> {
     #[inline]
     pub fn terms(self) -> impl ExactSizeIterator<Item = Term<'c>> + 'c {
         self.terms.iter().map(move |span| {
-            (self.condition.bytes(span.field), span.value.map(|piece| self.condition.bytes(piece)))
+            let value = (span.value != Piece::NULL).then(|| self.condition.bytes(span.value));
+            (self.condition.bytes(span.field), value)
         })
     }
 

@@ -39,8 +39,8 @@ pub(crate) fn parse(text: &[u8]) -> Result<Condition<'_>, ConditionError> {
         return Err(ConditionError { problem: Problem::TooLong, at: 0 });
     }
     let mut reader = Reader { text, at: 0, decoded: Vec::new() };
-    let mut terms: SmallVec<[Span; 8]> = SmallVec::new();
-    let mut ends: SmallVec<[u32; 8]> = SmallVec::new();
+    let mut terms: SmallVec<[Span; 6]> = SmallVec::new();
+    let mut ends: SmallVec<[u32; 4]> = SmallVec::new();
     loop {
         let first = terms.len();
         if !reader.take_star() {
@@ -101,7 +101,7 @@ impl Reader<'_> {
             Some(_) => {}
         }
         let field = self.piece(FIELD_RESERVED)?;
-        let value = if self.take(b'=') { Some(self.piece(VALUE_RESERVED)?) } else { None };
+        let value = if self.take(b'=') { self.piece(VALUE_RESERVED)? } else { Piece::NULL };
         match self.peek() {
             None | Some(b'|' | b'&') => Ok(Span { field, value }),
             Some(byte) => Err(self.error(Problem::Reserved(byte))),
@@ -121,7 +121,7 @@ impl Reader<'_> {
                 break;
             }
         }
-        Ok(Piece { start: start as u32, len: (self.at - start) as u32, decoded: false })
+        Ok(Piece { start: start as u32, len: (self.at - start) as u32 })
     }
 
     /// Goes on with a piece that has an escape: its bytes move to `decoded`.
@@ -142,16 +142,13 @@ impl Reader<'_> {
                 break;
             }
         }
-        Ok(Piece { start: from as u32, len: (self.decoded.len() - from) as u32, decoded: true })
+        Ok(Piece { start: from as u32 | Piece::DECODED, len: (self.decoded.len() - from) as u32 })
     }
 
     fn no_field_twice(&self, terms: &[Span]) -> Result<(), ConditionError> {
         /// Up to here comparing all pairs beats sorting.
         const FEW: usize = 12;
-        let name = |span: &Span| {
-            let source = if span.field.decoded { &self.decoded[..] } else { self.text };
-            &source[span.field.start as usize..][..span.field.len as usize]
-        };
+        let name = |span: &Span| span.field.of(self.text, &self.decoded);
         let repeated = if terms.len() <= FEW {
             (1..terms.len())
                 .any(|at| terms[..at].iter().any(|before| name(before) == name(&terms[at])))

@@ -11,7 +11,7 @@ use crate::history::Tick;
 use crate::members::Members;
 use crate::node::{Node, NodeMap, Nodes, chained};
 use crate::record::{self, Link, Record};
-use crate::scheme::{Fields, Hashes, Scheme, Table, decode, encode, fields_hash};
+use crate::scheme::{Fields, Hashes, Scheme, Table, decode, encode, fields_hash, mask};
 use crate::slab::Slab;
 use crate::{Limits, Refused};
 
@@ -28,6 +28,8 @@ pub(crate) struct Core {
     /// The values of nodes.
     pub(crate) values: Arena,
     pub(crate) links: usize,
+    /// The table that [`Core::forget_a_table`] comes to next.
+    forgotten: u32,
 }
 
 /// A conjunction of a new entry, resolved to its scheme.
@@ -60,6 +62,7 @@ impl Core {
             records: Arena::default(),
             values: Arena::default(),
             links: 0,
+            forgotten: 0,
         }
     }
 
@@ -86,12 +89,15 @@ impl Core {
                 None => self.add_table(name, now, hashes, limits).ok_or(Refused::Limit)?,
             };
             for conjunction in condition.iter() {
+                let has_room = self.has_room(number, now, limits);
                 let table = self.tables.get_mut(number).ok_or(Refused::Limit)?;
                 // In scheme order, so that the order of the text does not matter.
                 let mut terms = Numbered::new();
                 let mut is_known = true;
                 for (field, value) in conjunction.terms() {
-                    match table.intern(field) {
+                    // A field that is new needs a new scheme.
+                    let found = if has_room { table.intern(field) } else { table.field(field) };
+                    match found {
                         Some(field) => terms.push((field, value)),
                         None => is_known = false,
                     }
@@ -213,6 +219,15 @@ impl Core {
         (scheme.floor < born).then_some(node.scheme)
     }
 
+    /// Counts a hit for the scheme of a node.
+    #[inline]
+    pub(crate) fn count_hit(&mut self, node: u32) {
+        let scheme = self.nodes.get(node).map(|node| node.scheme);
+        if let Some(scheme) = scheme.and_then(|scheme| self.schemes.get_mut(scheme)) {
+            scheme.hits += 1;
+        }
+    }
+
     /// Takes an entry out of the index. O(links), whatever their fan-out.
     pub(crate) fn unlink(&mut self, handle: Handle, born: Tick) -> bool {
         let Some(record) = Record::find(&self.records, handle, born) else { return false };
@@ -289,18 +304,33 @@ impl Core {
         Some(number)
     }
 
+    /// Whether a table may have another scheme.
+    fn has_room(&self, table: u32, now: Tick, limits: &Limits) -> bool {
+        let Some(table) = self.tables.get(table) else { return false };
+        table.schemes.len() < limits.schemes
+            || table.schemes.iter().any(|&(_, scheme)| self.is_unused(scheme, now))
+    }
+
+    /// Whether nothing depends on a scheme, and the store in work has not resolved anything to it.
+    fn is_unused(&self, scheme: u32, now: Tick) -> bool {
+        self.schemes.get(scheme).is_none_or(|scheme| scheme.nodes == 0 && scheme.used < now)
+    }
+
     /// Makes room by forgetting a table that nothing depends on. Its tombstone stays, so no old token is believed.
     fn forget_a_table(&mut self, now: Tick) -> bool {
-        let mut from = 0;
-        while let Some(number) = self.tables.next(from) {
-            from = number + 1;
-            let Some(table) = self.tables.get(number) else { continue };
-            // What the store in work has resolved is in use, though nothing is linked to it yet.
-            let is_idle = |number: u32| {
-                self.schemes.get(number).is_none_or(|scheme| scheme.nodes == 0 && scheme.used < now)
+        /// Tables looked at for one that is new; the next one goes on where this ended.
+        const MOST: usize = 64;
+        for _ in 0..MOST {
+            let Some(number) = self.tables.next(self.forgotten) else {
+                self.forgotten = 0;
+                continue;
             };
-            if table.schemes.is_empty() || !table.schemes.iter().all(|&(_, scheme)| is_idle(scheme))
-            {
+            self.forgotten = number + 1;
+            let Some(table) = self.tables.get(number) else { continue };
+            // A table without schemes may be in the middle of being resolved.
+            let is_idle = !table.schemes.is_empty()
+                && table.schemes.iter().all(|&(_, scheme)| self.is_unused(scheme, now));
+            if !is_idle {
                 continue;
             }
             if let Some(table) = self.tables.remove(number) {
@@ -345,6 +375,7 @@ impl Core {
             table,
             seed: hashes.scheme(owner, fields),
             fields: fields.clone(),
+            mask: mask(fields),
             created: now,
             used: now,
             floor: 0,

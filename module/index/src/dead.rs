@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use crate::arena::Handle;
 use crate::core::Core;
-use crate::history::Tick;
+use crate::history::{Segments, Tick};
 use crate::members::Members;
 use crate::node::NodeMap;
 
@@ -51,6 +51,7 @@ pub(crate) enum Trash {
     /// Batches of a core that is gone: what they say of it is void.
     Dead(Queue<Dead>, Members),
     Buried(Queue<Box<[u8]>>),
+    Tombstones(Segments),
 }
 
 impl Trash {
@@ -61,6 +62,7 @@ impl Trash {
             Trash::Members(members) => members.shed(),
             Trash::Map(map) => map.shed(),
             Trash::Buried(queue) => queue.pop().is_some(),
+            Trash::Tombstones(segments) => segments.pop().is_some(),
             Trash::Dead(queue, members) => {
                 if members.shed() {
                     return true;

@@ -67,10 +67,15 @@ pub fn index_id(tick: Tick) -> u16 {
     (tick >> TICK_BITS) as u16
 }
 
+/// Ticks in a segment of the tombstones.
+const SEGMENT: usize = 4096;
+
+pub(crate) type Segments = Vec<Option<Box<[Tick]>>>;
+
 #[derive(Debug)]
 pub(crate) struct Tombstones {
-    /// Empty until something is invalidated.
-    ticks: Vec<Tick>,
+    /// Segments are made when first written to: a whole array at once would take a quarter of a millisecond to clear.
+    segments: Segments,
     slots: usize,
     /// Everything counts as invalidated at this tick: the array was replaced then.
     floor: Tick,
@@ -78,28 +83,38 @@ pub(crate) struct Tombstones {
 
 impl Tombstones {
     pub(crate) fn new(slots: usize) -> Self {
-        Self { ticks: Vec::new(), slots: slots.next_power_of_two(), floor: 0 }
+        let slots = slots.next_power_of_two();
+        let mut segments = Vec::new();
+        segments.resize_with(slots.div_ceil(SEGMENT), || None);
+        Self { segments, slots, floor: 0 }
     }
 
     /// Replaces the array by one of another size. What it knew is lost, so all tokens up to now are refused.
-    pub(crate) fn resize(&mut self, slots: usize, now: Tick) {
-        *self = Self { floor: now, ..Self::new(slots) };
+    /// Answers its memory, to be freed when there is time.
+    pub(crate) fn resize(&mut self, slots: usize, now: Tick) -> Segments {
+        std::mem::replace(self, Self { floor: now, ..Self::new(slots) }).segments
     }
 
     #[inline]
     pub(crate) fn set(&mut self, hash: u64, tick: Tick) {
-        if self.ticks.is_empty() {
-            self.ticks = vec![0; self.slots];
-        }
         let slot = self.slot(hash);
-        if let Some(found) = self.ticks.get_mut(slot) {
-            *found = tick;
+        if let Some(segment) = self.segments.get_mut(slot / SEGMENT) {
+            let segment = segment.get_or_insert_with(|| vec![0; SEGMENT].into_boxed_slice());
+            if let Some(found) = segment.get_mut(slot % SEGMENT) {
+                *found = tick;
+            }
         }
     }
 
     #[inline]
     pub(crate) fn get(&self, hash: u64) -> Tick {
-        self.ticks.get(self.slot(hash)).copied().unwrap_or(0).max(self.floor)
+        let slot = self.slot(hash);
+        let segment = self.segments.get(slot / SEGMENT).and_then(Option::as_deref);
+        segment
+            .and_then(|segment| segment.get(slot % SEGMENT))
+            .copied()
+            .unwrap_or(0)
+            .max(self.floor)
     }
 
     /// The upper bits: the lower ones choose buckets of the node maps.

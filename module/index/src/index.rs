@@ -12,11 +12,14 @@ use crate::history::{Clock, Tick, Tombstones};
 use crate::members::Members;
 use crate::node::NIL;
 use crate::plan::Plan;
-use crate::record::Record;
+use crate::record::{Link, Record};
 use crate::report::{Cause, Counters, Explanation, Sizes, TableReport, TopOrder, TopReport};
 use crate::scheme::{Hashes, Scheme};
 use crate::top::{Busy, Wide};
-use crate::{Limits, Refused, Slot};
+use crate::{Limits, Refused, Slot, Stamps};
+
+/// Batches of dead entries that one [`Index::explain`] looks through.
+const MAX_SEARCHED: usize = 10_000;
 
 /// The index of one database: which entries depend on what.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub struct Index {
     trash: VecDeque<Trash>,
     /// The node and the member that [`Index::audit`] comes to next.
     audited: (u32, u32),
+    /// The tick of the last flush.
+    flushed_at: Tick,
     wide: Wide,
     busy: Busy,
     counters: Counters,
@@ -46,6 +51,8 @@ pub struct Index {
 pub struct Stored {
     /// To be kept beside the value.
     pub slot: Slot,
+    /// What [`Index::hit`] asks for besides.
+    pub stamps: Stamps,
     /// The number that the store took: the entry's version.
     pub version: u64,
 }
@@ -83,6 +90,7 @@ impl Index {
             buried: Queue::default(),
             trash: VecDeque::new(),
             audited: (0, 0),
+            flushed_at: 0,
             wide: Wide::default(),
             busy: Busy::default(),
             counters: Counters::default(),
@@ -159,7 +167,11 @@ impl Index {
             // A position is one less than the fan-out that it makes.
             self.wide.grew(link.node, link.at as usize + 1);
         }
-        Ok(Stored { slot: Slot { born: now, record }, version: self.clock.number(now) })
+        Ok(Stored {
+            slot: Slot { born: now, record },
+            stamps: Stamps::new(self.scratch.links.iter().map(|link| link.node)),
+            version: self.clock.number(now),
+        })
     }
 
     /// Has nothing that these conditions match been invalidated since the token? Registers their schemes. O(terms).
@@ -209,23 +221,33 @@ impl Index {
             .is_some_and(|record| self.core.is_alive(record))
     }
 
-    /// [`Index::is_alive`], and counts a hit for each table if so.
+    /// [`Index::is_alive`] for an entry that was not removed since, and counts a hit for each of its conjunctions if so.
+    ///
+    /// `stamps` are those that the store answered. Nodes alone tell all that the record tells: a node that was invalidated is
+    /// gone, and one that was made again under its number is younger than the entry. O(conjunctions).
     #[inline]
-    pub fn hit(&mut self, slot: Slot) -> bool {
-        let Some(record) = Record::find(&self.core.records, Handle(slot.record), slot.born) else {
+    pub fn hit(&mut self, slot: Slot, stamps: &[u32]) -> bool {
+        if stamps.is_empty() {
+            return self.hit_record(slot);
+        }
+        let linked = |&node: &u32| self.core.is_linked(Link { node, at: 0 }, slot.born);
+        if slot == Slot::NONE || !stamps.iter().all(|node| linked(node).is_some()) {
+            return false;
+        }
+        for &node in stamps {
+            self.core.count_hit(node);
+        }
+        true
+    }
+
+    fn hit_record(&mut self, slot: Slot) -> bool {
+        let record = Record::find(&self.core.records, Handle(slot.record), slot.born);
+        let Some(record) = record.filter(|&record| self.core.is_alive(record)) else {
             return false;
         };
-        let mut schemes: SmallVec<[u32; 8]> = SmallVec::new();
-        for link in record.links() {
-            match self.core.is_linked(link, slot.born) {
-                Some(scheme) => schemes.push(scheme),
-                None => return false,
-            }
-        }
-        for scheme in schemes {
-            if let Some(scheme) = self.core.schemes.get_mut(scheme) {
-                scheme.hits += 1;
-            }
+        let nodes: SmallVec<[u32; 16]> = record.links().map(|link| link.node).collect();
+        for node in nodes {
+            self.core.count_hit(node);
         }
         true
     }
@@ -242,7 +264,7 @@ impl Index {
     pub fn invalidate(
         &mut self,
         changes: &[(&[u8], Condition<'_>)],
-        time_ms: u64,
+        time_ms: impl FnOnce() -> u64,
         limits: &Limits,
     ) -> Cut {
         let mut plan = std::mem::take(&mut self.plan);
@@ -261,12 +283,14 @@ impl Index {
         links
     }
 
-    fn carry_out(&mut self, plan: &Plan, time_ms: u64) -> Cut {
+    fn carry_out(&mut self, plan: &Plan, time_ms: impl FnOnce() -> u64) -> Cut {
         let tick = self.clock.advance();
         let number = self.clock.number(tick);
         for &hash in plan.tables.iter().chain(&plan.conjunctions) {
             self.tombstones.set(hash, tick);
         }
+        let is_deadly = !(plan.nodes.is_empty() && plan.dropped.is_empty());
+        let time_ms = if is_deadly { time_ms() } else { 0 };
         let mut links = 0;
         for &node in &plan.nodes {
             // A node that two rows hit is gone at the second.
@@ -322,6 +346,7 @@ impl Index {
     pub fn flush(&mut self, random: u64) -> usize {
         let core = self.swap_core(random);
         let left = core.records.len();
+        self.flushed_at = self.clock.now();
         self.counters.flushes += 1;
         // The walk over its records will meet what died before as well.
         self.flushed.push_back(Flushed { core, cursor: 0, left });
@@ -357,7 +382,8 @@ impl Index {
     /// Replaces the tombstones by an array of this many slots; all tokens given so far are refused.
     pub fn resize_tombstones(&mut self, slots: usize) {
         let now = self.clock.advance();
-        self.tombstones.resize(slots, now);
+        let old = self.tombstones.resize(slots, now);
+        self.trash.push_back(Trash::Tombstones(old));
     }
 
     /// Notes a key that holds an entry without links, so that it is reclaimed with the others.
@@ -512,19 +538,30 @@ impl Index {
         steps
     }
 
-    /// What the index knows of the entry at a slot. For people: looks through up to `MAX_SEARCHED` batches of dead entries.
+    /// What the index knows of the entry at a slot. For people: looks through a bounded number of batches of dead entries.
     pub fn explain(&self, slot: Slot) -> Option<Explanation> {
         let record = Record::find(&self.core.records, Handle(slot.record), slot.born)?;
+        let is_cut = |&link: &Link| self.core.is_linked(link, slot.born).is_none();
+        let mut budget = MAX_SEARCHED;
+        let cause =
+            record.links().filter(is_cut).find_map(|link| self.cause(link, slot, &mut budget));
+        let conditions = self.linked_conditions(record);
+        Some(Explanation { alive: self.core.is_alive(record), cause, conditions })
+    }
+
+    /// Conditions of a living entry, by table: what [`Index::store`] would take to make it again.
+    pub fn conditions(&self, slot: Slot) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+        let record = Record::find(&self.core.records, Handle(slot.record), slot.born)?;
+        self.core.is_alive(record).then(|| self.linked_conditions(record))
+    }
+
+    /// The conditions of those links that hold.
+    fn linked_conditions(&self, record: Record<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let born = record.born();
         let mut conditions: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-        let mut cause = None;
         for link in record.links() {
-            let Some(node) =
-                self.core.is_linked(link, slot.born).and_then(|_| self.core.nodes.get(link.node))
-            else {
-                cause = cause
-                    .or_else(|| self.cause(link.node, link.at, Handle(slot.record), slot.born));
-                continue;
-            };
+            let linked = self.core.is_linked(link, born);
+            let Some(node) = linked.and_then(|_| self.core.nodes.get(link.node)) else { continue };
             let owner = self
                 .core
                 .schemes
@@ -546,14 +583,22 @@ impl Index {
             };
             self.core.write_text(text, node.scheme, self.core.node_values(node));
         }
-        Some(Explanation { alive: self.core.is_alive(record), cause, conditions })
+        conditions
+    }
+
+    /// Whether the entry that was at this slot was there when [`Index::flush`] was last called.
+    pub fn was_flushed(&self, slot: Slot) -> bool {
+        slot != Slot::NONE && crate::index_id(slot.born) == self.id() && slot.born < self.flushed_at
     }
 
     /// Why a link is cut, if the batch that it went with still waits.
-    fn cause(&self, node: u32, at: u32, member: Handle, born: Tick) -> Option<Cause> {
-        const MAX_SEARCHED: usize = 10_000;
-        let scheme_of = |number: u32| self.core.nodes.get(number).map(|node| node.scheme);
-        self.dead.iter().take(MAX_SEARCHED).find_map(|dead| {
+    fn cause(&self, link: Link, slot: Slot, budget: &mut usize) -> Option<Cause> {
+        let (node, at, member, born) = (link.node, link.at, Handle(slot.record), slot.born);
+        let most = std::mem::replace(budget, budget.saturating_sub(self.dead.len()));
+        // Not that of another node, which has the number since this one went.
+        let same = self.core.nodes.get(node).filter(|node| node.floor < born);
+        let scheme_of_node = same.map(|node| node.scheme);
+        self.dead.iter().take(most).find_map(|dead| {
             let (death, conjunction) = match dead {
                 Dead::Node { death, values, values_len, members }
                     if death.node == node
@@ -566,7 +611,7 @@ impl Index {
                     (death, Some(text))
                 }
                 Dead::Scheme { death, .. }
-                    if death.tick > born && scheme_of(node) == Some(death.scheme) =>
+                    if death.tick > born && scheme_of_node == Some(death.scheme) =>
                 {
                     (death, None)
                 }
@@ -578,13 +623,6 @@ impl Index {
             let table = self.core.tables.get(scheme.table)?.name.to_vec();
             Some(Cause { table, conjunction, sequence: death.number, time_ms: death.time_ms })
         })
-    }
-
-    /// Conditions of a living entry, by table: what [`Index::store`] would take to make it again.
-    pub fn conditions(&self, slot: Slot) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
-        self.explain(slot)
-            .filter(|explanation| explanation.alive)
-            .map(|explanation| explanation.conditions)
     }
 
     /// About what the index keeps of an entry, in bytes: its record, and its place among the members of its nodes.
@@ -647,14 +685,13 @@ impl Index {
             }
             TopOrder::Invalidations => self
                 .busy
-                .counters()
                 .iter()
-                .map(|counter| TopReport {
-                    table: counter.table.clone(),
-                    conjunction: counter.text.clone(),
+                .map(|(table, text, invalidations)| TopReport {
+                    table: table.to_vec(),
+                    conjunction: text.to_vec(),
                     fan_out: 0,
                     bytes: 0,
-                    invalidations: counter.count,
+                    invalidations,
                 })
                 .collect(),
         };

@@ -77,6 +77,34 @@ impl Slot {
     pub const NONE: Self = Self { born: 0, record: u32::MAX };
 }
 
+/// The nodes that an entry with few conjunctions depends on, to be kept beside its value: then a read looks at the value and
+/// at them, and needs not look up the record.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stamps {
+    nodes: [u32; Stamps::MOST],
+    len: usize,
+}
+
+impl Stamps {
+    /// Entries with more conjunctions have none, and are looked up by their slot.
+    pub const MOST: usize = 3;
+
+    /// Numbers that were kept; none if there are too many.
+    pub fn new(nodes: impl ExactSizeIterator<Item = u32>) -> Self {
+        let mut stamps = Self::default();
+        if nodes.len() <= Self::MOST {
+            stamps.len = nodes.len();
+            stamps.nodes.iter_mut().zip(nodes).for_each(|(place, node)| *place = node);
+        }
+        stamps
+    }
+
+    /// Their numbers; empty if the entry has to be looked up.
+    pub fn nodes(&self) -> &[u32] {
+        self.nodes.get(..self.len).unwrap_or(&[])
+    }
+}
+
 /// Why a store was not done. Not an error: the value is good for who computed it, but may not be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {

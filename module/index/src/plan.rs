@@ -27,7 +27,14 @@ pub(crate) struct Plan {
     pub(crate) over: u64,
     probes: usize,
     /// What is known of the row in work, by field number.
-    row: Vec<Option<(u64, u32)>>,
+    row: Vec<Known>,
+}
+
+/// What a row says of a field: the hash of its value, and which of its terms says so.
+#[derive(Debug, Clone, Copy, Default)]
+struct Known {
+    hash: u64,
+    term: Option<u16>,
 }
 
 impl Plan {
@@ -94,37 +101,41 @@ impl Plan {
     ) {
         let Some(table) = core.tables.get(number) else { return };
         self.row.clear();
-        self.row.resize(table.fields(), None);
+        self.row.resize(table.fields(), Known::default());
+        let mut mask = 0u64;
         for (at, (field, value)) in row.terms().enumerate() {
             // A field that no scheme of the table uses cannot matter.
-            if let Some(place) =
-                table.field(field).and_then(|field| self.row.get_mut(usize::from(field)))
-            {
-                *place = Some((hashes.value(value), at as u32));
+            let Some(field) = table.field(field) else { continue };
+            if let Some(known) = self.row.get_mut(usize::from(field)) {
+                *known = Known { hash: hashes.value(value), term: Some(at as u16) };
+                mask |= 1u64.checked_shl(field.into()).unwrap_or(0);
             }
         }
         for &(_, number) in &table.schemes {
             let Some(scheme) = core.schemes.get(number) else { continue };
             self.probes += 1;
-            let mut hash = scheme.seed;
-            let mut unknown = 0;
-            for &field in &scheme.fields {
-                match self.row.get(usize::from(field)) {
-                    Some(&Some((value, _))) => hash = hashes.fold(hash, value),
-                    _ => unknown += 1,
-                }
+            let is_known = match scheme.mask {
+                Some(asked) => asked & !mask == 0,
+                None => scheme.fields.iter().all(|&field| self.known(field).term.is_some()),
+            };
+            if !is_known {
+                self.add_partial(number, scheme, row, core, limits);
+                continue;
             }
-            if unknown == 0 {
-                self.conjunctions.push(hash);
-                let mut found = scheme.map.first(&core.nodes, hash);
-                while let Some(node) = found {
-                    self.nodes.push(node);
-                    found = scheme.map.next(&core.nodes, node);
-                }
-            } else {
-                self.add_partial(number, scheme, unknown, row, core, limits);
+            let fields = scheme.fields.iter();
+            let hash =
+                fields.fold(scheme.seed, |hash, &field| hashes.fold(hash, self.known(field).hash));
+            self.conjunctions.push(hash);
+            let mut found = scheme.map.first(&core.nodes, hash);
+            while let Some(node) = found {
+                self.nodes.push(node);
+                found = scheme.map.next(&core.nodes, node);
             }
         }
+    }
+
+    fn known(&self, field: u16) -> Known {
+        self.row.get(usize::from(field)).copied().unwrap_or_default()
     }
 
     /// A row that does not say all that a scheme asks: what it leaves open matches anything.
@@ -132,12 +143,11 @@ impl Plan {
         &mut self,
         number: u32,
         scheme: &Scheme,
-        unknown: usize,
         row: Conjunction<'_>,
         core: &Core,
         limits: &Limits,
     ) {
-        let everything = unknown == scheme.fields.len();
+        let everything = scheme.fields.iter().all(|&field| self.known(field).term.is_none());
         let nodes = scheme.map.len();
         if everything || nodes > limits.partial_scan || self.probes + nodes > limits.probes {
             self.over += u64::from(!everything && nodes > 0);
@@ -147,15 +157,10 @@ impl Plan {
         self.touched.push(number);
         self.probes += nodes;
         // The known values, in scheme order.
-        let mut terms = row.terms();
         let known: Vec<Option<Option<&[u8]>>> = scheme
             .fields
             .iter()
-            .map(|&field| {
-                let at = self.row.get(usize::from(field)).copied().flatten()?.1;
-                terms = row.terms();
-                terms.nth(at as usize).map(|(_, value)| value)
-            })
+            .map(|&field| row.terms().nth(self.known(field).term?.into()).map(|(_, value)| value))
             .collect();
         let (mut bucket, mut at) = (0, None);
         while let Some(node) = scheme.map.walk(&core.nodes, &mut bucket, at) {

@@ -34,6 +34,8 @@ pub(crate) struct Table {
 pub(crate) struct Scheme {
     pub(crate) table: u32,
     pub(crate) fields: Fields,
+    /// A bit for each field; `None` if one has a number beyond 63.
+    pub(crate) mask: Option<u64>,
     /// The hash of the table and the field names, with which the hash of each of its conjunctions begins.
     pub(crate) seed: u64,
     pub(crate) created: Tick,
@@ -165,6 +167,11 @@ impl Hashes {
         let names = fields.iter().map(|&field| self.value(Some(table.field_name(field))));
         names.fold(self.state.hash_one((1u8, &table.name)), |hash, name| self.fold(hash, name))
     }
+}
+
+/// A bit for each field of a set, if they all have one.
+pub(crate) fn mask(fields: &[u16]) -> Option<u64> {
+    fields.iter().try_fold(0, |mask, &field| Some(mask | 1u64.checked_shl(field.into())?))
 }
 
 /// The hash of a set of fields within its table.

@@ -37,67 +37,95 @@ impl Wide {
     }
 }
 
-/// The conjunctions invalidated most often, by the Space-Saving sketch.
+/// The conjunctions invalidated most often, by a sketch of a fixed number of counters.
 ///
-/// Source: Metwally, Agrawal, El Abbadi, "Efficient computation of frequent and top-k elements in data streams", 2005. A
-/// count is at most too high by the smallest count in the sketch.
+/// Who is not counted yet takes the place of the smallest counter with a chance of one in its count: what comes once does not
+/// push out what comes often, and most invalidations of a busy server leave the sketch as it is.
+///
+/// Source: Ben Basat, Einziger, Friedman, Kassner, "Randomized admission policy for efficient top-k and frequency
+/// estimation", 2017.
 #[derive(Debug, Default)]
 pub(crate) struct Busy {
     hashes: Vec<u64>,
-    counters: Vec<Counter>,
+    counts: Vec<u64>,
+    names: Vec<Name>,
 }
 
-#[derive(Debug, Clone)]
-pub(crate) struct Counter {
-    pub(crate) table: Vec<u8>,
-    pub(crate) text: Vec<u8>,
-    pub(crate) count: u64,
-    pub(crate) last: Tick,
+#[derive(Debug, Default)]
+struct Name {
+    table: Vec<u8>,
+    text: Vec<u8>,
 }
 
 impl Busy {
     /// Counts an invalidation of the conjunction with this hash. `name` writes its table and text, if it is new here.
+    #[inline]
     pub(crate) fn count(
         &mut self,
         hash: u64,
         now: Tick,
         name: impl FnOnce(&mut Vec<u8>, &mut Vec<u8>),
     ) {
-        if let Some(at) = self.hashes.iter().position(|&known| known == hash) {
-            if let Some(counter) = self.counters.get_mut(at) {
-                counter.count += 1;
-                counter.last = now;
-            }
+        let known = self.hashes.iter().position(|&known| known == hash);
+        if let Some(count) = known.and_then(|at| self.counts.get_mut(at)) {
+            *count += 1;
             return;
         }
         if self.hashes.len() < BUSY {
-            let mut counter = Counter { table: Vec::new(), text: Vec::new(), count: 1, last: now };
-            name(&mut counter.table, &mut counter.text);
             self.hashes.push(hash);
-            self.counters.push(counter);
+            self.counts.push(1);
+            self.names.push(Name::default());
+            if let Some(Name { table, text }) = self.names.last_mut() {
+                name(table, text);
+            }
             return;
         }
-        let least = self
-            .counters
-            .iter()
-            .enumerate()
-            .min_by_key(|(_, counter)| (counter.count, counter.last));
-        let Some(at) = least.map(|(at, _)| at) else { return };
-        if let (Some(known), Some(counter)) = (self.hashes.get_mut(at), self.counters.get_mut(at)) {
-            *known = hash;
-            counter.table.clear();
-            counter.text.clear();
-            name(&mut counter.table, &mut counter.text);
-            (counter.count, counter.last) = (counter.count + 1, now);
+        let least = self.counts.iter().copied().min().unwrap_or(0);
+        // Ticks and keyed hashes are dice enough: nobody who sends rows knows the key.
+        let dice = (hash ^ now).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        if !dice.is_multiple_of(least + 1) {
+            return;
+        }
+        let Some(at) = self.counts.iter().position(|&count| count == least) else { return };
+        if let (Some(known), Some(count), Some(Name { table, text })) =
+            (self.hashes.get_mut(at), self.counts.get_mut(at), self.names.get_mut(at))
+        {
+            (*known, *count) = (hash, least + 1);
+            table.clear();
+            text.clear();
+            name(table, text);
         }
     }
 
-    pub(crate) fn counters(&self) -> &[Counter] {
-        &self.counters
+    /// Table, text and count of each conjunction in the sketch.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8], u64)> {
+        self.names
+            .iter()
+            .zip(&self.counts)
+            .map(|(name, &count)| (&name.table[..], &name.text[..], count))
     }
 
     pub(crate) fn count_of(&self, hash: u64) -> u64 {
         let at = self.hashes.iter().position(|&known| known == hash);
-        at.and_then(|at| self.counters.get(at)).map_or(0, |counter| counter.count)
+        at.and_then(|at| self.counts.get(at)).copied().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_often_is_found_among_much_that_comes_once() {
+        let mut busy = Busy::default();
+        for now in 0..100_000u64 {
+            let hash = if now % 10 == 0 { 7 } else { now << 8 };
+            busy.count(hash, now, |_, text| {
+                text.extend_from_slice(if hash == 7 { b"often" } else { b"once" })
+            });
+        }
+        let most = busy.iter().max_by_key(|&(_, _, count)| count).map(|(_, text, _)| text);
+        assert_eq!(most, Some(&b"often"[..]));
+        assert!((9_000..=10_100).contains(&busy.count_of(7)), "{}", busy.count_of(7));
     }
 }

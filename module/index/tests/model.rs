@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cacheops_condition::Condition;
-use cacheops_index::{DeadKey, Index, Limits, Refused, Slot};
+use cacheops_index::{DeadKey, Index, Limits, Refused, Slot, Stamps};
 use proptest::prelude::*;
 
 /// One conjunction: field and value, `None` for NULL.
@@ -92,6 +92,7 @@ fn hits(dnf: &Dnf, changes: &Dnf) -> bool {
 struct Entry {
     dnf: Dnf,
     slot: Slot,
+    stamps: Stamps,
     alive: bool,
 }
 
@@ -147,7 +148,7 @@ impl World {
                 let would =
                     self.with(changes, |index, changes, limits| index.count(changes, limits));
                 let cut = self.with(changes, |index, changes, limits| {
-                    index.invalidate(changes, 5, limits).links
+                    index.invalidate(changes, || 5, limits).links
                 });
                 prop_assert_eq!(would, cut, "a dry run counts what is then cut");
                 self.history.push((self.time, changes.clone()));
@@ -183,6 +184,7 @@ impl World {
                 // The server unlinks the old name; the value lives on under another.
                 if let Some(entry) = self.entries.get_mut(key) {
                     self.index.remove(entry.slot);
+                    entry.slot = Slot::NONE;
                     entry.alive = false;
                     self.index.bury(&[*key]);
                 }
@@ -253,7 +255,8 @@ impl World {
         if let Ok(stored) = stored {
             prop_assert_eq!(stored.version, self.index.token());
             prop_assert!(stored.version < 1 << 53);
-            let entry = Entry { dnf: dnf.clone(), slot: stored.slot, alive: true };
+            let entry =
+                Entry { dnf: dnf.clone(), slot: stored.slot, stamps: stored.stamps, alive: true };
             if let Some(replaced) = self.entries.insert(key, entry) {
                 self.index.remove(replaced.slot);
             }
@@ -287,7 +290,7 @@ impl World {
             if self.exact {
                 prop_assert!(alive || !entry.alive, "key {} died without a cause", key);
             }
-            prop_assert_eq!(alive, self.index.hit(entry.slot));
+            prop_assert_eq!(alive, self.index.hit(entry.slot, entry.stamps.nodes()));
             entry.alive = alive;
             if let Some(explanation) = self.index.explain(entry.slot) {
                 prop_assert_eq!(explanation.alive, alive);

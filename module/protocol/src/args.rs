@@ -4,6 +4,9 @@ use smallvec::SmallVec;
 use crate::ArgError;
 use crate::error::printable;
 
+/// The longest name of a table or a field that a client may use, in bytes. Databases allow 63 to 128 characters.
+pub const MAX_NAME: usize = 1024;
+
 /// Limits of the server's configuration; they bind clients, not the replication stream.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -11,6 +14,8 @@ pub struct Limits {
     pub key_bytes: usize,
     /// `cacheops.max-value-bytes`.
     pub value_bytes: usize,
+    /// Length of a table or field name: the index keeps names for long.
+    pub name_bytes: usize,
     /// `cacheops.max-terms`: terms of a conjunction.
     pub terms: usize,
     /// `cacheops.max-conjunctions`: conjunctions of an entry, over all tables.
@@ -21,7 +26,8 @@ impl Limits {
     /// What the stream may bring: only what no entry can have is too much.
     pub const STREAM: Self = Self {
         key_bytes: u16::MAX as usize,
-        value_bytes: u32::MAX as usize,
+        value_bytes: 1 << 29,
+        name_bytes: usize::MAX,
         terms: cacheops_condition::MAX_FIELDS,
         conjunctions: u16::MAX as usize,
     };

@@ -93,7 +93,12 @@ impl<'a> StoreArgs<'a> {
 
 fn check_dependencies(on: &Dependencies<'_>, limits: &Limits) -> Result<(), ArgError> {
     let mut conjunctions = 0;
-    for (_, condition) in on {
+    for (table, condition) in on {
+        let fields =
+            condition.iter().flat_map(|conjunction| conjunction.terms()).map(|(field, _)| field);
+        if fields.chain([*table]).any(|name| name.len() > limits.name_bytes) {
+            return Err(ArgError::LongName { limit: limits.name_bytes });
+        }
         conjunctions += condition.conjunctions();
         at_most(
             "the number of terms in a conjunction",

@@ -58,6 +58,11 @@ pub enum ArgError {
         /// The directive that says so.
         directive: &'static str,
     },
+    /// A table or a field with a name that is too long.
+    LongName {
+        /// How long it may be.
+        limit: usize,
+    },
     /// In cluster mode every primary has to hear of it.
     ShardRequired,
 }
@@ -81,6 +86,9 @@ impl fmt::Display for ArgError {
             Self::Condition { table, error } => write!(f, "invalid condition for table '{table}': {error}"),
             Self::Limit { what, found, limit, directive } => {
                 write!(f, "{what} is {found}, more than the {limit} that {directive} allows")
+            }
+            Self::LongName { limit } => {
+                write!(f, "the name of a table or a field is longer than {limit} bytes")
             }
             Self::ShardRequired => f.write_str(
                 "in cluster mode SHARD is required: send the command with it to every primary, each knows only its own entries",

@@ -11,7 +11,7 @@ mod commands;
 mod error;
 mod saved;
 
-pub use args::{Dependencies, Limits};
+pub use args::{Dependencies, Limits, MAX_NAME};
 pub use commands::{
     CheckArgs, Expiry, GetArgs, InvalidateArgs, ReapArgs, ShardArgs, StoreArgs, TopArgs, TopBy,
 };

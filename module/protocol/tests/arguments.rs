@@ -3,7 +3,8 @@
 use cacheops_protocol::*;
 use proptest::prelude::*;
 
-const LIMITS: Limits = Limits { key_bytes: 10, value_bytes: 10, terms: 2, conjunctions: 3 };
+const LIMITS: Limits =
+    Limits { key_bytes: 10, value_bytes: 10, name_bytes: 10, terms: 2, conjunctions: 3 };
 
 fn split(line: &str) -> Vec<&[u8]> {
     line.split(' ')
@@ -64,6 +65,8 @@ fn store_says_what_is_wrong() {
             "the length of the key is 11, more than the 10 that cacheops.max-key-bytes allows",
         ),
         ("k 12345678901 ON post a", "the length of the value is 11"),
+        ("k v ON a_long_table a", "the name of a table or a field is longer than 10 bytes"),
+        ("k v ON post a|a_long_field=1", "the name of a table or a field is longer than 10 bytes"),
         (
             "k v ON post a&b&c",
             "the number of terms in a conjunction is 3, more than the 2 that cacheops.max-terms allows",

@@ -20,8 +20,11 @@ pub(crate) fn explain(ctx: &Context, args: &Args<'_>) -> Result<(), CommandError
         Held::Entry(entry) => entry,
     };
     let database = ctx.database();
-    let explanation =
-        with_state(|state| state.get(database).and_then(|index| index.explain(entry.slot())));
+    let slot = entry.slot();
+    let (explanation, was_flushed) = with_state(|state| {
+        let index = state.get(database);
+        index.map_or((None, false), |index| (index.explain(slot), index.was_flushed(slot)))
+    });
     let is_alive = explanation.as_ref().is_some_and(|explanation| explanation.alive);
     let cause = explanation.as_ref().and_then(|explanation| explanation.cause.as_ref());
     let conditions = explanation.as_ref().map_or(&[][..], |explanation| &explanation.conditions);
@@ -37,7 +40,8 @@ pub(crate) fn explain(ctx: &Context, args: &Args<'_>) -> Result<(), CommandError
         let reason: &[u8] = match (cause, &explanation) {
             (Some(cause), _) if cause.conjunction.is_none() => b"dropped",
             (_, Some(_)) => b"invalidated",
-            // No index knows it: flushed, renamed, moved, restored, or from before a restart.
+            (_, None) if was_flushed => b"flushed",
+            // No index knows it: renamed, moved, restored, or from before a restart.
             (_, None) => b"unlinked",
         };
         reply_text(ctx, "reason", reason);

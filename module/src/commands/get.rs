@@ -46,9 +46,9 @@ pub(crate) fn get(ctx: &Context, args: &Args<'_>) -> Result<(), CommandError> {
 /// Whether the entry is alive; counts it as a hit if so.
 #[inline]
 pub(super) fn is_hit(database: usize, entry: EntryRef<'_>) -> bool {
-    let slot = entry.slot();
+    let (slot, stamps) = (entry.slot(), entry.stamps());
     with_state(|state| {
-        let is_hit = state.get(database).is_some_and(|index| index.hit(slot));
+        let is_hit = state.get(database).is_some_and(|index| index.hit(slot, stamps));
         state.counts.hits += u64::from(is_hit);
         is_hit
     })

@@ -2,6 +2,7 @@
 //!
 //! INVALIDATE and FLUSH are `may-replicate`, not `write`: a server that refuses writes because it could not save (MISCONF) or
 //! lacks replicas (NOREPLICAS) goes on answering reads, so it must go on invalidating. Neither they nor REAP is `deny-oom`.
+//! CHECK is: it registers schemes that are new.
 
 use crate::ffi::{Arg, ArgKind, CommandSpec, KeySpec};
 
@@ -109,7 +110,7 @@ pub(crate) const TOKEN: CommandSpec = CommandSpec {
 
 pub(crate) const CHECK: CommandSpec = CommandSpec {
     name: c"cacheops.check",
-    flags: c"readonly fast no-mandatory-keys",
+    flags: c"readonly deny-oom fast no-mandatory-keys",
     keys: KeySpec::RouteKeyword,
     arity: -5,
     summary: c"Tells whether nothing that the conditions match was invalidated since a token.",

@@ -3,7 +3,7 @@
 //! Reply: integer, the entry's version; nil if its token is too old or there are too many tables. Replicated with PXAT and
 //! VERSION, so that a replica expires it at the same time and knows it by the same version. O(terms).
 
-use cacheops_index::Slot;
+use cacheops_index::{Slot, Stamps};
 use cacheops_protocol::{Expiry, Limits, StoreArgs};
 
 use crate::config;
@@ -59,21 +59,23 @@ pub(crate) fn store(ctx: &Context, args: &Args<'_>) -> Result<(), CommandError> 
             _ => index.store(key_bytes, &on, None, &UNBOUND),
         }
     });
-    let (slot, number) = match stored {
-        Ok(stored) if source != Source::Import => (stored.slot, stored.version),
+    let (stored, number) = match stored {
+        Ok(stored) if source != Source::Import => (Some(stored), stored.version),
         Ok(stored) => {
             with_state(|state| state.remove(stored.slot));
-            (Slot::NONE, stored.version)
+            (None, stored.version)
         }
         Err(_) if source == Source::Client => {
             ctx.reply_null();
             return Ok(());
         }
         // What cannot be linked is kept as dead: the key exists on the primary, and will be deleted by it.
-        Err(_) => (Slot::NONE, 1),
+        Err(_) => (None, 1),
     };
+    let (slot, stamps) =
+        stored.map_or((Slot::NONE, Stamps::default()), |stored| (stored.slot, stored.stamps));
     let version = if source == Source::Client { number } else { version.unwrap_or(number) };
-    if let Some(replaced) = key.put(Entry::new(value, slot, version)) {
+    if let Some(replaced) = key.put(Entry::new(value, slot, stamps.nodes(), version)) {
         let slot = replaced.as_ref().slot();
         with_state(|state| state.remove(slot));
         replaced.as_ref().clear_slot();

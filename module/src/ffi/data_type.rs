@@ -9,7 +9,7 @@ use cacheops_index::Slot;
 use cacheops_protocol::read_conditions;
 
 use super::context::OwnedName;
-use super::{Context, Entry, EntryRef, guarded, raw, state, with_state};
+use super::{Context, Entry, EntryRef, MAX_VALUE, guarded, raw, state, with_state};
 use crate::lifecycle;
 
 /// The form of what [`save`] writes.
@@ -128,7 +128,7 @@ unsafe extern "C" fn load(io: *mut raw::RedisModuleIO, encoding: c_int) -> *mut 
                 return null_mut();
             };
             let failed: c_int = api!(RedisModule_IsIOError(io));
-            if failed != 0 || flags > ALIVE || value.bytes().len() > u32::MAX as usize {
+            if failed != 0 || flags > ALIVE || value.bytes().len() > MAX_VALUE {
                 return null_mut();
             }
             let key = bytes(match raw::RedisModule_GetKeyNameFromIO {

@@ -1,8 +1,11 @@
 //! An entry: the value of a key, in one block of memory.
 //!
 //! ```text
-//! born 8 | version 8 | record 4 | length 4 | value ...
+//! born 8 | version 8 | record 4 | stamps and length 4 | stamp 4 ... | value ...
 //! ```
+//! Up to three stamps, the numbers of the nodes that it depends on, so that a read need not look up its record. Their count
+//! has two bits, the value's length thirty.
+//!
 //! One allocation and a thin pointer: a box of a struct with a boxed slice would cost two allocations and 48 bytes more.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
@@ -13,7 +16,7 @@ use std::os::raw::c_void;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cacheops_index::Slot;
+use cacheops_index::{Slot, Stamps};
 
 /// Bytes of all entries.
 static ENTRY_BYTES: AtomicUsize = AtomicUsize::new(0);
@@ -23,24 +26,32 @@ pub(crate) fn entry_bytes() -> usize {
     ENTRY_BYTES.load(Ordering::Relaxed)
 }
 
+/// Longest value: the server itself takes no longer argument.
+pub(crate) const MAX_VALUE: usize = 1 << 29;
+const LEN_BITS: u32 = 30;
+const _: () = assert!(Stamps::MOST < 1 << (32 - LEN_BITS) && MAX_VALUE < 1 << LEN_BITS);
+
 #[repr(C)]
 struct Head {
     born: Cell<u64>,
     version: u64,
     record: Cell<u32>,
-    len: u32,
+    /// The number of stamps in the upper two bits, the length of the value in the others.
+    lengths: u32,
 }
 
 /// An entry that belongs to nobody else.
 pub(crate) struct Entry(NonNull<Head>);
 
 impl Entry {
-    /// Values are shorter than 4 GiB: a longer one is cut, which no limit of the module allows to happen.
-    pub(crate) fn new(value: &[u8], slot: Slot, version: u64) -> Self {
-        debug_assert!(u32::try_from(value.len()).is_ok());
-        let len = value.len().min(u32::MAX as usize);
-        let layout = layout(len);
-        // SAFETY: the layout is not empty; the head is written whole before anybody sees it, and the value fits behind it.
+    /// A value longer than [`MAX_VALUE`] is cut, which no caller lets happen.
+    pub(crate) fn new(value: &[u8], slot: Slot, stamps: &[u32], version: u64) -> Self {
+        debug_assert!(value.len() <= MAX_VALUE && stamps.len() <= Stamps::MOST);
+        let len = value.len().min(MAX_VALUE);
+        let count = stamps.len().min(Stamps::MOST);
+        let layout = layout(count, len);
+        // SAFETY: the layout is not empty; head, stamps and value are written whole, one behind the other, before anybody
+        // sees them, and the layout has room for exactly these. Stamps lie aligned, for the head's size is a multiple of 8.
         unsafe {
             let Some(head) = NonNull::new(alloc(layout).cast::<Head>()) else {
                 handle_alloc_error(layout)
@@ -49,9 +60,14 @@ impl Entry {
                 born: Cell::new(slot.born),
                 version,
                 record: Cell::new(slot.record),
-                len: len as u32,
+                lengths: (count as u32) << LEN_BITS | len as u32,
             });
-            head.add(1).cast::<u8>().copy_from_nonoverlapping(NonNull::from(value).cast(), len);
+            let after = head.add(1).cast::<u32>();
+            after.copy_from_nonoverlapping(NonNull::from(stamps).cast(), count);
+            after
+                .add(count)
+                .cast::<u8>()
+                .copy_from_nonoverlapping(NonNull::from(value).cast(), len);
             ENTRY_BYTES.fetch_add(layout.size(), Ordering::Relaxed);
             Self(head)
         }
@@ -78,7 +94,7 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let layout = layout(self.as_ref().value().len());
+        let layout = self.as_ref().layout();
         ENTRY_BYTES.fetch_sub(layout.size(), Ordering::Relaxed);
         // SAFETY: allocated in `new` with this very layout, and owned.
         unsafe { dealloc(self.0.as_ptr().cast(), layout) }
@@ -119,19 +135,31 @@ impl<'k> EntryRef<'k> {
         self.head().version
     }
 
+    /// The nodes that it depends on, if they are few.
+    pub(crate) fn stamps(self) -> &'k [u32] {
+        let count = (self.head().lengths >> LEN_BITS) as usize;
+        // SAFETY: `Entry::new` wrote as many stamps behind the head, and they never change.
+        unsafe { std::slice::from_raw_parts(self.head.add(1).cast::<u32>().as_ptr(), count) }
+    }
+
     pub(crate) fn value(self) -> &'k [u8] {
-        let len = self.head().len as usize;
-        // SAFETY: `Entry::new` wrote as many bytes behind the head, and they never change.
-        unsafe { std::slice::from_raw_parts(self.head.add(1).cast::<u8>().as_ptr(), len) }
+        let len = (self.head().lengths & ((1 << LEN_BITS) - 1)) as usize;
+        // SAFETY: `Entry::new` wrote as many bytes behind the stamps, and they never change.
+        unsafe { std::slice::from_raw_parts(self.stamps().as_ptr_range().end.cast::<u8>(), len) }
     }
 
     /// Bytes of its memory.
     pub(crate) fn size(self) -> usize {
-        layout(self.value().len()).size()
+        self.layout().size()
+    }
+
+    fn layout(self) -> Layout {
+        layout(self.stamps().len(), self.value().len())
     }
 }
 
-fn layout(value: usize) -> Layout {
-    // SAFETY: the alignment is a power of two, and a value below 4 GiB keeps the size far below the limit.
-    unsafe { Layout::from_size_align_unchecked(size_of::<Head>() + value, align_of::<Head>()) }
+fn layout(stamps: usize, value: usize) -> Layout {
+    let size = size_of::<Head>() + size_of::<u32>() * stamps + value;
+    // SAFETY: the alignment is a power of two, and a value of at most 512 MiB keeps the size far below the limit.
+    unsafe { Layout::from_size_align_unchecked(size, align_of::<Head>()) }
 }

@@ -137,13 +137,17 @@ unsafe extern "C" fn notified(
     event: *const c_char,
     key: *mut raw::RedisModuleString,
 ) -> c_int {
+    // SAFETY: the event ends in NUL. Most are "del" and "expire", of no interest here: this is their quick way out.
+    if !matches!(unsafe { *event } as u8, b'r' | b'm') {
+        return raw::REDISMODULE_OK as c_int;
+    }
     guarded((), || {
         // SAFETY: the server lends all three for this call, and the event ends in NUL.
         let (ctx, event, key) = unsafe { (Context::new(ctx), CStr::from_ptr(event), bytes(key)) };
-        if matches!(event.to_bytes(), b"rename_to" | b"move_to")
-            && let Some(key) = key
-        {
-            lifecycle::arrived_unlinked(ctx.database(), key);
+        match (event.to_bytes(), key) {
+            (b"rename_to" | b"move_to", Some(key)) => lifecycle::arrived_unlinked(&ctx, key),
+            (b"restore", Some(key)) => lifecycle::restored(&ctx, key),
+            _ => {}
         }
     });
     raw::REDISMODULE_OK as c_int

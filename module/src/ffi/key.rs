@@ -55,13 +55,13 @@ impl<'c> Key<'c> {
     pub(crate) fn held(&self) -> Held<'_> {
         // SAFETY: the key is open or NULL, which both functions take for a missing key.
         unsafe {
-            if self.raw.is_null()
-                || api!(RedisModule_KeyType(self.raw)) == raw::REDISMODULE_KEYTYPE_EMPTY as c_int
-            {
+            if self.raw.is_null() {
                 return Held::Nothing;
             }
             if api_ptr!(RedisModule_ModuleTypeGetType(self.raw)) != data_type() {
-                return Held::Foreign;
+                let kind: c_int = api!(RedisModule_KeyType(self.raw));
+                let is_empty = kind == raw::REDISMODULE_KEYTYPE_EMPTY as c_int;
+                return if is_empty { Held::Nothing } else { Held::Foreign };
             }
             // SAFETY: of our type, so `Entry::into_raw` made it; it lives while the key is open and not written to, and
             // writing takes `&mut self`.
