@@ -28,6 +28,7 @@ const USAGE: &str = "\
 usage: server rows|growth|fanout|memory [options]
        server plot FANOUT.json OUT.svg
 
+  --only ID[,ID]     operations of rows, by the ids in its JSON, with their rivals; no mass invalidations
   --json FILE        also writes the results to FILE
   --rounds N         rounds of each measurement
   --depth N          commands under way at a time in rows (default 64)
@@ -42,6 +43,7 @@ environment: CACHEOPS_SERVER, a server binary (default redis-server);
 #[derive(Debug, Default)]
 pub struct Options {
     json: Option<PathBuf>,
+    only: Vec<String>,
     rounds: Option<u64>,
     depth: Option<u64>,
     max: Option<u64>,
@@ -97,6 +99,7 @@ impl Options {
             };
             match name.as_str() {
                 "--json" => options.json = Some(value()?.into()),
+                "--only" => options.only = value()?.split(',').map(str::to_owned).collect(),
                 "--rounds" => options.rounds = Some(number(value()?)?.max(1)),
                 "--depth" => options.depth = Some(number(value()?)?.max(1)),
                 "--max" => options.max = Some(number(value()?)?.max(1)),

@@ -301,11 +301,21 @@ pub fn run(options: &Options) -> Result<Value> {
     let mut contestants: Vec<&Contestant> = PLAIN.iter().collect();
     contestants.extend(OURS.iter().filter(|_| server.has_module()));
     contestants.extend(LUA.iter().filter(|_| bench.lua.is_some()));
+    if !options.only.is_empty() {
+        let wanted = |id: &str| options.only.iter().any(|only| only == id);
+        let rivals: Vec<_> = contestants
+            .iter()
+            .filter(|contestant| wanted(contestant.id))
+            .flat_map(|contestant| contestant.rivals.iter().map(|(rival, _)| *rival))
+            .collect();
+        contestants.retain(|contestant| wanted(contestant.id) || rivals.contains(&contestant.id));
+    }
     let times = take_turns(&mut bench, &contestants, options.rounds.unwrap_or(DEFAULT_ROUNDS))?;
     let rows = print_rows(&contestants, &times, depth);
 
     bench.set_depth(DEPTH);
     let max = options.max.unwrap_or(DEFAULT_MAX);
+    let (max, lua_max) = if options.only.is_empty() { (max, lua_max) } else { (0, 0) };
     let mass = mass::invalidations(&mut bench, server.has_module(), max, lua_max)?;
     Ok(
         json!({ "measurement": "rows", "surroundings": surroundings, "depth": depth, "rows": rows, "mass": mass }),
