@@ -17,7 +17,7 @@ fn a_full_synchronisation_brings_entries_that_are_hits_and_linked() {
         let mut copy = replica.connect();
         assert_eq!(copy.hits_of(&["q:1", "q:2"]).len(), 2);
         assert!(replica.connect_to(4).hits("q"));
-        assert_eq!(gauges(&mut copy), gauges(&mut con));
+        wait_for_equal_gauges(&mut copy, &mut con);
 
         con.invalidate("post author=7&draft=1");
         replica.catch_up_with(&primary);
@@ -52,10 +52,7 @@ fn a_second_full_synchronisation_replaces_what_the_replica_held() {
         replica.catch_up_with(&primary);
 
         assert_eq!(copy.hits_of(&["q:1", "q:2", "q:3"]), ["q:3"], "{load}");
-        // The values of before may be freed in another thread of the server.
-        eventually("the replica holds what its primary holds", || {
-            gauges(&mut copy) == gauges(&mut con)
-        });
+        wait_for_equal_gauges(&mut copy, &mut con);
         con.invalidate("post author=9");
         replica.catch_up_with(&primary);
         assert!(!copy.hits("q:3"), "{load}");
@@ -135,7 +132,7 @@ fn the_stream_brings_stores_and_invalidations_and_deletions() {
 
     assert_eq!(copy.hits_of(&["q:1", "q:2", "q:3"]), ["q:2"]);
     assert_eq!(copy.int("DBSIZE"), 1);
-    assert_eq!(gauges(&mut copy), gauges(&mut con));
+    wait_for_equal_gauges(&mut copy, &mut con);
 
     con.ok("CACHEOPS.FLUSH");
     con.wait_for_empty_index();
@@ -207,7 +204,7 @@ fn evictions_and_expiry_reach_the_index_of_a_replica() {
     });
     replica.catch_up_with(&primary);
 
-    assert_eq!(gauges(&mut copy), gauges(&mut con));
+    wait_for_equal_gauges(&mut copy, &mut con);
     assert_eq!(copy.info("cacheops_entries"), copy.int("DBSIZE"));
 }
 
@@ -267,7 +264,7 @@ fn replicas_of_replicas_hold_the_same() {
 
     let mut copy = last.connect();
     assert_eq!(copy.hits_of(&["q:1", "q:2"]), ["q:2"]);
-    assert_eq!(gauges(&mut copy), gauges(&mut con));
+    wait_for_equal_gauges(&mut copy, &mut con);
 }
 
 #[test]
@@ -445,6 +442,11 @@ fn pair() -> (Server, Server) {
     let replica = Server::builder().replica_of(&primary).start();
     replica.catch_up_with(&primary);
     (primary, replica)
+}
+
+/// The replica holds what its primary holds. Not at once: the server may free old values in another thread.
+fn wait_for_equal_gauges(copy: &mut Client, con: &mut Client) {
+    eventually("the replica holds what its primary holds", || gauges(copy) == gauges(con));
 }
 
 fn gauges(con: &mut Client) -> Vec<i64> {
