@@ -10,6 +10,7 @@
 //! ```
 //! A freed string reads as zeros or as empty, until its place is given again. A full class overflows into the next.
 
+use crate::seg::Directory;
 use crate::slab::Slab;
 
 const GRAIN: usize = 8;
@@ -29,7 +30,7 @@ pub(crate) struct Arena {
 
 #[derive(Debug, Default)]
 struct Class {
-    segments: Vec<Segment>,
+    segments: Directory<Segment>,
     /// Segments with room, the newest last.
     open: Vec<u32>,
 }
@@ -164,7 +165,7 @@ impl Class {
                 self.open.push(number);
                 continue;
             };
-            let segment = &mut self.segments[open as usize];
+            let segment = self.segments.get_mut(open as usize)?;
             let place = match segment.free.pop() {
                 Some(place) => place,
                 None if usize::from(segment.fresh) < SEGMENT => {
@@ -266,7 +267,7 @@ mod tests {
         let kept: usize = arena
             .classes
             .iter()
-            .flat_map(|class| &class.segments)
+            .flat_map(|class| class.segments.iter())
             .map(|segment| segment.bytes.len())
             .sum();
         assert!(kept <= 2 * SEGMENT * 40, "{kept} bytes kept");

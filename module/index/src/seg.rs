@@ -96,6 +96,64 @@ impl<T: Copy> SegVec<T> {
     }
 }
 
+/// Elements in a chunk of a [`Directory`].
+const CHUNK: usize = 512;
+
+/// A list of segments that itself never copies many of them: a list of lists.
+///
+/// At 2^23 records the list of their segments has 16 384 elements; copying those into fresh memory took 2.5 ms.
+#[derive(Debug)]
+pub(crate) struct Directory<T> {
+    chunks: Vec<Vec<T>>,
+}
+
+impl<T> Default for Directory<T> {
+    fn default() -> Self {
+        Self { chunks: Vec::new() }
+    }
+}
+
+impl<T> Directory<T> {
+    pub(crate) fn len(&self) -> usize {
+        self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len())
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, at: usize) -> Option<&T> {
+        self.chunks.get(at / CHUNK)?.get(at % CHUNK)
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, at: usize) -> Option<&mut T> {
+        self.chunks.get_mut(at / CHUNK)?.get_mut(at % CHUNK)
+    }
+
+    pub(crate) fn push(&mut self, thing: T) {
+        match self.chunks.last_mut() {
+            Some(last) if last.len() < CHUNK => last.push(thing),
+            _ => self.chunks.push(vec![thing]),
+        }
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        let last = self.chunks.last_mut()?;
+        let thing = last.pop();
+        if last.is_empty() {
+            self.chunks.pop();
+        }
+        thing
+    }
+
+    pub(crate) fn last_mut(&mut self) -> Option<&mut T> {
+        self.chunks.last_mut()?.last_mut()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.chunks.iter().flatten()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +174,22 @@ mod tests {
             assert_eq!(seg.pop(), Some(if value == 3000 { 7 } else { value }));
         }
         assert_eq!((seg.pop(), seg.len(), seg.first.capacity()), (None, 0, 0));
+    }
+
+    #[test]
+    fn a_directory_is_a_list() {
+        let mut directory = Directory::default();
+        for number in 0..1500 {
+            assert_eq!(directory.len(), number);
+            directory.push(number);
+        }
+        if let Some(number) = directory.get_mut(600) {
+            *number = 7;
+        }
+        let found = [511, 512, 600, 1499, 1500].map(|at| directory.get(at).copied());
+        assert_eq!(found, [Some(511), Some(512), Some(7), Some(1499), None]);
+        assert!((0..1500).rev().all(|at| directory.pop() == Some(if at == 600 { 7 } else { at })));
+        assert_eq!((directory.pop(), directory.len()), (None, 0));
     }
 
     #[test]

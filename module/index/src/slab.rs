@@ -1,12 +1,14 @@
 //! Things of one size under small stable numbers, in segments that are given back when they are empty.
 
+use crate::seg::Directory;
+
 /// Things in a segment.
 const SEGMENT: usize = 512;
 const NONE: u16 = u16::MAX;
 
 #[derive(Debug)]
 pub(crate) struct Slab<T> {
-    segments: Vec<Segment<T>>,
+    segments: Directory<Segment<T>>,
     /// Segments with room, the newest last. A full one is dropped from it when it is met.
     open: Vec<u32>,
     len: usize,
@@ -29,7 +31,7 @@ enum Place<T> {
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Self { segments: Vec::new(), open: Vec::new(), len: 0 }
+        Self { segments: Directory::default(), open: Vec::new(), len: 0 }
     }
 }
 
@@ -45,7 +47,7 @@ impl<T> Slab<T> {
                 self.add_segment()?;
                 continue;
             };
-            let segment = &mut self.segments[open as usize];
+            let segment = self.segments.get_mut(open as usize)?;
             if segment.free != NONE {
                 let place = segment.free;
                 let Place::Free(next) = segment.places[usize::from(place)] else { return None };
@@ -64,8 +66,9 @@ impl<T> Slab<T> {
             self.open.pop();
         };
         let (segment, place) = split(number);
-        self.segments[segment].places[place] = Place::Used(thing);
-        self.segments[segment].used += 1;
+        let segment = self.segments.get_mut(segment)?;
+        *segment.places.get_mut(place)? = Place::Used(thing);
+        segment.used += 1;
         self.len += 1;
         Some(number)
     }
@@ -133,9 +136,9 @@ impl<T> Slab<T> {
     /// The first number at or after `from` that is in use.
     pub(crate) fn next(&self, from: u32) -> Option<u32> {
         let (first, mut place) = split(from);
-        for (at, segment) in self.segments.iter().enumerate().skip(first) {
-            let used =
-                segment.places.iter().skip(place).position(|found| matches!(found, Place::Used(_)));
+        for at in first..self.segments.len() {
+            let places = &self.segments.get(at)?.places;
+            let used = places.iter().skip(place).position(|found| matches!(found, Place::Used(_)));
             if let Some(ahead) = used {
                 return Some((at * SEGMENT + place + ahead) as u32);
             }
