@@ -27,7 +27,7 @@ test: build panic-module ## run all tests, those of the module on Redis and on V
 
 VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
 	--show-leak-kinds=definite --num-callers=30 --suppressions=$(CURDIR)/tools/valgrind.supp
-VALGRIND_TESTS := store get:: invalidate::drops explain lifecycle flushing swapdb restore::a persistence transactions
+VALGRIND_TESTS := lock store get:: invalidate::drops explain lifecycle flushing swapdb restore::a persistence transactions
 
 # Only Valkey's binary allocates with malloc, which valgrind watches; Debian's Redis brings jemalloc.
 .PHONY: test-valgrind
