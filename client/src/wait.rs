@@ -4,6 +4,7 @@
 //! is dropped while it waits closes its connection, and with it gives up a lock that may have been
 //! passed on to it in the same moment.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
@@ -25,7 +26,19 @@ impl Waiting {
     }
 
     /// Asks over a connection of its own; none if all are in use, or in a cluster.
-    pub(crate) async fn ask(
+    ///
+    /// Boxed: it is rare, and it contains all that connecting takes.
+    pub(crate) fn ask<'a>(
+        &'a self,
+        link: &'a Link,
+        client: &'a Client,
+        key: &'a [u8],
+        ask: Ask,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<Answer>, Error>> + Send + 'a>> {
+        Box::pin(self.ask_apart(link, client, key, ask))
+    }
+
+    async fn ask_apart(
         &self,
         link: &Link,
         client: &Client,
