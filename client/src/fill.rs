@@ -1,6 +1,9 @@
 //! What a reader holds while it loads: the token, the flight it leads, the lock.
 
+use std::future::IntoFuture;
 use std::sync::Arc;
+
+use tracing::Instrument;
 
 use crate::codec::{self, Codec};
 use crate::flight::{Landing, Lead, Outcome, Stamp};
@@ -96,9 +99,20 @@ impl Fill {
         if deps.is_empty() {
             return None;
         }
+        let span = tracing::debug_span!(
+            "cacheops.store",
+            otel.kind = "client",
+            db.system.name = "redis",
+            db.operation.name = "CACHEOPS.STORE",
+            cacheops.bytes = bytes.len(),
+            cacheops.conditions = deps.len(),
+        );
         let store =
             self.client.store(&self.key, bytes).ttl(options.timeout).token(token).deps(deps);
-        match store.await {
+        let watch = self.inner.link.watch(&self.client);
+        let stored = store.into_future().instrument(span).await;
+        watch.done();
+        match stored {
             Ok(version) => {
                 count(if version.is_some() { &counters.stores } else { &counters.stores_refused });
                 if let Some(lock) = self.lock.take() {
@@ -109,8 +123,8 @@ impl Fill {
             Err(error) => {
                 tracing::debug!(exception.message = %error, "cacheops: a result was not stored");
                 count(&counters.store_errors);
-                // A server that takes no writes may well answer reads and invalidations.
-                if error.kind() != ErrorKind::Unavailable {
+                // A server that takes no writes, or not from us, may well answer reads.
+                if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Denied) {
                     self.inner.link.failed(&self.client, &error);
                 }
                 None

@@ -121,7 +121,7 @@ impl Find<'_> {
             // Nobody was waited for, or in vain.
             Ok(_) | Err(_) => {
                 let versioned = Ask { if_not: Some(0), token: true, ..Ask::default() };
-                (client.ask(self.key, versioned).await, None)
+                (self.put_question(client, versioned).await, None)
             }
         };
         match answer {
@@ -165,7 +165,7 @@ impl Find<'_> {
         let Some(version) = landing.version else { return self.ask(client, codec, again).await };
         let asked = flight::now();
         let ask = Ask { if_not: Some(version.get()), ..again };
-        match client.ask(self.key, ask).await {
+        match self.put_question(client, ask).await {
             Ok(Answer::Unchanged) => match codec::open(codec, &landing.bytes) {
                 Ok(value) => Asked::Value(value, ReadOutcome::Coalesced),
                 Err(_) => self.undecodable(client, asked).await,
@@ -180,7 +180,7 @@ impl Find<'_> {
         let near = self.near();
         let if_not = self.options.near.then(|| near.as_ref().map_or(0, |(v, _)| v.get()));
         let locks = ask.lock.is_some();
-        let answer = client.ask(self.key, Ask { if_not, ..ask }).await;
+        let answer = self.put_question(client, Ask { if_not, ..ask }).await;
         if let (Ok(Answer::Unchanged), Some((_, bytes))) = (&answer, near) {
             return match codec::open(codec, &bytes) {
                 Ok(value) => Asked::Value(value, ReadOutcome::NearHit),
@@ -188,6 +188,13 @@ impl Find<'_> {
             };
         }
         self.answered(client, codec, answer, asked, locks).await
+    }
+
+    async fn put_question(&self, client: &Client, ask: Ask) -> Result<Answer, Error> {
+        let watch = self.inner.link.watch(client);
+        let answer = client.ask(self.key, ask).await;
+        watch.done();
+        answer
     }
 
     async fn answered<T, C: Codec<T>>(

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tracing::Instrument;
 
 use crate::builder::Builder;
 use crate::cached::CachedAs;
@@ -239,19 +240,33 @@ impl Cacheops {
 }
 
 impl Inner {
-    /// One attempt to tell the server, and no second.
-    pub(crate) async fn tell(&self, changes: &Changes) -> Result<Invalidated, Error> {
+    /// One attempt to tell the server, and no second. Answers the links that were cut.
+    pub(crate) async fn tell(&self, changes: &Changes) -> Result<u64, Error> {
         let Some(client) = self.link.up() else {
-            return Err(Error::new(ErrorKind::Connection, "the server is away"));
+            // To be told from a connection that breaks now.
+            return Err(Error::new(ErrorKind::Unavailable, "the server is away"));
         };
-        match client.send_changes(changes).await {
+        let span = tracing::debug_span!(
+            "cacheops.invalidate",
+            otel.kind = "client",
+            db.system.name = "redis",
+            db.operation.name =
+                if changes.is_everything() { "CACHEOPS.FLUSH" } else { "CACHEOPS.INVALIDATE" },
+            db.collection.name = tracing::field::Empty,
+            cacheops.rows = changes.rows(),
+        );
+        if let Some(table) = changes.tables().next() {
+            span.record("db.collection.name", &*String::from_utf8_lossy(table));
+        }
+        match client.send_changes(changes).instrument(span).await {
             Ok(links) => {
                 let counters = &self.link.counters;
                 count(&counters.invalidations);
                 counters.links_cut.fetch_add(links, std::sync::atomic::Ordering::Relaxed);
-                Ok(Invalidated::Confirmed(links))
+                Ok(links)
             }
             Err(error) => {
+                tracing::warn!(exception.message = %error, "cacheops: not confirmed, will be repeated");
                 self.link.failed(&client, &error);
                 Err(error)
             }

@@ -12,7 +12,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -43,8 +43,10 @@ pub(crate) struct Link {
     confirmed: AtomicBool,
     /// Whether the mending task runs.
     mending: AtomicBool,
-    /// Told after each step of the mending task.
+    /// Told after each attempt of the mending task, and at its end.
     mended: Notify,
+    /// Whether somebody looks if the server still answers.
+    probing: AtomicBool,
     last_error: Mutex<Option<Arc<Error>>>,
     runtime: Handle,
     pub(crate) counters: Counters,
@@ -60,6 +62,7 @@ impl Link {
             confirmed: AtomicBool::new(true),
             mending: AtomicBool::new(false),
             mended: Notify::new(),
+            probing: AtomicBool::new(false),
             last_error: Mutex::new(None),
             runtime,
             counters: Counters::default(),
@@ -145,17 +148,26 @@ impl Link {
 
     /// Waits until the link is up and everything is confirmed.
     pub(crate) async fn settled(self: &Arc<Self>) {
-        loop {
-            let mended = self.mended.notified();
-            tokio::pin!(mended);
-            // Registered before looking, or the last step of the task could be missed.
-            mended.as_mut().enable();
-            if self.trusted().is_some() {
-                return;
-            }
-            self.mend();
-            mended.await;
+        while !self.settled_at_once().await {}
+    }
+
+    /// Waits for one attempt to mend the link, and tells whether everything is confirmed.
+    pub(crate) async fn settled_at_once(self: &Arc<Self>) -> bool {
+        let mended = self.mended.notified();
+        tokio::pin!(mended);
+        // Registered before looking, or the end of the attempt could be missed.
+        mended.as_mut().enable();
+        if self.trusted().is_some() {
+            return true;
         }
+        self.mend();
+        mended.await;
+        self.trusted().is_some()
+    }
+
+    /// Watches a request: see [`Watch`].
+    pub(crate) fn watch(self: &Arc<Self>, client: &Client) -> Watch {
+        Watch { link: Arc::clone(self), client: client.clone(), begun: Instant::now(), done: false }
     }
 
     /// Starts the mending task, if there is something to mend and it does not run.
@@ -259,6 +271,7 @@ impl Mending {
                 Err(error) => {
                     tracing::debug!(exception.message = %error, "cacheops: still away");
                     link.note(Some(error));
+                    link.mended.notify_waiters();
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(link.settings.retry_at_most);
                 }
@@ -278,5 +291,50 @@ impl Drop for Mending {
         // Also if the runtime ends in the middle: the next reader starts another task.
         self.0.mending.store(false, Ordering::SeqCst);
         self.0.mended.notify_waiters();
+    }
+}
+
+/// A request under way. Callers have deadlines of their own, and may drop a request before it can
+/// time out. A server that hangs would then never be found out, and every caller would wait for it:
+/// so a request that is dropped late makes somebody look whether the server still answers.
+pub(crate) struct Watch {
+    link: Arc<Link>,
+    client: Client,
+    begun: Instant,
+    done: bool,
+}
+
+impl Watch {
+    /// The request has been answered, or has failed by itself.
+    pub(crate) fn done(mut self) {
+        self.done = true;
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let link = &self.link;
+        if self.done || self.begun.elapsed() < link.settings.timeouts.response / 20 {
+            return;
+        }
+        if link.probing.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let probing = Probing(Arc::clone(link));
+        let client = self.client.clone();
+        link.runtime.spawn(async move {
+            let answer: Result<String, Error> = client.query(&redis::cmd("PING")).await;
+            if let Err(error) = answer {
+                probing.0.failed(&client, &error);
+            }
+        });
+    }
+}
+
+struct Probing(Arc<Link>);
+
+impl Drop for Probing {
+    fn drop(&mut self) {
+        self.0.probing.store(false, Ordering::SeqCst);
     }
 }

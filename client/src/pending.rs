@@ -6,7 +6,7 @@ use crate::handle::Inner;
 use crate::hooks::{InvalidateEvent, Invalidated};
 use crate::scope;
 use crate::stats::count;
-use crate::{Changes, Error};
+use crate::{Changes, Error, ErrorKind};
 
 /// What must be told to the cache, made *before* the statement that changes the database runs.
 ///
@@ -76,34 +76,44 @@ impl Pending {
     /// Only with [`strict`](crate::Builder::strict): why the server did not confirm it. It is in the
     /// outbox nevertheless.
     pub async fn send(mut self) -> Result<Invalidated, Error> {
-        let changes = &self.changes;
-        let outcome = if self.skipped || !self.inner.enabled || changes.is_empty() {
-            Ok(Invalidated::Skipped)
-        } else {
-            self.inner.tell(changes).await
-        };
-        let event = |outcome| InvalidateEvent { changes: &self.changes, outcome };
-        match outcome {
-            Ok(outcome) => {
-                self.inner.hooks.invalidate(&event(outcome));
-                if outcome == Invalidated::Skipped && !changes.is_empty() {
-                    count(&self.inner.link.counters.invalidations_skipped);
-                }
-                self.changes = Changes::new();
+        if self.changes.is_empty() || self.is_silent() {
+            if !self.changes.is_empty() {
+                count(&self.inner.link.counters.invalidations_skipped);
+            }
+            self.changes = Changes::new();
+            return Ok(Invalidated::Skipped);
+        }
+        let told = self.inner.tell(&self.changes).await;
+        let changes = std::mem::take(&mut self.changes);
+        let hooks = &self.inner.hooks;
+        match told {
+            Ok(links) => {
+                let outcome = Invalidated::Confirmed(links);
+                hooks.invalidate(&InvalidateEvent { changes: &changes, outcome });
                 Ok(outcome)
             }
             Err(error) => {
-                self.inner.hooks.invalidate(&event(Invalidated::Queued));
-                self.inner.link.queue(std::mem::take(&mut self.changes));
+                hooks.invalidate(&InvalidateEvent { changes: &changes, outcome: Invalidated::Queued });
+                self.inner.link.queue(changes);
+                // An idle connection that somebody has closed: the next one may do at once.
+                let reset = error.kind() == ErrorKind::Connection;
+                if reset && self.inner.link.settled_at_once().await {
+                    return Ok(Invalidated::Confirmed(0));
+                }
                 if self.inner.strict { Err(error) } else { Ok(Invalidated::Queued) }
             }
         }
+    }
+
+    /// Nobody shall hear of it.
+    fn is_silent(&self) -> bool {
+        self.skipped || !self.inner.enabled
     }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        if self.changes.is_empty() || self.skipped || !self.inner.enabled {
+        if self.changes.is_empty() || self.is_silent() {
             return;
         }
         count(&self.inner.link.counters.invalidations_dropped);

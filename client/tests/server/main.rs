@@ -1,5 +1,6 @@
 //! The handle against real servers.
 
+mod coalescing;
 mod reading;
 
 use std::time::Duration;
