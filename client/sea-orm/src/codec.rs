@@ -1,0 +1,297 @@
+//! Column values to bytes and back. Models are not kept through serde: an application may hide fields from it
+//! (`#[serde(skip)]` on a password's hash), and they would come back empty.
+
+use std::marker::PhantomData;
+
+use cacheops::{Codec, Error, ErrorKind};
+use sea_orm::prelude::{DateTime, DateTimeUtc, DateTimeWithTimeZone, Decimal, Uuid};
+use sea_orm::{ActiveModelTrait, DbErr, EntityTrait, Iterable, ModelTrait, TryIntoModel, Value};
+
+const NULL: u8 = 0x80;
+const OTHER: u8 = 0x7f;
+
+/// Appends one value. Its kind is kept, of a NULL too.
+pub(crate) fn write_value(value: &Value, out: &mut Vec<u8>) -> Result<(), Error> {
+    macro_rules! fixed {
+        ($tag:literal, $value:expr) => {
+            match $value {
+                Some(value) => {
+                    out.push($tag);
+                    out.extend_from_slice(&value.to_le_bytes());
+                }
+                None => out.push($tag | NULL),
+            }
+        };
+    }
+    fn bytes(tag: u8, value: Option<&[u8]>, out: &mut Vec<u8>) {
+        match value {
+            Some(value) => {
+                out.push(tag);
+                out.extend_from_slice(&(value.len() as u32).to_le_bytes());
+                out.extend_from_slice(value);
+            }
+            None => out.push(tag | NULL),
+        }
+    }
+    match value {
+        Value::Bool(v) => fixed!(1, v.map(u8::from)),
+        Value::TinyInt(v) => fixed!(2, v),
+        Value::SmallInt(v) => fixed!(3, v),
+        Value::Int(v) => fixed!(4, v),
+        Value::BigInt(v) => fixed!(5, v),
+        Value::TinyUnsigned(v) => fixed!(6, v),
+        Value::SmallUnsigned(v) => fixed!(7, v),
+        Value::Unsigned(v) => fixed!(8, v),
+        Value::BigUnsigned(v) => fixed!(9, v),
+        Value::Float(v) => fixed!(10, v),
+        Value::Double(v) => fixed!(11, v),
+        Value::String(v) => bytes(12, v.as_deref().map(str::as_bytes), out),
+        Value::Bytes(v) => bytes(13, v.as_deref(), out),
+        Value::Uuid(v) => fixed!(14, v.map(|v| v.as_u128())),
+        Value::Decimal(v) => fixed!(15, v.map(|v| u128::from_le_bytes(v.serialize()))),
+        Value::ChronoDateTimeUtc(v) => fixed!(16, v.map(moment)),
+        Value::ChronoDateTime(v) => fixed!(17, v.map(|v| moment(v.and_utc()))),
+        Value::ChronoDateTimeWithTimeZone(v) => {
+            fixed!(18, v.map(|v| moment(v.to_utc())));
+            if let Some(v) = v {
+                out.extend_from_slice(&v.offset().local_minus_utc().to_le_bytes());
+            }
+        }
+        rare => {
+            let rare = rmp_serde::to_vec(rare)
+                .map_err(|error| Error::new(ErrorKind::Encode, error.to_string()))?;
+            bytes(OTHER, Some(&rare), out);
+        }
+    }
+    Ok(())
+}
+
+/// Seconds and nanoseconds since 1970 in one number.
+fn moment(at: DateTimeUtc) -> i128 {
+    i128::from(at.timestamp()) << 32 | i128::from(at.timestamp_subsec_nanos())
+}
+
+/// What is left of an entry's bytes.
+pub struct Reader<'a>(&'a [u8]);
+
+fn broken() -> Error {
+    Error::new(ErrorKind::Decode, "the entry is not a list of rows")
+}
+
+fn misfit(error: DbErr) -> Error {
+    Error::new(ErrorKind::Decode, format!("the entry is not of this model: {error}"))
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, length: usize) -> Result<&'a [u8], Error> {
+        let (head, rest) = self.0.split_at_checked(length).ok_or_else(broken)?;
+        self.0 = rest;
+        Ok(head)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+        self.take(N)?.try_into().map_err(|_| broken())
+    }
+
+    fn byte(&mut self) -> Result<u8, Error> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    fn count(&mut self) -> Result<usize, Error> {
+        Ok(u32::from_le_bytes(self.array()?) as usize)
+    }
+
+    fn bytes(&mut self) -> Result<&'a [u8], Error> {
+        let length = self.count()?;
+        self.take(length)
+    }
+
+    fn moment(&mut self) -> Result<DateTimeUtc, Error> {
+        let number = i128::from_le_bytes(self.array()?);
+        let seconds = i64::try_from(number >> 32).map_err(|_| broken())?;
+        DateTimeUtc::from_timestamp(seconds, number as u32).ok_or_else(broken)
+    }
+
+    pub(crate) fn value(&mut self) -> Result<Value, Error> {
+        macro_rules! fixed {
+            ($kind:ident, $null:expr, $type:ty) => {
+                Value::$kind(if $null { None } else { Some(<$type>::from_le_bytes(self.array()?)) })
+            };
+        }
+        macro_rules! made {
+            ($kind:ident, $null:expr, $value:expr) => {
+                Value::$kind(if $null { None } else { Some($value) })
+            };
+        }
+        let tag = self.byte()?;
+        let null = tag & NULL != 0;
+        Ok(match tag & !NULL {
+            1 => made!(Bool, null, self.byte()? != 0),
+            2 => fixed!(TinyInt, null, i8),
+            3 => fixed!(SmallInt, null, i16),
+            4 => fixed!(Int, null, i32),
+            5 => fixed!(BigInt, null, i64),
+            6 => fixed!(TinyUnsigned, null, u8),
+            7 => fixed!(SmallUnsigned, null, u16),
+            8 => fixed!(Unsigned, null, u32),
+            9 => fixed!(BigUnsigned, null, u64),
+            10 => fixed!(Float, null, f32),
+            11 => fixed!(Double, null, f64),
+            12 => made!(String, null, {
+                std::str::from_utf8(self.bytes()?).map_err(|_| broken())?.to_owned()
+            }),
+            13 => made!(Bytes, null, self.bytes()?.to_vec()),
+            14 => made!(Uuid, null, Uuid::from_u128(u128::from_le_bytes(self.array()?))),
+            15 => made!(Decimal, null, Decimal::deserialize(self.array()?)),
+            16 => made!(ChronoDateTimeUtc, null, self.moment()?),
+            17 => Value::ChronoDateTime(if null { None } else { Some(naive(self.moment()?)) }),
+            18 => made!(ChronoDateTimeWithTimeZone, null, {
+                let at = self.moment()?;
+                zoned(at, i32::from_le_bytes(self.array()?))?
+            }),
+            OTHER => rmp_serde::from_slice(self.bytes()?).map_err(|_| broken())?,
+            _ => return Err(broken()),
+        })
+    }
+}
+
+fn naive(at: DateTimeUtc) -> DateTime {
+    at.naive_utc()
+}
+
+fn zoned(at: DateTimeUtc, offset: i32) -> Result<DateTimeWithTimeZone, Error> {
+    // The type has no name here that does not need a dependency of its own: a zone is borrowed from a moment in it.
+    let (sign, seconds) = if offset < 0 { ('-', -offset) } else { ('+', offset) };
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if seconds != 0 {
+        return Err(broken());
+    }
+    let sample = format!("2000-01-01T00:00:00{sign}{hours:02}:{minutes:02}");
+    let sample = DateTimeWithTimeZone::parse_from_rfc3339(&sample).map_err(|_| broken())?;
+    Ok(at.with_timezone(sample.offset()))
+}
+
+/// How one item of a result is written: a model by its columns, and what is made of models.
+pub trait Columns<T> {
+    /// Appends an item.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Encode`] for a kind of value that has no bytes.
+    fn write(item: &T, out: &mut Vec<u8>) -> Result<(), Error>;
+
+    /// Takes an item from the front.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Decode`] if the bytes are of something else.
+    fn read(from: &mut Reader<'_>) -> Result<T, Error>;
+}
+
+/// The model of an entity.
+#[derive(Debug)]
+pub struct Whole<E>(PhantomData<E>);
+
+impl<E> Columns<E::Model> for Whole<E>
+where
+    E: EntityTrait,
+    E::ActiveModel: TryIntoModel<E::Model>,
+{
+    fn write(model: &E::Model, out: &mut Vec<u8>) -> Result<(), Error> {
+        E::Column::iter().try_for_each(|column| write_value(&model.get(column), out))
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<E::Model, Error> {
+        let mut model = <E::ActiveModel as ActiveModelTrait>::default();
+        for column in E::Column::iter() {
+            model.try_set(column, from.value()?).map_err(misfit)?;
+        }
+        model.try_into_model().map_err(misfit)
+    }
+}
+
+/// A row that the join may not have.
+#[derive(Debug)]
+pub struct Maybe<C>(PhantomData<C>);
+
+impl<T, C: Columns<T>> Columns<Option<T>> for Maybe<C> {
+    fn write(item: &Option<T>, out: &mut Vec<u8>) -> Result<(), Error> {
+        out.push(u8::from(item.is_some()));
+        item.iter().try_for_each(|item| C::write(item, out))
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Option<T>, Error> {
+        match from.byte()? {
+            0 => Ok(None),
+            _ => C::read(from).map(Some),
+        }
+    }
+}
+
+/// Any number of rows.
+#[derive(Debug)]
+pub struct Many<C>(PhantomData<C>);
+
+impl<T, C: Columns<T>> Columns<Vec<T>> for Many<C> {
+    fn write(items: &Vec<T>, out: &mut Vec<u8>) -> Result<(), Error> {
+        out.extend_from_slice(&(items.len() as u32).to_le_bytes());
+        items.iter().try_for_each(|item| C::write(item, out))
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Vec<T>, Error> {
+        let count = from.count()?;
+        // A damaged count must not become an allocation.
+        let mut items = Vec::with_capacity(count.min(from.0.len()));
+        for _ in 0..count {
+            items.push(C::read(from)?);
+        }
+        Ok(items)
+    }
+}
+
+macro_rules! tuple {
+    ($($codec:ident $item:ident $at:tt),*) => {
+        impl<$($item, $codec: Columns<$item>),*> Columns<($($item,)*)> for ($($codec,)*) {
+            fn write(item: &($($item,)*), out: &mut Vec<u8>) -> Result<(), Error> {
+                $($codec::write(&item.$at, out)?;)*
+                Ok(())
+            }
+
+            fn read(from: &mut Reader<'_>) -> Result<($($item,)*), Error> {
+                Ok(($($codec::read(from)?,)*))
+            }
+        }
+    };
+}
+
+tuple!(A T 0, B U 1);
+tuple!(A T 0, B U 1, C V 2);
+tuple!(A T 0, B U 1, C V 2, D W 3);
+
+/// The codec of a result whose items are written as `C` says.
+#[derive(Debug)]
+pub struct Rows<C>(PhantomData<C>);
+
+impl<C> Default for Rows<C> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T, C: Columns<T>> Codec<Vec<T>> for Rows<C> {
+    fn name(&self) -> &str {
+        "sea-orm 1"
+    }
+
+    fn encode(&self, items: &Vec<T>) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::with_capacity(64 + 128 * items.len());
+        Many::<C>::write(items, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<Vec<T>, Error> {
+        let mut from = Reader(bytes);
+        let items = Many::<C>::read(&mut from)?;
+        if from.0.is_empty() { Ok(items) } else { Err(broken()) }
+    }
+}

@@ -1,0 +1,306 @@
+//! A connection whose writes are told to the cache.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use cacheops::{Cacheops, Changes, Invalidated};
+use cacheops_sql::{Analyser, Kind, Returning, Template, Transaction, WriteKind};
+use sea_orm::{
+    AccessMode, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityName, EntityTrait, ExecResult,
+    IsolationLevel, Iterable, ModelTrait, QueryResult, SqliteTransactionMode, Statement, StreamTrait,
+    TransactionError, TransactionOptions, TransactionSession, TransactionTrait, Value, Values,
+};
+
+use crate::cascade::Cascades;
+use crate::change;
+use crate::run::{Ran, Run};
+use crate::source::{Context, Source};
+use crate::transaction::{CachedTxn, State};
+use crate::value::{to_sql, values_of};
+
+/// A database whose writes are seen by the cache, and of which cached reads can be asked. Cheap to clone.
+///
+/// It takes the place of the [`DatabaseConnection`] in all of SeaORM's calls. Nothing is cached unless a query asks
+/// for it: see [`Cache`](crate::Cache).
+#[derive(Clone)]
+pub struct CachedConn {
+    inner: DatabaseConnection,
+    cacheops: Cacheops,
+    shared: Arc<Shared>,
+}
+
+/// What all clones and transactions of a connection share.
+pub struct Shared {
+    pub(crate) analyser: Analyser,
+    pub(crate) backend: DbBackend,
+    /// What keys of its results begin with.
+    pub(crate) database: String,
+    pub(crate) cascades: Cascades,
+    /// How many rows are read before a write that does not return them.
+    pub(crate) pre_select: usize,
+}
+
+/// An invalidation that was not confirmed is an error of the write in strict mode only.
+pub(crate) fn told(outcome: Result<Invalidated, cacheops::Error>) -> Result<(), DbErr> {
+    match outcome {
+        Ok(_) => Ok(()),
+        Err(error) => Err(DbErr::Custom(format!("written, but not confirmed by the cache: {error}"))),
+    }
+}
+
+impl Shared {
+    /// The query for the rows that a write is about to change, if it is of use.
+    pub(crate) fn query_before(&self, template: &Template, run: &Run) -> Option<Statement> {
+        let one_by_one = matches!(template.kind(), Kind::Write(WriteKind::Update | WriteKind::Delete));
+        let silent = *template.returning() == Returning::Nothing;
+        // MySQL would have to lock more rows than it may read.
+        if self.pre_select == 0 || !one_by_one || !silent || self.backend == DbBackend::MySql {
+            return None;
+        }
+        let statement = run.statement()?;
+        let target = template.target()?;
+        if template.changes(&values_of(statement)).get(target)? == b"*" {
+            return None;
+        }
+        let old = template.old_rows()?;
+        let values: &[Value] = statement.values.as_ref().map_or(&[], |values| &values.0);
+        let chosen: Option<Vec<Value>> =
+            old.parameters().iter().map(|&at| values.get(at).cloned()).collect();
+        Some(Statement {
+            sql: format!("SELECT * FROM ({}) AS old_rows LIMIT {}", old.sql(), self.pre_select + 1),
+            values: Some(Values(chosen?)),
+            db_backend: self.backend,
+        })
+    }
+}
+
+impl CachedConn {
+    pub(crate) fn new(inner: DatabaseConnection, cacheops: Cacheops, shared: Shared) -> Self {
+        Self { inner, cacheops, shared: Arc::new(shared) }
+    }
+
+    /// The connection without the cache. What is written through it, the cache does not hear of.
+    pub fn inner(&self) -> &DatabaseConnection {
+        &self.inner
+    }
+
+    /// The handle of the cache.
+    pub fn cacheops(&self) -> &Cacheops {
+        &self.cacheops
+    }
+
+    /// The same connection, whose writes are not told to the cache. Others, and clones made before, are not concerned.
+    pub fn without_invalidation(&self) -> Self {
+        Self { cacheops: self.cacheops.without_invalidation(), ..self.clone() }
+    }
+
+    /// Tells the cache that a row has changed, as it is in this model: after a write that it could not see.
+    ///
+    /// # Errors
+    ///
+    /// Only in strict mode, if the server does not confirm it.
+    pub async fn invalidate_obj<M: ModelTrait>(&self, model: &M) -> Result<(), DbErr> {
+        let entity = <M::Entity as Default>::default();
+        let columns: Vec<_> = <M::Entity as EntityTrait>::Column::iter()
+            .map(|column| (sea_orm::IdenStatic::as_str(&column).to_owned(), model.get(column)))
+            .collect();
+        let values: Vec<_> =
+            columns.iter().map(|(_, value)| to_sql(value, self.shared.backend)).collect();
+        let row = columns.iter().map(|(name, _)| name).zip(&values);
+        let table = entity.table_name();
+        let mut changes = Changes::new();
+        changes.add_text(table, self.shared.analyser.row_condition(table, row));
+        told(self.cacheops.invalidate(changes).await)
+    }
+
+    /// Tells the cache that any row of an entity's table may have changed.
+    ///
+    /// # Errors
+    ///
+    /// Only in strict mode, if the server does not confirm it.
+    pub async fn invalidate_model<E: EntityTrait>(&self) -> Result<(), DbErr> {
+        told(self.cacheops.invalidate_table(E::default().table_name()).await)
+    }
+
+    /// Runs a statement, and tells the cache what it changed.
+    async fn run(&self, run: Run) -> Result<Ran, DbErr> {
+        let template = self.shared.analyser.analyse(run.sql());
+        match template.kind() {
+            Kind::Read { .. } | Kind::Session => return run.on(&self.inner).await,
+            Kind::Transaction(kind) => return self.by_hand(kind.clone(), run).await,
+            _ => {}
+        }
+        if self.cacheops.invalidates() && self.shared.query_before(&template, &run).is_some() {
+            match self.in_transaction(&run).await {
+                Ok(ran) => return Ok(ran),
+                // Reading first may be forbidden or fail where the write itself does not: it says itself.
+                Err(error) => tracing::debug!(exception.message = %error, "cacheops: written without reading first"),
+            }
+        }
+        let values = run.statement().map(values_of).unwrap_or_default();
+        let feared = change::feared(&self.shared, &template, &values, run.sql());
+        let mut pending = self.cacheops.pending(feared);
+        let ran = match run.write_on(&self.inner).await {
+            Ok(ran) => ran,
+            Err(error) => {
+                // A constraint that refuses the one statement: certainly nothing has changed.
+                if error.sql_err().is_some() && run.statement().is_some() {
+                    pending.cancel();
+                }
+                return Err(error);
+            }
+        };
+        if let Some(shown) = self.shared.shown(&template, &ran, None)
+            && let Some(exact) = change::exact(&self.shared, &template, &values, &shown)
+        {
+            pending.replace(exact);
+        }
+        told(pending.send().await)?;
+        Ok(ran)
+    }
+
+    /// Runs a write in a transaction of its own, in which its rows are read and locked first.
+    async fn in_transaction(&self, run: &Run) -> Result<Ran, DbErr> {
+        let sqlite_transaction_mode =
+            (self.shared.backend == DbBackend::Sqlite).then_some(SqliteTransactionMode::Immediate);
+        let options = TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
+        let transaction = self.begin_with_options(options).await?;
+        let Run::Execute(statement) = run else {
+            return Err(DbErr::Custom("a write without its rows is executed".into()));
+        };
+        let ran = transaction.run(Run::Execute(statement.clone())).await?;
+        transaction.commit().await?;
+        Ok(ran)
+    }
+
+    /// BEGIN and COMMIT as statements: nobody knows which connection of the pool they met.
+    async fn by_hand(&self, kind: Transaction, run: Run) -> Result<Ran, DbErr> {
+        tracing::warn!(
+            "cacheops: a transaction by SQL text; use begin() and commit(), or its rows may be cached before they \
+             are committed"
+        );
+        if let Transaction::Commit { .. } = kind {
+            let pending = self.cacheops.pending(Changes::everything());
+            let ran = run.on(&self.inner).await?;
+            told(pending.send().await)?;
+            return Ok(ran);
+        }
+        run.on(&self.inner).await
+    }
+}
+
+impl std::fmt::Debug for CachedConn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CachedConn").field("database", &self.shared.database).finish_non_exhaustive()
+    }
+}
+
+impl Source for CachedConn {
+    type Inner = DatabaseConnection;
+
+    fn context(&self) -> Context<'_, DatabaseConnection> {
+        Context { cacheops: &self.cacheops, shared: &self.shared, inner: &self.inner, state: None }
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for CachedConn {
+    fn get_database_backend(&self) -> DbBackend {
+        self.shared.backend
+    }
+
+    async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
+        self.run(Run::Execute(stmt)).await?.into_executed()
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.run(Run::Unprepared(sql.to_owned())).await?.into_executed()
+    }
+
+    async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
+        Ok(self.run(Run::One(stmt)).await?.into_rows().into_iter().next())
+    }
+
+    async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        Ok(self.run(Run::Query(stmt)).await?.into_rows())
+    }
+
+    fn support_returning(&self) -> bool {
+        self.inner.support_returning()
+    }
+
+    fn is_mock_connection(&self) -> bool {
+        self.inner.is_mock_connection()
+    }
+}
+
+#[async_trait]
+impl TransactionTrait for CachedConn {
+    type Transaction = CachedTxn;
+
+    async fn begin(&self) -> Result<CachedTxn, DbErr> {
+        self.begin_with_options(TransactionOptions::default()).await
+    }
+
+    async fn begin_with_config(
+        &self,
+        isolation_level: Option<IsolationLevel>,
+        access_mode: Option<AccessMode>,
+    ) -> Result<CachedTxn, DbErr> {
+        let sqlite_transaction_mode = None;
+        self.begin_with_options(TransactionOptions { isolation_level, access_mode, sqlite_transaction_mode }).await
+    }
+
+    async fn begin_with_options(&self, options: TransactionOptions) -> Result<CachedTxn, DbErr> {
+        let state = State::new(self.shared.backend, &options);
+        let inner = self.inner.begin_with_options(options).await?;
+        Ok(CachedTxn::new(inner, self.cacheops.clone(), Arc::clone(&self.shared), state))
+    }
+
+    async fn transaction<F, T, E>(&self, callback: F) -> Result<T, TransactionError<E>>
+    where
+        F: for<'c> FnOnce(&'c CachedTxn) -> Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>> + Send,
+        T: Send,
+        E: std::fmt::Display + std::fmt::Debug + Send,
+    {
+        self.begin().await.map_err(TransactionError::Connection)?.scoped(callback).await
+    }
+
+    async fn transaction_with_config<F, T, E>(
+        &self,
+        callback: F,
+        isolation_level: Option<IsolationLevel>,
+        access_mode: Option<AccessMode>,
+    ) -> Result<T, TransactionError<E>>
+    where
+        F: for<'c> FnOnce(&'c CachedTxn) -> Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>> + Send,
+        T: Send,
+        E: std::fmt::Display + std::fmt::Debug + Send,
+    {
+        let begun = self.begin_with_config(isolation_level, access_mode).await;
+        begun.map_err(TransactionError::Connection)?.scoped(callback).await
+    }
+}
+
+impl StreamTrait for CachedConn {
+    type Stream<'a> = <DatabaseConnection as StreamTrait>::Stream<'a>;
+
+    fn get_database_backend(&self) -> DbBackend {
+        self.shared.backend
+    }
+
+    /// Streams are not cached. To write through one is refused: it has no end at which the cache could be told.
+    fn stream_raw<'a>(
+        &'a self,
+        stmt: Statement,
+    ) -> Pin<Box<dyn Future<Output = Result<Self::Stream<'a>, DbErr>> + 'a + Send>> {
+        Box::pin(async move {
+            let template = self.shared.analyser.analyse(&stmt.sql);
+            if !matches!(template.kind(), Kind::Read { .. } | Kind::Session) {
+                return Err(DbErr::Custom("a stream must not write: begin a transaction for it".into()));
+            }
+            self.inner.stream_raw(stmt).await
+        })
+    }
+}

@@ -1,0 +1,418 @@
+//! A transaction whose writes are told to the cache after its commit.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use cacheops::{Cacheops, Changes, Snapshot, TxStack};
+use cacheops_sql::{Kind, Transaction};
+use sea_orm::{
+    AccessMode, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, IsolationLevel,
+    QueryResult, SqliteTransactionMode, Statement, StreamTrait, TransactionError, TransactionOptions,
+    TransactionSession, TransactionTrait,
+};
+use tokio::sync::OnceCell;
+
+use crate::change::{self, Shown};
+use crate::connection::{Shared, told};
+use crate::rows;
+use crate::run::{Ran, Run};
+use crate::source::{Context, Source};
+use crate::value::values_of;
+
+/// A transaction or savepoint of a [`CachedConn`](crate::CachedConn).
+///
+/// Reads use the cache until the transaction writes; from then on, it neither reads from it nor fills it. What it
+/// changes is told to the cache after the outermost commit. Dropped without commit, it is rolled back and nothing is
+/// told.
+pub struct CachedTxn {
+    inner: Option<DatabaseTransaction>,
+    cacheops: Cacheops,
+    shared: Arc<Shared>,
+    state: Arc<State>,
+    depth: usize,
+}
+
+/// What a transaction and its savepoints share.
+pub struct State {
+    stack: Mutex<TxStack>,
+    /// How many statements other than reads were begun.
+    writes: AtomicU64,
+    /// The moment before the first statement: no result of this transaction is newer. None: it is not known.
+    moment: OnceCell<Option<Snapshot>>,
+    isolation: Isolation,
+    /// Reading first cannot make a later write fail.
+    may_read_first: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Isolation {
+    /// Every statement sees what is committed when it begins.
+    Statement,
+    /// Every statement may see what was committed when the first began.
+    Snapshot,
+}
+
+impl State {
+    pub(crate) fn new(backend: DbBackend, options: &TransactionOptions) -> Self {
+        // Without a word the server's settings decide, and they are not known here.
+        let isolation = match options.isolation_level {
+            Some(IsolationLevel::ReadCommitted | IsolationLevel::ReadUncommitted)
+                if backend != DbBackend::Sqlite =>
+            {
+                Isolation::Statement
+            }
+            _ => Isolation::Snapshot,
+        };
+        // SQLite refuses to write in a transaction that has read what is old by now.
+        let may_read_first = backend != DbBackend::Sqlite
+            || matches!(
+                options.sqlite_transaction_mode,
+                Some(SqliteTransactionMode::Immediate | SqliteTransactionMode::Exclusive)
+            );
+        let mut stack = TxStack::new();
+        stack.begin();
+        Self {
+            stack: Mutex::new(stack),
+            writes: AtomicU64::new(0),
+            moment: OnceCell::new(),
+            isolation,
+            may_read_first,
+        }
+    }
+
+    fn stack(&self) -> MutexGuard<'_, TxStack> {
+        self.stack.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.stack().is_dirty()
+    }
+
+    pub(crate) fn writes(&self) -> u64 {
+        self.writes.load(Ordering::SeqCst)
+    }
+
+    /// Before the first statement of a transaction, whatever it is.
+    async fn before_statement(&self, cacheops: &Cacheops, reads: bool) {
+        if self.isolation == Isolation::Snapshot && !self.moment.initialized() {
+            let take = async || if reads { Some(cacheops.snapshot().await) } else { None };
+            self.moment.get_or_init(take).await;
+        }
+    }
+
+    /// The snapshot by which a read of now is stored. `Err`: it must not be stored.
+    pub(crate) async fn moment(&self, cacheops: &Cacheops) -> Result<Option<&Snapshot>, ()> {
+        if self.isolation == Isolation::Statement {
+            return Ok(None);
+        }
+        self.before_statement(cacheops, true).await;
+        match self.moment.get() {
+            Some(Some(snapshot)) => Ok(Some(snapshot)),
+            _ => Err(()),
+        }
+    }
+}
+
+/// What must be queued, whatever becomes of the statement: its future may be dropped and the transaction go on.
+struct Queued<'s> {
+    state: &'s State,
+    changes: Changes,
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.state.stack().record(std::mem::take(&mut self.changes));
+    }
+}
+
+impl CachedTxn {
+    pub(crate) fn new(
+        inner: DatabaseTransaction,
+        cacheops: Cacheops,
+        shared: Arc<Shared>,
+        state: State,
+    ) -> Self {
+        Self { inner: Some(inner), cacheops, shared, state: Arc::new(state), depth: 1 }
+    }
+
+    /// The transaction without the cache. What is written through it, the cache does not hear of.
+    pub fn inner(&self) -> &DatabaseTransaction {
+        // It is taken only by the calls that consume this object.
+        self.inner.as_ref().expect("the transaction has not ended")
+    }
+
+    /// Runs a statement, and queues what it changes.
+    pub(crate) async fn run(&self, run: Run) -> Result<Ran, DbErr> {
+        let template = self.shared.analyser.analyse(run.sql());
+        let state = &*self.state;
+        if matches!(template.kind(), Kind::Read { .. } | Kind::Session) {
+            state.before_statement(&self.cacheops, true).await;
+            return run.on(self.inner()).await;
+        }
+        state.before_statement(&self.cacheops, state.may_read_first).await;
+        let values = run.statement().map(values_of).unwrap_or_default();
+        let was_dirty = state.is_dirty();
+        state.stack().mark_dirty();
+        state.writes.fetch_add(1, Ordering::SeqCst);
+        let invalidates = self.cacheops.invalidates();
+        let feared = if invalidates {
+            change::feared(&self.shared, &template, &values, run.sql())
+        } else {
+            Changes::new()
+        };
+        let mut queued = Queued { state, changes: feared };
+        let mut shown = None;
+        if invalidates && (was_dirty || state.may_read_first) {
+            shown = self.shared.rows_before(&template, &run, self.inner()).await?;
+        }
+        let ran = run.write_on(self.inner()).await?;
+        if let Some(shown) = self.shared.shown(&template, &ran, shown)
+            && invalidates
+            && let Some(exact) = change::exact(&self.shared, &template, &values, &shown)
+        {
+            queued.changes = exact;
+        }
+        drop(queued);
+        if let Kind::Transaction(Transaction::Commit { .. }) = template.kind() {
+            // By hand, in the midst: what was queued is visible now. It stays queued too.
+            let queue = state.stack().clone().commit(1).unwrap_or_default();
+            told(self.cacheops.pending(queue).send().await)?;
+        }
+        Ok(ran)
+    }
+
+    /// Opens a savepoint.
+    async fn savepoint(&self, options: TransactionOptions) -> Result<Self, DbErr> {
+        self.state.before_statement(&self.cacheops, true).await;
+        let inner = self.inner().begin_with_options(options).await?;
+        let depth = self.state.stack().begin();
+        Ok(Self {
+            inner: Some(inner),
+            cacheops: self.cacheops.clone(),
+            shared: Arc::clone(&self.shared),
+            state: Arc::clone(&self.state),
+            depth,
+        })
+    }
+
+    async fn end<T, E>(self, result: Result<T, E>) -> Result<T, TransactionError<E>>
+    where
+        E: std::fmt::Display + std::fmt::Debug,
+    {
+        match result {
+            Ok(value) => {
+                self.commit().await.map_err(TransactionError::Connection)?;
+                Ok(value)
+            }
+            Err(error) => {
+                self.rollback().await.map_err(TransactionError::Connection)?;
+                Err(TransactionError::Transaction(error))
+            }
+        }
+    }
+
+    /// Calls a function with a transaction, which is committed if the function succeeds.
+    pub(crate) async fn scoped<F, T, E>(self, callback: F) -> Result<T, TransactionError<E>>
+    where
+        F: for<'c> FnOnce(&'c Self) -> Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>> + Send,
+        T: Send,
+        E: std::fmt::Display + std::fmt::Debug + Send,
+    {
+        let result = callback(&self).await;
+        self.end(result).await
+    }
+}
+
+impl Drop for CachedTxn {
+    fn drop(&mut self) {
+        // Not ended by commit or rollback: the database rolls it back, and its queue is nobody's.
+        if self.inner.is_some() {
+            self.state.stack().rollback(self.depth);
+        }
+    }
+}
+
+impl std::fmt::Debug for CachedTxn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CachedTxn").field("depth", &self.depth).finish_non_exhaustive()
+    }
+}
+
+impl Source for CachedTxn {
+    type Inner = DatabaseTransaction;
+
+    fn context(&self) -> Context<'_, DatabaseTransaction> {
+        Context {
+            cacheops: &self.cacheops,
+            shared: &self.shared,
+            inner: self.inner(),
+            state: Some(&self.state),
+        }
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for CachedTxn {
+    fn get_database_backend(&self) -> DbBackend {
+        self.shared.backend
+    }
+
+    async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
+        self.run(Run::Execute(stmt)).await?.into_executed()
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.run(Run::Unprepared(sql.to_owned())).await?.into_executed()
+    }
+
+    async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
+        Ok(self.run(Run::One(stmt)).await?.into_rows().into_iter().next())
+    }
+
+    async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        Ok(self.run(Run::Query(stmt)).await?.into_rows())
+    }
+
+    fn support_returning(&self) -> bool {
+        self.inner().support_returning()
+    }
+
+    fn is_mock_connection(&self) -> bool {
+        self.inner().is_mock_connection()
+    }
+}
+
+#[async_trait]
+impl TransactionTrait for CachedTxn {
+    type Transaction = CachedTxn;
+
+    async fn begin(&self) -> Result<Self, DbErr> {
+        self.savepoint(TransactionOptions::default()).await
+    }
+
+    async fn begin_with_config(
+        &self,
+        isolation_level: Option<IsolationLevel>,
+        access_mode: Option<AccessMode>,
+    ) -> Result<Self, DbErr> {
+        let sqlite_transaction_mode = None;
+        self.savepoint(TransactionOptions { isolation_level, access_mode, sqlite_transaction_mode }).await
+    }
+
+    async fn begin_with_options(&self, options: TransactionOptions) -> Result<Self, DbErr> {
+        self.savepoint(options).await
+    }
+
+    async fn transaction<F, T, E>(&self, callback: F) -> Result<T, TransactionError<E>>
+    where
+        F: for<'c> FnOnce(&'c Self) -> Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>> + Send,
+        T: Send,
+        E: std::fmt::Display + std::fmt::Debug + Send,
+    {
+        self.begin().await.map_err(TransactionError::Connection)?.scoped(callback).await
+    }
+
+    async fn transaction_with_config<F, T, E>(
+        &self,
+        callback: F,
+        isolation_level: Option<IsolationLevel>,
+        access_mode: Option<AccessMode>,
+    ) -> Result<T, TransactionError<E>>
+    where
+        F: for<'c> FnOnce(&'c Self) -> Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>> + Send,
+        T: Send,
+        E: std::fmt::Display + std::fmt::Debug + Send,
+    {
+        let begun = self.begin_with_config(isolation_level, access_mode).await;
+        begun.map_err(TransactionError::Connection)?.scoped(callback).await
+    }
+}
+
+#[async_trait]
+impl TransactionSession for CachedTxn {
+    async fn commit(mut self) -> Result<(), DbErr> {
+        let Some(inner) = self.inner.take() else { return Ok(()) };
+        let Some(queue) = self.state.stack().commit(self.depth) else { return inner.commit().await };
+        // If the outcome of the commit stays unknown, the drop of this tells it all the same.
+        let pending = self.cacheops.pending(queue);
+        inner.commit().await?;
+        told(pending.send().await)
+    }
+
+    async fn rollback(mut self) -> Result<(), DbErr> {
+        let Some(inner) = self.inner.take() else { return Ok(()) };
+        self.state.stack().rollback(self.depth);
+        inner.rollback().await
+    }
+}
+
+impl StreamTrait for CachedTxn {
+    type Stream<'a> = <DatabaseTransaction as StreamTrait>::Stream<'a>;
+
+    fn get_database_backend(&self) -> DbBackend {
+        ConnectionTrait::get_database_backend(self)
+    }
+
+    /// Streams are not cached. One that writes is taken for a change of all that its text tells.
+    fn stream_raw<'a>(
+        &'a self,
+        stmt: Statement,
+    ) -> Pin<Box<dyn Future<Output = Result<Self::Stream<'a>, DbErr>> + 'a + Send>> {
+        Box::pin(async move {
+            let template = self.shared.analyser.analyse(&stmt.sql);
+            let reads = matches!(template.kind(), Kind::Read { .. } | Kind::Session);
+            self.state.before_statement(&self.cacheops, reads).await;
+            if !reads {
+                self.state.stack().mark_dirty();
+                self.state.writes.fetch_add(1, Ordering::SeqCst);
+                if self.cacheops.invalidates() {
+                    let values = values_of(&stmt);
+                    let feared = change::feared(&self.shared, &template, &values, &stmt.sql);
+                    self.state.stack().record(feared);
+                }
+            }
+            self.inner().stream_raw(stmt).await
+        })
+    }
+}
+
+impl Shared {
+    /// The rows that a write is about to change, locked; none where that is not to be had, or too many.
+    async fn rows_before<C: ConnectionTrait>(
+        &self,
+        template: &cacheops_sql::Template,
+        run: &Run,
+        connection: &C,
+    ) -> Result<Option<Vec<crate::image::Image>>, DbErr> {
+        let (Some(query), Some(target)) = (self.query_before(template, run), template.target()) else {
+            return Ok(None);
+        };
+        let rows = Run::Query(query).on(connection).await?.into_rows();
+        if rows.len() > self.pre_select {
+            return Ok(None);
+        }
+        Ok(Some(rows.iter().map(|row| rows::image(self, target, row)).collect()))
+    }
+
+    /// What the database has shown of the rows that a statement changed.
+    pub(crate) fn shown(
+        &self,
+        template: &cacheops_sql::Template,
+        ran: &Ran,
+        before: Option<Vec<crate::image::Image>>,
+    ) -> Option<Shown> {
+        let target = template.target()?;
+        if let Some(before) = before {
+            // A row that another transaction has committed in between was changed and not seen.
+            return (ran.affected() == Some(before.len() as u64)).then_some(Shown::Before(before));
+        }
+        let named = matches!(
+            template.returning(),
+            cacheops_sql::Returning::All | cacheops_sql::Returning::Columns(_)
+        );
+        let rows = ran.rows().filter(|_| named)?;
+        Some(Shown::Returned(rows.iter().map(|row| rows::image(self, target, row)).collect()))
+    }
+}
