@@ -1,5 +1,6 @@
 //! The handle against real servers.
 
+mod away;
 mod coalescing;
 mod reading;
 
