@@ -2,6 +2,8 @@
 
 mod away;
 mod coalescing;
+mod functions;
+mod lock;
 mod reading;
 
 use std::time::Duration;
