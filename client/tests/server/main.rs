@@ -1,6 +1,8 @@
 //! The handle against real servers.
 
 mod away;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod coalescing;
 mod functions;
 mod lock;
