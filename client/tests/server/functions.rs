@@ -34,7 +34,8 @@ async fn a_function_is_kept_by_name_extras_and_rows() {
     cacheops.invalidate(posts_of(7)).await.unwrap();
     assert_eq!((call("en", 7, 4).await, call("it", 7, 5).await, call("en", 8, 9).await), (4, 5, 3));
 
-    let this = || cacheops.cached_as([("post", author(8))]).key("menu").extra("en").extra(&(1, "x"));
+    let this =
+        || cacheops.cached_as([("post", author(8))]).key("menu").extra("en").extra(&(1, "x"));
     assert!(this().invalidate().await.unwrap());
     assert!(!this().invalidate().await.unwrap());
     assert_eq!(call("en", 8, 6).await, 6);
@@ -160,9 +161,11 @@ async fn an_entry_of_another_type_or_format_is_a_miss_and_is_replaced() {
     let dep = || Deps::on("post", author(7));
     cacheops.get_or_store("k", dep(), None, || async { Never::Ok(7_i64) }).await.unwrap();
 
-    let text = cacheops.get_or_store("k", dep(), None, || async { Never::Ok("7".to_owned()) }).await;
+    let text =
+        cacheops.get_or_store("k", dep(), None, || async { Never::Ok("7".to_owned()) }).await;
     assert_eq!(text.unwrap(), "7");
-    let text = cacheops.get_or_store("k", dep(), None, || async { Never::Ok("8".to_owned()) }).await;
+    let text =
+        cacheops.get_or_store("k", dep(), None, || async { Never::Ok("8".to_owned()) }).await;
     assert_eq!(text.unwrap(), "7");
 
     let stats = cacheops.stats();
@@ -230,8 +233,12 @@ async fn hooks_hear_of_every_read_and_invalidation() {
 
 #[tokio::test]
 async fn a_handle_that_is_off_connects_to_nothing() {
-    let cacheops =
-        Cacheops::builder("redis://127.0.0.1:1/").enabled(false).strict(true).build().await.unwrap();
+    let cacheops = Cacheops::builder("redis://127.0.0.1:1/")
+        .enabled(false)
+        .strict(true)
+        .build()
+        .await
+        .unwrap();
 
     let load = || async { Never::Ok(1) };
     assert_eq!(cacheops.get_or_store("k", ("post", author(7)), None, load).await.unwrap(), 1);

@@ -14,7 +14,9 @@ use crate::{author, builder, eventually, handle, posts_of};
 type Answer = Result<u32, &'static str>;
 
 /// A reader with a lock, whose load says that it has begun and waits for its end.
-fn start(cacheops: &Cacheops) -> (JoinHandle<Answer>, oneshot::Receiver<()>, oneshot::Sender<Answer>) {
+fn start(
+    cacheops: &Cacheops,
+) -> (JoinHandle<Answer>, oneshot::Receiver<()>, oneshot::Sender<Answer>) {
     let (began, begun) = oneshot::channel();
     let (end, ended) = oneshot::channel();
     let cacheops = cacheops.clone();

@@ -1,5 +1,6 @@
 //! The handle against real servers.
 
+mod addresses;
 mod away;
 #[cfg(feature = "cluster")]
 mod cluster;
