@@ -2,6 +2,7 @@
 
 mod addresses;
 mod away;
+mod chaos;
 #[cfg(feature = "cluster")]
 mod cluster;
 mod coalescing;
