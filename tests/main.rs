@@ -32,5 +32,6 @@ mod refusal;
 mod replica_read_only;
 mod replication;
 mod restore;
+mod stale;
 mod swapdb;
 mod transactions;

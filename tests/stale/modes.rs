@@ -1,0 +1,139 @@
+//! All modes. Most find no stale hit; the others show a known limit, and that the checker sees.
+
+use super::actors::Actor::{
+    self, Committed, Insideout, Lagging, LaggingByPosition, NearCache, Snapshot,
+};
+use super::mode::{Mode, Stale};
+use super::stage::Disturbance;
+
+const ALL_READERS: &[Actor] = &[Committed, Snapshot, Insideout, NearCache];
+
+/// Every fill with a token, and nothing happens to the server.
+pub const TOKENS: Mode = Mode {
+    name: "READ COMMITTED and snapshot readers",
+    readers: &[Committed, Snapshot],
+    tokens: true,
+    disturbance: Disturbance::None,
+    expected: Stale::Never,
+    share: 30,
+};
+
+pub const TOKENS_OFF: Mode = Mode {
+    name: "the same without tokens",
+    tokens: false,
+    expected: Stale::Some,
+    share: 0,
+    ..TOKENS
+};
+
+pub const LAGGING: Mode = Mode {
+    name: "lagging database replica, fresh tokens",
+    readers: &[Lagging],
+    expected: Stale::Some,
+    share: 0,
+    ..TOKENS
+};
+
+pub const LAGGING_BY_POSITION: Mode = Mode {
+    name: "lagging database replica, tokens by position",
+    readers: &[LaggingByPosition],
+    share: 10,
+    ..TOKENS
+};
+
+pub const INSIDEOUT: Mode =
+    Mode { name: "process memory, proved by CHECK", readers: &[Insideout], share: 10, ..TOKENS };
+
+pub const NEAR_CACHE: Mode =
+    Mode { name: "process memory, proved by IFNOT", readers: &[NearCache], share: 10, ..TOKENS };
+
+const DISTURBED: Mode = Mode { readers: ALL_READERS, share: 4, ..TOKENS };
+
+pub const RESTART: Mode = Mode {
+    name: "killed, restarted from an older RDB file",
+    disturbance: Disturbance::Restart,
+    ..DISTURBED
+};
+
+pub const RESTART_TRUSTING: Mode = Mode {
+    name: "the same with on-restart keep",
+    disturbance: Disturbance::RestartTrusting,
+    expected: Stale::Some,
+    share: 0,
+    ..DISTURBED
+};
+
+pub const RESTART_FROM_LOG: Mode = Mode {
+    name: "killed, restarted from the AOF",
+    disturbance: Disturbance::RestartFromLog,
+    ..DISTURBED
+};
+
+pub const RESTART_FROM_LOG_TRUSTING: Mode = Mode {
+    name: "the same with on-restart keep",
+    disturbance: Disturbance::RestartFromLogTrusting,
+    ..DISTURBED
+};
+
+pub const FAILOVER: Mode = Mode {
+    name: "failed over to a replica and back",
+    disturbance: Disturbance::Failover,
+    ..DISTURBED
+};
+
+pub const FLUSH: Mode = Mode {
+    name: "FLUSHALL, FLUSHDB, CACHEOPS.FLUSH",
+    disturbance: Disturbance::Flush,
+    ..DISTURBED
+};
+
+pub const SWAP: Mode =
+    Mode { name: "SWAPDB with an empty database", disturbance: Disturbance::Swap, ..DISTURBED };
+
+pub const SWAP_BACK: Mode = Mode {
+    name: "SWAPDB there and back",
+    disturbance: Disturbance::SwapBack,
+    expected: Stale::Some,
+    share: 0,
+    ..DISTURBED
+};
+
+pub const EVICTION_RANDOM: Mode = Mode {
+    name: "maxmemory, allkeys-random",
+    disturbance: Disturbance::Eviction("allkeys-random"),
+    ..DISTURBED
+};
+
+pub const EVICTION_LRU: Mode = Mode {
+    name: "maxmemory, allkeys-lru",
+    disturbance: Disturbance::Eviction("allkeys-lru"),
+    ..DISTURBED
+};
+
+pub const RESIZE: Mode =
+    Mode { name: "CONFIG SET cacheops.tombstones", disturbance: Disturbance::Resize, ..DISTURBED };
+
+pub const FEW_TOMBSTONES: Mode =
+    Mode { name: "1024 tombstones", disturbance: Disturbance::FewTombstones, ..DISTURBED };
+
+/// In the order of the table.
+pub const ALL: &[Mode] = &[
+    TOKENS_OFF,
+    TOKENS,
+    LAGGING,
+    LAGGING_BY_POSITION,
+    INSIDEOUT,
+    NEAR_CACHE,
+    RESTART,
+    RESTART_TRUSTING,
+    RESTART_FROM_LOG,
+    RESTART_FROM_LOG_TRUSTING,
+    FAILOVER,
+    FLUSH,
+    SWAP,
+    SWAP_BACK,
+    EVICTION_RANDOM,
+    EVICTION_LRU,
+    RESIZE,
+    FEW_TOMBSTONES,
+];
