@@ -86,6 +86,11 @@ fn no_stale_hit_after_a_failover() {
 }
 
 #[test]
+fn a_promotion_that_trusts_a_replica_serves_what_it_missed() {
+    short(&modes::FAILOVER_TRUSTING);
+}
+
+#[test]
 fn no_stale_hit_over_flushes() {
     short(&modes::FLUSH);
 }

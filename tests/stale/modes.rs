@@ -81,6 +81,14 @@ pub const FAILOVER: Mode = Mode {
     ..DISTURBED
 };
 
+pub const FAILOVER_TRUSTING: Mode = Mode {
+    name: "the same with on-promotion keep",
+    disturbance: Disturbance::FailoverTrusting,
+    expected: Stale::Some,
+    share: 0,
+    ..DISTURBED
+};
+
 pub const FLUSH: Mode = Mode {
     name: "FLUSHALL, FLUSHDB, CACHEOPS.FLUSH",
     disturbance: Disturbance::Flush,
@@ -129,6 +137,7 @@ pub const ALL: &[Mode] = &[
     RESTART_FROM_LOG,
     RESTART_FROM_LOG_TRUSTING,
     FAILOVER,
+    FAILOVER_TRUSTING,
     FLUSH,
     SWAP,
     SWAP_BACK,

@@ -1,6 +1,6 @@
 //! The servers of one run, and what happens to them in the middle.
 
-use support::{Client, Server};
+use support::{Client, Server, eventually};
 
 use super::world::World;
 
@@ -19,8 +19,10 @@ pub enum Disturbance {
     RestartFromLog,
     /// The same, with `cacheops.on-restart keep`.
     RestartFromLogTrusting,
-    /// Killed; its replica is promoted, and it comes back as the replica.
+    /// Killed some time after its replica lost it; the replica is promoted, and the dead one comes back as the replica.
     Failover,
+    /// The same with `cacheops.on-promotion keep`.
+    FailoverTrusting,
     /// FLUSHALL, FLUSHDB and CACHEOPS.FLUSH.
     Flush,
     /// SWAPDB with another database, which is flushed before and after.
@@ -50,6 +52,7 @@ impl Disturbance {
                 | Self::RestartFromLog
                 | Self::RestartFromLogTrusting
                 | Self::Failover
+                | Self::FailoverTrusting
         )
     }
 }
@@ -70,15 +73,18 @@ impl Stage {
             Disturbance::RestartFromLogTrusting => {
                 Server::builder().arg("appendonly", "yes").arg("cacheops.on-restart", "keep")
             }
+            Disturbance::FailoverTrusting => Server::builder().arg("cacheops.on-promotion", "keep"),
             Disturbance::Eviction(policy) => {
                 Server::builder().arg("maxmemory-policy", policy).arg("cacheops.tombstones", "1024")
             }
             Disturbance::FewTombstones => Server::builder().arg("cacheops.tombstones", "1024"),
             _ => Server::builder(),
         };
-        let primary = builder.start();
-        let other = (disturbance == Disturbance::Failover).then(|| {
-            let replica = Server::builder().replica_of(&primary).start();
+        let primary = builder.clone().start();
+        let has_replica =
+            matches!(disturbance, Disturbance::Failover | Disturbance::FailoverTrusting);
+        let other = has_replica.then(|| {
+            let replica = builder.replica_of(&primary).start();
             replica.catch_up_with(&primary);
             replica
         });
@@ -98,7 +104,7 @@ impl Stage {
         self.primary.port()
     }
 
-    /// Strikes for the `number`th time; two strikes belong together.
+    /// Strikes for the `number`th time; two strikes belong together, or three of a failover.
     pub fn strike(&mut self, number: u64, world: &World) {
         let first = number.is_multiple_of(2);
         match self.disturbance {
@@ -116,7 +122,7 @@ impl Stage {
                 self.primary.kill();
                 self.primary.relaunch();
             }
-            Disturbance::Failover => self.fail_over(first, world),
+            Disturbance::Failover | Disturbance::FailoverTrusting => self.fail_over(number, world),
             Disturbance::Flush => {
                 let lines = ["FLUSHALL", "CACHEOPS.FLUSH", "FLUSHDB SYNC", "FLUSHDB ASYNC"];
                 self.connect().ok(lines[number as usize % lines.len()]);
@@ -136,21 +142,25 @@ impl Stage {
         }
     }
 
-    /// First the primary dies and its replica takes over, then it comes back as the replica.
-    fn fail_over(&mut self, dies: bool, world: &World) {
+    fn fail_over(&mut self, number: u64, world: &World) {
         let other = self.other.as_mut().expect("a failover has two servers");
-        if dies {
-            self.primary.kill();
-            std::mem::swap(&mut self.primary, other);
-            self.connect().ok("REPLICAOF NO ONE");
-            world.move_to(self.port());
-        } else {
-            other.set("replicaof", &format!("127.0.0.1 {}", self.primary.port()));
-            other.relaunch();
-            let mut con = other.connect();
-            support::eventually("the replica is attached", || {
-                con.info_field("master_link_status").as_deref() == Some("up")
-            });
+        match number % 3 {
+            // Nobody listens there. From here on the replica misses what is acknowledged.
+            0 => drop(other.connect().ok("REPLICAOF 127.0.0.1 1")),
+            1 => {
+                self.primary.kill();
+                std::mem::swap(&mut self.primary, other);
+                self.connect().ok("REPLICAOF NO ONE");
+                world.move_to(self.port());
+            }
+            _ => {
+                other.set("replicaof", &format!("127.0.0.1 {}", self.primary.port()));
+                other.relaunch();
+                let mut con = other.connect();
+                eventually("the replica is attached", || {
+                    con.info_field("master_link_status").as_deref() == Some("up")
+                });
+            }
         }
     }
 
