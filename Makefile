@@ -76,7 +76,7 @@ bench-index: ## the index alone, with criterion: no server
 # Measurements on a running server: CACHEOPS_SERVER names its binary, CACHEOPS_MODULE the module (benches/README.md).
 BENCH = cargo run --release -q -p cacheops-benches --bin server --
 
-.PHONY: bench-module bench-server bench-growth bench-fanout bench-memory bench-plot bench-all
+.PHONY: bench-module bench-server bench-growth bench-fanout bench-memory bench-stampede bench-plot bench-all
 
 bench-module: ## build the module that the measurements load
 	cargo build --release -p cacheops-module
@@ -94,8 +94,11 @@ bench-fanout: bench-module ## one invalidation of up to a million entries, and P
 bench-memory: bench-module ## bytes of an entry beyond a plain key
 	$(BENCH) memory --json target/bench/memory.json
 
+bench-stampede: bench-module ## a thousand clients miss one key, beside django-cacheops' lock
+	$(BENCH) stampede --json target/bench/stampede.json
+
 bench-plot: ## docs/fanout.svg from the last bench-fanout
 	mkdir -p docs
 	$(BENCH) plot target/bench/fanout.json docs/fanout.svg
 
-bench-all: bench-server bench-memory bench-growth bench-fanout bench-plot ## all of these
+bench-all: bench-server bench-memory bench-growth bench-fanout bench-stampede bench-plot ## all of these

@@ -10,6 +10,7 @@ mod flush;
 mod get;
 mod info;
 mod invalidate;
+mod lock;
 mod mget;
 mod reap;
 mod store;

@@ -88,6 +88,21 @@ fn a_panic_while_an_entry_is_saved_is_survived_by_the_server() {
 }
 
 #[test]
+fn a_panic_does_not_forget_who_waits() {
+    let Some(server) = server_that_panics() else { return };
+    let (mut con, mut other) = (server.connect(), server.connect());
+    let old = con.int("CACHEOPS.GET q LOCK 60000");
+    other.send("CACHEOPS.GET q LOCK 60000 WAIT 60000");
+    eventually("the client waits", || con.info("cacheops_waiting") == 1);
+
+    con.ok("CACHEOPS.PANIC lock");
+    assert!(con.error("CACHEOPS.GET p LOCK 60000").starts_with("ERR "));
+
+    assert_eq!(con.text(&format!("CACHEOPS.STORE q v TOKEN {old} ON post author=7")), None);
+    assert!(matches!(other.receive(), Ok(support::Value::Int(_))), "the lock has passed on");
+}
+
+#[test]
 fn the_discard_after_a_panic_reaches_the_replicas() {
     let Some(server) = server_that_panics() else { return };
     let mut con = server.connect();

@@ -33,6 +33,8 @@ numbers! {
     MAX_SCHEMES c"max-schemes" 128 1..=1024 false nothing;
     MAX_PROBES c"max-probes" 200_000 100..=10_000_000 false nothing;
     PARTIAL_SCAN c"partial-scan" 1000 0..=100_000 false nothing;
+    MAX_LOCKS c"max-locks" 65_536 0..=1_048_576 false nothing;
+    MAX_WAITING c"max-waiting" 10_000 0..=1_000_000 false nothing;
     TOMBSTONES c"tombstones" 524_288 1024..=67_108_864 false crate::lifecycle::tombstones_changed;
 }
 
@@ -80,6 +82,16 @@ pub(crate) fn reap_inline() -> usize {
 /// Slots of the tombstones of each database.
 pub(crate) fn tombstones() -> usize {
     get(&TOMBSTONES)
+}
+
+/// How many keys of a database may be locked at a time.
+pub(crate) fn max_locks() -> usize {
+    get(&MAX_LOCKS)
+}
+
+/// How many clients may wait for locks at a time.
+pub(crate) fn max_waiting() -> usize {
+    get(&MAX_WAITING)
 }
 
 /// What the arguments of clients may be.

@@ -7,6 +7,7 @@ use cacheops_protocol::Dependencies;
 
 use crate::config;
 use crate::ffi::{self, Context, Entry, EntryRef, Held, Key, Mode, OwnedName, with_state};
+use crate::flight;
 use crate::reaper;
 use crate::state::State;
 
@@ -195,6 +196,7 @@ pub(crate) fn role_changed(is_primary: bool) {
             state.start_sweep();
         } else {
             state.sweep = None;
+            state.end_flights();
         }
         reaper::schedule_with(state);
     });
@@ -207,6 +209,7 @@ pub(crate) fn listeners_may_come() {
 
 /// About ten times a second.
 pub(crate) fn cron(ctx: &Context) {
+    flight::watch();
     /// Asking the server costs some 10 µs.
     const EVERY: u32 = 10;
     let is_due = with_state(|state| {

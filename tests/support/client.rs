@@ -41,6 +41,26 @@ impl Client {
         }
     }
 
+    /// Sends a command line, and leaves the answer for [`Client::receive`].
+    #[track_caller]
+    pub fn send(&mut self, line: &str) {
+        let mut command = redis::Cmd::new();
+        split(line).iter().for_each(|word| {
+            command.arg(word);
+        });
+        if let Err(error) = self.connection.send_packed_command(&command.get_packed_command()) {
+            panic!("{}: {line}: {error}", self.name);
+        }
+    }
+
+    /// The answer to a line that was sent.
+    pub fn receive(&mut self) -> Reply {
+        match self.connection.recv_response()? {
+            Value::ServerError(error) => Err(error.into()),
+            value => Ok(value),
+        }
+    }
+
     /// Sends a command line. Words are parted by blanks; double quotes keep blanks and make empty words.
     pub fn run(&mut self, line: &str) -> Reply {
         self.call(split(line))
