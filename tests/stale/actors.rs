@@ -25,6 +25,10 @@ pub enum Actor {
     Insideout,
     /// Keeps values in process memory and proves them with `GET .. IFNOT`.
     NearCache,
+    /// As the first kind, and only one of them fetches what is missing; the others wait in the server for it.
+    SingleFlight,
+    /// The same with values in process memory.
+    NearSingleFlight,
     /// Takes tokens together with the positions of the database's primary.
     Surveyor,
     /// Sets plain keys, so that others must go where memory is short.
@@ -42,10 +46,20 @@ pub struct Memory {
     near: HashMap<String, (u64, String)>,
 }
 
+/// Short enough to end by themselves now and then, in milliseconds.
+const WITH_LOCK: [&str; 4] = ["LOCK", "20", "WAIT", "10"];
+
 enum Got {
     Hit,
-    /// With a token, if one was asked for.
+    /// With a token, if one was asked for and nobody else holds the lock.
     Miss(Option<u64>),
+}
+
+impl Actor {
+    /// Whether it needs a connection of its own.
+    pub fn waits(self) -> bool {
+        matches!(self, Self::SingleFlight | Self::NearSingleFlight)
+    }
 }
 
 impl Actor {
@@ -59,7 +73,9 @@ impl Actor {
                     Self::Lagging => lagging(&seat).await,
                     Self::LaggingByPosition => lagging_by_position(&seat).await,
                     Self::Insideout => insideout(&seat).await,
-                    Self::NearCache => near_cache(&seat).await,
+                    Self::NearCache => near_cache(&seat, &["TOKEN"]).await,
+                    Self::SingleFlight => single_flight(&seat).await,
+                    Self::NearSingleFlight => near_cache(&seat, &WITH_LOCK).await,
                     Self::Surveyor => surveyor(&seat).await,
                     Self::Crowd => crowd(&seat).await,
                     Self::Writer => writer(&seat).await,
@@ -71,10 +87,30 @@ impl Actor {
 
 async fn committed(seat: &Seat<'_>) -> Result<(), Lost> {
     let question = seat.question();
-    if let Got::Miss(token) = seat.get(&question, seat.world.tokens).await? {
+    if let Got::Miss(token) = seat.get(&question, seat.token_option()).await? {
         seat.pause().await;
         let rows = seat.world.database.newest();
         seat.fill(question.query, &rows, token).await?;
+    }
+    Ok(())
+}
+
+async fn single_flight(seat: &Seat<'_>) -> Result<(), Lost> {
+    let question = seat.question();
+    if let Got::Miss(Some(token)) = seat.get(&question, &WITH_LOCK).await? {
+        match seat.below(50) {
+            // It changes its mind, or forgets that somebody waits.
+            0 => {
+                let key = &question.query.key;
+                seat.call(&["CACHEOPS.RELEASE", key, &token.to_string()]).await?;
+            }
+            1 => {}
+            _ => {
+                seat.pause().await;
+                let rows = seat.world.database.newest();
+                seat.fill(question.query, &rows, Some(token)).await?;
+            }
+        }
     }
     Ok(())
 }
@@ -85,7 +121,7 @@ async fn snapshot(seat: &Seat<'_>) -> Result<(), Lost> {
     let rows = seat.world.database.newest();
     for _ in 0..1 + seat.below(6) {
         let question = seat.question();
-        if let Got::Miss(_) = seat.get(&question, false).await? {
+        if let Got::Miss(_) = seat.get(&question, &[]).await? {
             seat.fill(question.query, &rows, token).await?;
         }
     }
@@ -94,7 +130,7 @@ async fn snapshot(seat: &Seat<'_>) -> Result<(), Lost> {
 
 async fn lagging(seat: &Seat<'_>) -> Result<(), Lost> {
     let question = seat.question();
-    if let Got::Miss(token) = seat.get(&question, seat.world.tokens).await? {
+    if let Got::Miss(token) = seat.get(&question, seat.token_option()).await? {
         let rows = seat.world.database.replica();
         seat.fill(question.query, &rows, token).await?;
     }
@@ -103,7 +139,7 @@ async fn lagging(seat: &Seat<'_>) -> Result<(), Lost> {
 
 async fn lagging_by_position(seat: &Seat<'_>) -> Result<(), Lost> {
     let question = seat.question();
-    if let Got::Miss(_) = seat.get(&question, false).await? {
+    if let Got::Miss(_) = seat.get(&question, &[]).await? {
         let rows = seat.world.database.replica();
         // Without a token that is old enough the answer is used and not kept.
         if let Some(token) = seat.world.token_for(rows.version) {
@@ -150,13 +186,15 @@ async fn insideout(seat: &Seat<'_>) -> Result<(), Lost> {
     Ok(())
 }
 
-async fn near_cache(seat: &Seat<'_>) -> Result<(), Lost> {
+/// `options` are those of a GET that answers a miss with a token.
+async fn near_cache(seat: &Seat<'_>, options: &[&str]) -> Result<(), Lost> {
     let question = seat.question();
     let query = question.query;
     let kept = seat.memory.borrow().near.get(&query.key).cloned();
     let (version, value) = kept.unwrap_or_default();
     let known = version.to_string();
-    let reply = seat.call(&["CACHEOPS.GET", &query.key, "IFNOT", &known, "TOKEN"]).await?;
+    let words = [&["CACHEOPS.GET", &query.key, "IFNOT", &known], options].concat();
+    let reply = seat.call(&words).await?;
     seat.count(|tally| tally.reads += 1);
     match reply {
         Reply::Integer(token) => {
@@ -178,6 +216,8 @@ async fn near_cache(seat: &Seat<'_>) -> Result<(), Lost> {
             }
             other => panic!("IFNOT {version} is answered {other:?}"),
         },
+        // Somebody else holds the lock, and has stored nothing in time.
+        Reply::Nil if options == WITH_LOCK => {}
         other => panic!("GET .. IFNOT .. TOKEN is answered {other:?}"),
     }
     Ok(())
@@ -225,10 +265,13 @@ impl<'w> Seat<'w> {
         }
     }
 
+    fn token_option(&self) -> &'static [&'static str] {
+        if self.world.tokens { &["TOKEN"] } else { &[] }
+    }
+
     /// Asks the cache, and judges what it answers.
-    async fn get(&self, question: &Question<'_>, token: bool) -> Result<Got, Lost> {
-        let mut words = vec!["CACHEOPS.GET", &question.query.key];
-        words.extend(token.then_some("TOKEN"));
+    async fn get(&self, question: &Question<'_>, options: &[&str]) -> Result<Got, Lost> {
+        let words = [&["CACHEOPS.GET", &question.query.key], options].concat();
         let reply = self.call(&words).await?;
         self.count(|tally| tally.reads += 1);
         Ok(match reply {

@@ -61,6 +61,13 @@ fn ifnot_proves_what_a_process_keeps() {
 }
 
 #[test]
+fn who_waits_for_another_receives_nothing_stale() {
+    short(&modes::SINGLE_FLIGHT);
+    short(&modes::FAILOVER_SINGLE_FLIGHT);
+    short(&modes::FLUSH_SINGLE_FLIGHT);
+}
+
+#[test]
 fn no_stale_hit_after_a_restart_from_an_older_snapshot() {
     short(&modes::RESTART);
 }

@@ -4,17 +4,20 @@ use std::fmt;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::{deadline, wait_until};
+use support::{Random, deadline, wait_until};
 
 use super::actors::Actor;
 use super::stage::{Disturbance, Stage};
 use super::worker::work;
 use super::world::{Tally, World};
 
-const THREADS: u64 = 3;
+const THREADS: usize = 3;
 /// In each thread.
 const READERS: usize = 24;
 const WRITERS: usize = 2;
+/// Readers that wait in the server, each in a thread of its own, and others beside them in one more thread.
+const WAITERS: usize = 16;
+const OTHERS: usize = 4;
 /// Times that something happens to the server, at least; in longer runs once for so many hits.
 const STRIKES: u64 = 8;
 const HITS_PER_STRIKE: u64 = 20_000;
@@ -53,19 +56,22 @@ impl Mode {
     pub fn run(&self, hits: u64, seed: u64) -> Found {
         let mut stage = Stage::set(self.disturbance);
         let world = World::new(stage.port(), self.tokens);
-        let actors = self.actors();
+        let crews = self.crews();
         let strikes =
             if self.disturbance.strikes() { STRIKES.max(hits / HITS_PER_STRIKE) } else { 0 };
 
         let start = Instant::now();
         let mut tally = Tally::default();
         thread::scope(|scope| {
-            let (world, actors) = (&world, &actors);
-            let threads: Vec<_> = (0..THREADS)
-                .map(|number| {
+            let world = &world;
+            let mut seeds = Random::from_seed(seed);
+            let threads: Vec<_> = crews
+                .iter()
+                .map(|crew| {
+                    let seed = seeds.bits();
                     scope.spawn(move || {
                         let _guard = StopOnPanic(world);
-                        work(world, actors, seed.wrapping_mul(THREADS).wrapping_add(number))
+                        work(world, crew, seed)
                     })
                 })
                 .collect();
@@ -89,19 +95,33 @@ impl Mode {
             }
         });
         stage.inspect();
+        if self.waits() {
+            assert!(stage.connect().info("cacheops_waits_served") > 0, "nobody waited");
+        }
         Found { mode: *self, tally, strikes, took: start.elapsed() }
     }
 
-    fn actors(&self) -> Vec<Actor> {
-        let mut actors: Vec<Actor> = self.readers.iter().copied().cycle().take(READERS).collect();
+    fn waits(&self) -> bool {
+        self.readers.iter().any(|reader| reader.waits())
+    }
+
+    /// Who shares a thread and a connection with whom.
+    fn crews(&self) -> Vec<Vec<Actor>> {
+        let readers = self.readers.iter().copied().cycle();
+        if self.waits() {
+            let mut crews: Vec<_> = readers.take(WAITERS).map(|reader| vec![reader]).collect();
+            crews.push([vec![Actor::Committed; OTHERS], vec![Actor::Writer; WRITERS]].concat());
+            return crews;
+        }
+        let mut crew: Vec<Actor> = readers.take(READERS).collect();
         if self.readers.contains(&Actor::LaggingByPosition) {
-            actors.push(Actor::Surveyor);
+            crew.push(Actor::Surveyor);
         }
         if let Disturbance::Eviction(_) = self.disturbance {
-            actors.push(Actor::Crowd);
+            crew.push(Actor::Crowd);
         }
-        actors.extend([Actor::Writer; WRITERS]);
-        actors
+        crew.extend([Actor::Writer; WRITERS]);
+        vec![crew; THREADS]
     }
 }
 

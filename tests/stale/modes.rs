@@ -1,7 +1,8 @@
 //! All modes. Most find no stale hit; the others show a known limit, and that the checker sees.
 
 use super::actors::Actor::{
-    self, Committed, Insideout, Lagging, LaggingByPosition, NearCache, Snapshot,
+    self, Committed, Insideout, Lagging, LaggingByPosition, NearCache, NearSingleFlight,
+    SingleFlight, Snapshot,
 };
 use super::mode::{Mode, Stale};
 use super::stage::Disturbance;
@@ -15,7 +16,7 @@ pub const TOKENS: Mode = Mode {
     tokens: true,
     disturbance: Disturbance::None,
     expected: Stale::Never,
-    share: 30,
+    share: 22,
 };
 
 pub const TOKENS_OFF: Mode = Mode {
@@ -46,6 +47,13 @@ pub const INSIDEOUT: Mode =
 
 pub const NEAR_CACHE: Mode =
     Mode { name: "process memory, proved by IFNOT", readers: &[NearCache], share: 10, ..TOKENS };
+
+pub const SINGLE_FLIGHT: Mode = Mode {
+    name: "single flight, LOCK and WAIT",
+    readers: &[SingleFlight, SingleFlight, NearSingleFlight],
+    share: 4,
+    ..TOKENS
+};
 
 const DISTURBED: Mode = Mode { readers: ALL_READERS, share: 4, ..TOKENS };
 
@@ -89,11 +97,21 @@ pub const FAILOVER_TRUSTING: Mode = Mode {
     ..DISTURBED
 };
 
+pub const FAILOVER_SINGLE_FLIGHT: Mode = Mode {
+    name: "failed over, LOCK and WAIT",
+    readers: SINGLE_FLIGHT.readers,
+    share: 2,
+    ..FAILOVER
+};
+
 pub const FLUSH: Mode = Mode {
     name: "FLUSHALL, FLUSHDB, CACHEOPS.FLUSH",
     disturbance: Disturbance::Flush,
     ..DISTURBED
 };
+
+pub const FLUSH_SINGLE_FLIGHT: Mode =
+    Mode { name: "flushed, LOCK and WAIT", readers: SINGLE_FLIGHT.readers, share: 2, ..FLUSH };
 
 pub const SWAP: Mode =
     Mode { name: "SWAPDB with an empty database", disturbance: Disturbance::Swap, ..DISTURBED };
@@ -132,13 +150,16 @@ pub const ALL: &[Mode] = &[
     LAGGING_BY_POSITION,
     INSIDEOUT,
     NEAR_CACHE,
+    SINGLE_FLIGHT,
     RESTART,
     RESTART_TRUSTING,
     RESTART_FROM_LOG,
     RESTART_FROM_LOG_TRUSTING,
     FAILOVER,
     FAILOVER_TRUSTING,
+    FAILOVER_SINGLE_FLIGHT,
     FLUSH,
+    FLUSH_SINGLE_FLIGHT,
     SWAP,
     SWAP_BACK,
     EVICTION_RANDOM,

@@ -9,6 +9,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::thread;
 
 use support::{Random, deadline, wait_until};
 
@@ -135,6 +136,10 @@ impl Desk {
     /// what was sent where the connection ends.
     fn exchange(&self, wire: &mut Option<Wire>, world: &World) {
         let commands = self.commands.take();
+        if commands.is_empty() {
+            // All pause.
+            return thread::yield_now();
+        }
         let mut waiting = self.waiting.take().into_iter();
         if wire.is_none() {
             let connected = wait_until(deadline(), || {
@@ -168,5 +173,7 @@ fn is_out_of_memory(error: &str) -> bool {
 }
 
 fn is_not_ready(error: &str) -> bool {
-    ["LOADING ", "READONLY ", "MASTERDOWN "].iter().any(|code| error.starts_with(code))
+    ["LOADING ", "READONLY ", "MASTERDOWN ", "UNBLOCKED "]
+        .iter()
+        .any(|code| error.starts_with(code))
 }
