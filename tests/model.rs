@@ -30,7 +30,6 @@ fn a_server_agrees_with_the_twin() {
 fn a_server_that_reclaims_as_late_as_it_can_agrees_with_the_twin() {
     for seed in seeds(1001, 4) {
         let server = Server::start();
-        server.connect().ok("CONFIG SET cacheops.reap-inline 0");
         let mut run = Run::new(seed, &server);
         for _ in 0..100 {
             run.transaction(12);

@@ -83,16 +83,12 @@ fn a_flush_after_a_swap_takes_the_right_index() {
 fn the_dead_are_reclaimed_in_the_database_they_moved_to() {
     let server = Server::start();
     let (mut zero, mut one) = (server.connect(), server.connect_to(1));
-    zero.ok("CONFIG SET cacheops.reap-inline 0");
     zero.pipeline((0..2000).map(|n| format!("CACHEOPS.STORE k:{n} v ON post author=7")));
     one.pipeline(
         (0..2000).map(|n| format!("CACHEOPS.STORE k:{n} \"value of k:{n}\" ON post author=8")),
     );
     let mut stream = Stream::attach(&server);
-    zero.ok("MULTI");
-    zero.ok("CACHEOPS.INVALIDATE ON post author=7");
-    zero.ok("SWAPDB 0 1");
-    zero.ok("EXEC");
+    zero.while_dead("post author=7", &["SWAPDB 0 1"]);
 
     zero.wait_until_reclaimed();
 
