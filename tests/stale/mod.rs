@@ -128,6 +128,11 @@ fn no_stale_hit_with_few_tombstones() {
     short(&modes::FEW_TOMBSTONES);
 }
 
+#[test]
+fn no_stale_hit_where_limits_make_it_coarse() {
+    short(&modes::SMALL_LIMITS);
+}
+
 /// All modes; `CACHEOPS_CHECK_READS` hits in all those that must find none, ten million unless told otherwise.
 #[test]
 #[ignore = "takes minutes: make check-stale"]

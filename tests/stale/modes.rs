@@ -16,7 +16,7 @@ pub const TOKENS: Mode = Mode {
     tokens: true,
     disturbance: Disturbance::None,
     expected: Stale::Never,
-    share: 22,
+    share: 20,
 };
 
 pub const TOKENS_OFF: Mode = Mode {
@@ -142,6 +142,13 @@ pub const RESIZE: Mode =
 pub const FEW_TOMBSTONES: Mode =
     Mode { name: "1024 tombstones", disturbance: Disturbance::FewTombstones, ..DISTURBED };
 
+pub const SMALL_LIMITS: Mode = Mode {
+    name: "3 schemes a table, 1 node of a partial scan",
+    disturbance: Disturbance::SmallLimits,
+    share: 2,
+    ..DISTURBED
+};
+
 /// In the order of the table.
 pub const ALL: &[Mode] = &[
     TOKENS_OFF,
@@ -166,4 +173,5 @@ pub const ALL: &[Mode] = &[
     EVICTION_LRU,
     RESIZE,
     FEW_TOMBSTONES,
+    SMALL_LIMITS,
 ];

@@ -35,12 +35,14 @@ pub enum Disturbance {
     Resize,
     /// The smallest memory of past invalidations that there is.
     FewTombstones,
+    /// Limits so small that most of the index is coarse.
+    SmallLimits,
 }
 
 impl Disturbance {
     /// Whether it happens at moments, and not all the time.
     pub fn strikes(self) -> bool {
-        !matches!(self, Self::None | Self::Eviction(_) | Self::FewTombstones)
+        !matches!(self, Self::None | Self::Eviction(_) | Self::FewTombstones | Self::SmallLimits)
     }
 
     /// Whether clients lose their connections.
@@ -78,6 +80,11 @@ impl Stage {
                 Server::builder().arg("maxmemory-policy", policy).arg("cacheops.tombstones", "1024")
             }
             Disturbance::FewTombstones => Server::builder().arg("cacheops.tombstones", "1024"),
+            Disturbance::SmallLimits => Server::builder()
+                .arg("cacheops.max-schemes", "3")
+                .arg("cacheops.partial-scan", "1")
+                .arg("cacheops.max-probes", "100")
+                .arg("cacheops.reap-inline", "1"),
             _ => Server::builder(),
         };
         let primary = builder.clone().start();
@@ -108,7 +115,10 @@ impl Stage {
     pub fn strike(&mut self, number: u64, world: &World) {
         let first = number.is_multiple_of(2);
         match self.disturbance {
-            Disturbance::None | Disturbance::Eviction(_) | Disturbance::FewTombstones => {}
+            Disturbance::None
+            | Disturbance::Eviction(_)
+            | Disturbance::FewTombstones
+            | Disturbance::SmallLimits => {}
             Disturbance::Restart | Disturbance::RestartTrusting if first => {
                 self.connect().ok("SAVE");
             }
@@ -171,6 +181,10 @@ impl Stage {
         assert_eq!(con.info("cacheops_panics"), 0);
         if let Disturbance::Eviction(policy) = self.disturbance {
             assert!(con.info("evicted_keys") > 0, "{policy}: nothing was evicted");
+        }
+        if self.disturbance == Disturbance::SmallLimits {
+            let coarse = ["collapsed_conjunctions", "over_invalidations"];
+            assert!(coarse.iter().all(|field| con.info(&format!("cacheops_{field}")) > 0));
         }
     }
 }
