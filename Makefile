@@ -32,7 +32,7 @@ check-stale: build ## look for stale hits: many readers and writers, every kind 
 
 VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
 	--show-leak-kinds=definite --num-callers=30 --suppressions=$(CURDIR)/tools/valgrind.supp
-VALGRIND_TESTS := store get:: invalidate::drops explain lifecycle flushing swapdb restore::a persistence transactions
+VALGRIND_TESTS := lock store get:: invalidate::drops explain lifecycle flushing swapdb restore::a persistence transactions
 
 # Only Valkey's binary allocates with malloc, which valgrind watches; Debian's Redis brings jemalloc.
 .PHONY: test-valgrind
