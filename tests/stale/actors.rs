@@ -239,9 +239,14 @@ async fn writer(seat: &Seat<'_>) -> Result<(), Lost> {
     let commit = seat.world.database.commit(&changes, replayed);
     // The window that no cache closes: readers find the old value and the database has the new one.
     seat.pause().await;
-    let rows =
-        changes.iter().zip(&commit.images).map(|(change, images)| change.rows(images, detail));
-    let rows: Vec<(&str, String)> = rows.collect();
+    let rows: Vec<(&str, String)> = changes
+        .iter()
+        .zip(&commit.images)
+        .filter_map(|(change, images)| change.rows(images, detail))
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
     let mut words = vec!["CACHEOPS.INVALIDATE", "ON"];
     words.extend(rows.iter().flat_map(|(table, rows)| [*table, rows]));
     while seat.call(&words).await.is_err() {}

@@ -104,17 +104,18 @@ impl Change {
         }
     }
 
-    /// The table and its rows, as INVALIDATE takes them. `images` is what [`Change::apply`] returned.
-    pub fn rows(self, images: &[Image], detail: Detail) -> (&'static str, String) {
+    /// The table and its rows, as INVALIDATE takes them; nothing where no row was touched that the writer would know of.
+    /// `images` is what [`Change::apply`] returned.
+    pub fn rows(self, images: &[Image], detail: Detail) -> Option<(&'static str, String)> {
         let table = if matches!(self, Self::PutUser(_)) { "user" } else { "post" };
         let rows = match self {
-            _ if detail == Detail::Table => String::new(),
+            _ if detail == Detail::Table => "*".to_owned(),
             Self::MovePosts { from, to } => format!("category={from}|category={to}"),
             Self::DeletePosts { author } => format!("author={author}"),
+            _ if images.is_empty() => return None,
             _ => images.iter().map(|image| text_of(image, detail)).collect::<Vec<_>>().join("|"),
         };
-        // A statement that found no row tells nothing; the whole table is then as good a lie as any.
-        (table, if rows.is_empty() { "*".to_owned() } else { rows })
+        Some((table, rows))
     }
 }
 
