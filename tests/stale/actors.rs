@@ -33,6 +33,8 @@ pub enum Actor {
     Surveyor,
     /// Sets plain keys, so that others must go where memory is short.
     Crowd,
+    /// Deletes, copies, renames and expires keys of entries.
+    Vandal,
     /// Commits, invalidates, and only then counts its change as acknowledged.
     Writer,
 }
@@ -78,6 +80,7 @@ impl Actor {
                     Self::NearSingleFlight => near_cache(&seat, &WITH_LOCK).await,
                     Self::Surveyor => surveyor(&seat).await,
                     Self::Crowd => crowd(&seat).await,
+                    Self::Vandal => vandal(&seat).await,
                     Self::Writer => writer(&seat).await,
                 };
             }
@@ -183,6 +186,24 @@ async fn insideout(seat: &Seat<'_>) -> Result<(), Lost> {
     seat.pause().await;
     seat.count(|tally| tally.fills += 1);
     seat.memory.borrow_mut().checked.insert(query.key.clone(), (token, value));
+    Ok(())
+}
+
+async fn vandal(seat: &Seat<'_>) -> Result<(), Lost> {
+    seat.pause().await;
+    let key = &seat.question().query.key;
+    let copy = format!("copy:{key}");
+    match seat.below(16) {
+        0 => seat.call(&["DEL", key]).await?,
+        1 => seat.call(&["UNLINK", key]).await?,
+        2 => seat.call(&["PEXPIRE", key, "2"]).await?,
+        3 => seat.call(&["PERSIST", key]).await?,
+        // What comes back this way is dead, or there is nothing to come.
+        4 => seat.call(&["RENAME", &copy, key]).await?,
+        // What comes back this way may be as good as ever, or have died as a copy.
+        5..11 => seat.call(&["COPY", key, &copy, "REPLACE"]).await?,
+        _ => seat.call(&["COPY", &copy, key, "REPLACE"]).await?,
+    };
     Ok(())
 }
 
@@ -301,6 +322,9 @@ impl<'w> Seat<'w> {
         self.pause().await;
         let token = token.map(|token| token.to_string());
         let mut words = vec!["CACHEOPS.STORE", &query.key, &value];
+        if self.below(4) == 0 {
+            words.extend(["PX", *self.random.borrow_mut().pick(&["1", "10", "1000"])]);
+        }
         if let Some(token) = &token {
             words.extend(["TOKEN", token]);
         }

@@ -68,6 +68,11 @@ fn who_waits_for_another_receives_nothing_stale() {
 }
 
 #[test]
+fn no_stale_hit_while_keys_are_deleted_copied_renamed_and_expired() {
+    short(&modes::VANDALS);
+}
+
+#[test]
 fn no_stale_hit_after_a_restart_from_an_older_snapshot() {
     short(&modes::RESTART);
 }

@@ -2,7 +2,7 @@
 
 use super::actors::Actor::{
     self, Committed, Insideout, Lagging, LaggingByPosition, NearCache, NearSingleFlight,
-    SingleFlight, Snapshot,
+    SingleFlight, Snapshot, Vandal,
 };
 use super::mode::{Mode, Stale};
 use super::stage::Disturbance;
@@ -16,7 +16,7 @@ pub const TOKENS: Mode = Mode {
     tokens: true,
     disturbance: Disturbance::None,
     expected: Stale::Never,
-    share: 20,
+    share: 18,
 };
 
 pub const TOKENS_OFF: Mode = Mode {
@@ -56,6 +56,13 @@ pub const SINGLE_FLIGHT: Mode = Mode {
 };
 
 const DISTURBED: Mode = Mode { readers: ALL_READERS, share: 4, ..TOKENS };
+
+pub const VANDALS: Mode = Mode {
+    name: "keys deleted, copied, renamed, expired",
+    readers: &[Committed, Snapshot, Insideout, NearCache, Committed, Vandal],
+    share: 2,
+    ..DISTURBED
+};
 
 pub const RESTART: Mode = Mode {
     name: "killed, restarted from an older RDB file",
@@ -158,6 +165,7 @@ pub const ALL: &[Mode] = &[
     INSIDEOUT,
     NEAR_CACHE,
     SINGLE_FLIGHT,
+    VANDALS,
     RESTART,
     RESTART_TRUSTING,
     RESTART_FROM_LOG,

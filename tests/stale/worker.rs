@@ -86,7 +86,7 @@ impl Seat<'_> {
         self.desk.waiting.borrow_mut().push(slot.clone());
         let answer = poll_fn(|_| slot.take().map_or(Poll::Pending, Poll::Ready)).await;
         match answer {
-            Ok(Reply::Error(text)) if is_out_of_memory(&text) => Ok(Reply::Nil),
+            Ok(Reply::Error(text)) if is_nothing(&text) => Ok(Reply::Nil),
             Ok(Reply::Error(text)) if is_not_ready(&text) => self.lose().await,
             Ok(Reply::Error(text)) => panic!("{}: {text}", words.join(" ")),
             Err(Lost) => self.lose().await,
@@ -168,8 +168,9 @@ impl Desk {
     }
 }
 
-fn is_out_of_memory(error: &str) -> bool {
-    error.starts_with("OOM ")
+/// There was no room, or nothing to rename: a command without effect.
+fn is_nothing(error: &str) -> bool {
+    error.starts_with("OOM ") || error == "ERR no such key"
 }
 
 fn is_not_ready(error: &str) -> bool {
