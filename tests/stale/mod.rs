@@ -113,8 +113,13 @@ fn no_stale_hit_after_swapping_with_an_empty_database() {
 }
 
 #[test]
-fn a_database_that_is_swapped_back_has_missed_invalidations() {
+fn no_stale_hit_after_swapping_there_and_back() {
     short(&modes::SWAP_BACK);
+}
+
+#[test]
+fn a_swap_that_trusts_the_other_database_serves_what_it_missed() {
+    short(&modes::SWAP_BACK_TRUSTING);
 }
 
 #[test]

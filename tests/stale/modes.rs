@@ -123,9 +123,12 @@ pub const FLUSH_SINGLE_FLIGHT: Mode =
 pub const SWAP: Mode =
     Mode { name: "SWAPDB with an empty database", disturbance: Disturbance::Swap, ..DISTURBED };
 
-pub const SWAP_BACK: Mode = Mode {
-    name: "SWAPDB there and back",
-    disturbance: Disturbance::SwapBack,
+pub const SWAP_BACK: Mode =
+    Mode { name: "SWAPDB there and back", disturbance: Disturbance::SwapBack, ..DISTURBED };
+
+pub const SWAP_BACK_TRUSTING: Mode = Mode {
+    name: "the same with on-swapdb keep",
+    disturbance: Disturbance::SwapBackTrusting,
     expected: Stale::Some,
     share: 0,
     ..DISTURBED
@@ -177,6 +180,7 @@ pub const ALL: &[Mode] = &[
     FLUSH_SINGLE_FLIGHT,
     SWAP,
     SWAP_BACK,
+    SWAP_BACK_TRUSTING,
     EVICTION_RANDOM,
     EVICTION_LRU,
     RESIZE,

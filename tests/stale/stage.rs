@@ -29,6 +29,8 @@ pub enum Disturbance {
     Swap,
     /// SWAPDB there and, a while later, back.
     SwapBack,
+    /// The same with `cacheops.on-swapdb keep`.
+    SwapBackTrusting,
     /// `maxmemory` with this policy.
     Eviction(&'static str),
     /// CONFIG SET cacheops.tombstones.
@@ -85,6 +87,7 @@ impl Stage {
                 .arg("cacheops.partial-scan", "1")
                 .arg("cacheops.max-probes", "100")
                 .arg("cacheops.reap-inline", "1"),
+            Disturbance::SwapBackTrusting => Server::builder().arg("cacheops.on-swapdb", "keep"),
             _ => Server::builder(),
         };
         let primary = builder.clone().start();
@@ -144,7 +147,9 @@ impl Stage {
                 con.ok("SWAPDB 0 1");
                 con.ok("FLUSHDB");
             }
-            Disturbance::SwapBack => drop(self.connect().ok("SWAPDB 0 1")),
+            Disturbance::SwapBack | Disturbance::SwapBackTrusting => {
+                self.connect().ok("SWAPDB 0 1");
+            }
             Disturbance::Resize => {
                 let slots = if first { 1024 } else { 65536 };
                 self.connect().ok(&format!("CONFIG SET cacheops.tombstones {slots}"));
