@@ -25,6 +25,11 @@ test: build panic-module ## run all tests, those of the module on Redis and on V
 	@test -x $(VALKEY) || { echo "no $(VALKEY): run 'make deps'" >&2; exit 1; }
 	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so CACHEOPS_PANIC_MODULE=$(PANIC_MODULE) CACHEOPS_SERVER=$(VALKEY) $(SERVER_TESTS)
 
+# CACHEOPS_CHECK_READS hits in all (default ten million), seed CACHEOPS_CHECK_SEED, on CACHEOPS_SERVER.
+.PHONY: check-stale
+check-stale: build ## look for stale hits: many readers and writers, every kind of trouble (a minute)
+	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so $(SERVER_TESTS) -- --exact stale::long --ignored --nocapture
+
 VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
 	--show-leak-kinds=definite --num-callers=30 --suppressions=$(CURDIR)/tools/valgrind.supp
 VALGRIND_TESTS := lock store get:: invalidate::drops explain lifecycle flushing swapdb restore::a persistence transactions
