@@ -18,7 +18,7 @@ const NUMBERS: [(&str, &str, &str, &str); 13] = [
     ("max-waiting", "10000", "0", "1000001"),
     ("tombstones", "524288", "1024", "1023"),
 ];
-const POLICIES: [&str; 3] = ["on-restart", "on-restore", "on-promotion"];
+const POLICIES: [&str; 4] = ["on-restart", "on-restore", "on-promotion", "on-swapdb"];
 
 #[test]
 fn every_directive_has_its_default() {

@@ -33,5 +33,6 @@ mod refusal;
 mod replica_read_only;
 mod replication;
 mod restore;
+mod stale;
 mod swapdb;
 mod transactions;

@@ -50,7 +50,6 @@ fn a_panic_in_the_timer_is_survived() {
     let Some(server) = server_that_panics() else { return };
     let mut con = server.connect();
     let token = con.store("q", "post author=7");
-    con.ok("CONFIG SET cacheops.reap-inline 0");
     con.store("p", "post author=8");
     con.ok("CACHEOPS.PANIC timer");
     con.invalidate("post author=8");

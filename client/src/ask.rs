@@ -50,8 +50,9 @@ impl Ask {
     }
 }
 
+/// As the server takes them: from a millisecond to an hour.
 fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).clamp(1, 3_600_000)
 }
 
 impl Client {

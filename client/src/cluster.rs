@@ -36,6 +36,8 @@ struct Slots(BTreeMap<u16, (u16, Arc<str>)>);
 
 impl ClusterEndpoint {
     pub(crate) fn new(nodes: Vec<String>) -> Result<Self, Error> {
+        #[cfg(feature = "rustls")]
+        crate::endpoint::choose_cryptography();
         // An address that cannot be read shows now and not at the first connection.
         ClusterClientBuilder::new(nodes.clone()).build().map_err(|error| {
             Error::new(ErrorKind::InvalidConfig, format!("the nodes cannot be used: {error}"))
@@ -51,7 +53,11 @@ impl ClusterEndpoint {
             .retries(2)
             .max_retry_wait(50)
             .build()?;
-        Ok(Connection(Kind::Cluster(ClusterLink(client.get_async_connection().await?))))
+        let link = ClusterLink(client.get_async_connection().await?);
+        // A cluster with a primary that is away is away: questions for it would wait, and no
+        // invalidation could be confirmed.
+        link.of_all_primaries(&redis::cmd("PING")).await?;
+        Ok(Connection(Kind::Cluster(link)))
     }
 }
 

@@ -42,6 +42,8 @@ impl Endpoint {
             Error::new(ErrorKind::InvalidConfig, format!("the address cannot be used: {error}"))
         };
         let info = url.into_connection_info().map_err(unreadable)?;
+        #[cfg(feature = "rustls")]
+        choose_cryptography();
         Ok(Self::Single(redis::Client::open(info).map_err(unreadable)?))
     }
 
@@ -79,6 +81,15 @@ impl Endpoint {
             Ok(Some(like.over(connection)))
         };
         in_time(timeouts, opening).await
+    }
+}
+
+/// rustls panics where nobody has chosen who does its cryptography, and several could.
+#[cfg(feature = "rustls")]
+pub(crate) fn choose_cryptography() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Should somebody have chosen in this moment, theirs it is.
+        let _ = rustls::crypto::ring::default_provider().install_default();
     }
 }
 

@@ -74,26 +74,25 @@ impl Find<'_> {
             Asked::Failed => return Found::Nothing(None, ReadOutcome::Error),
         };
         loop {
-            let next = match self.inner.flights.join(self.key, miss.asked) {
+            let follow = match self.inner.flights.join(self.key, miss.asked) {
                 Role::Lead(lead) => return self.lead(client, codec, miss, lead).await,
-                Role::Follow(follow) => match follow.outcome().await {
-                    Outcome::Landed(landing) if landing.serves(begun, miss.token) => {
-                        return self.share(client, codec, miss, &landing);
-                    }
-                    Outcome::Landed(landing) => self.prove(client, codec, again, &landing).await,
-                    Outcome::Failed => return self.nothing(client, miss, None),
-                    Outcome::Abandoned => self.ask(client, codec, again).await,
-                },
+                Role::Follow(follow) => follow,
             };
-            match next {
-                Asked::Value(value, outcome) => return Found::Value(value, outcome),
-                Asked::Miss(later) => {
-                    // The lock that came with the first question stays.
-                    let lock = later.lock.or(miss.lock.take());
-                    miss = Miss { lock, ..later };
+            // Who leads may be waiting for this very lock.
+            drop(miss.lock.take());
+            let next = match follow.outcome().await {
+                Outcome::Landed(landing) if landing.serves(begun, miss.token) => {
+                    return self.share(client, codec, miss, &landing);
                 }
+                Outcome::Landed(landing) => self.prove(client, codec, again, &landing).await,
+                Outcome::Failed => return self.nothing(client, miss, None),
+                Outcome::Abandoned => self.ask(client, codec, again).await,
+            };
+            miss = match next {
+                Asked::Value(value, outcome) => return Found::Value(value, outcome),
+                Asked::Miss(later) => later,
                 Asked::Failed => return Found::Nothing(None, ReadOutcome::Error),
-            }
+            };
         }
     }
 

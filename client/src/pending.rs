@@ -93,7 +93,10 @@ impl Pending {
                 Ok(outcome)
             }
             Err(error) => {
-                hooks.invalidate(&InvalidateEvent { changes: &changes, outcome: Invalidated::Queued });
+                hooks.invalidate(&InvalidateEvent {
+                    changes: &changes,
+                    outcome: Invalidated::Queued,
+                });
                 self.inner.link.queue(changes);
                 // An idle connection that somebody has closed: the next one may do at once.
                 let reset = error.kind() == ErrorKind::Connection;

@@ -11,6 +11,8 @@ pub(crate) struct Sentinels(Mutex<SentinelClient>);
 
 impl Sentinels {
     pub(crate) fn new(sentinels: Vec<String>, name: String, url: &str) -> Result<Self, Error> {
+        #[cfg(feature = "rustls")]
+        crate::endpoint::choose_cryptography();
         let invalid = |error: RedisError| {
             Error::new(ErrorKind::InvalidConfig, format!("the sentinels cannot be used: {error}"))
         };

@@ -41,6 +41,7 @@ numbers! {
 static ON_RESTART: AtomicI64 = AtomicI64::new(DISCARD);
 static ON_RESTORE: AtomicI64 = AtomicI64::new(DISCARD);
 static ON_PROMOTION: AtomicI64 = AtomicI64::new(DISCARD);
+static ON_SWAPDB: AtomicI64 = AtomicI64::new(DISCARD);
 
 const WORDS: &[(&std::ffi::CStr, i64)] = &[(c"discard", DISCARD), (c"keep", KEEP)];
 
@@ -48,6 +49,7 @@ pub(crate) static ENUMS: &[EnumSpec] = &[
     EnumSpec { name: c"on-restart", default: DISCARD, words: WORDS, value: &ON_RESTART },
     EnumSpec { name: c"on-restore", default: DISCARD, words: WORDS, value: &ON_RESTORE },
     EnumSpec { name: c"on-promotion", default: DISCARD, words: WORDS, value: &ON_PROMOTION },
+    EnumSpec { name: c"on-swapdb", default: DISCARD, words: WORDS, value: &ON_SWAPDB },
 ];
 
 /// Whether entries survive a restart.
@@ -63,6 +65,11 @@ pub(crate) fn keeps_on_restore() -> bool {
 /// Whether a replica's entries survive its promotion.
 pub(crate) fn keeps_on_promotion() -> bool {
     ON_PROMOTION.load(Ordering::Relaxed) == KEEP
+}
+
+/// Whether entries survive SWAPDB.
+pub(crate) fn keeps_on_swapdb() -> bool {
+    ON_SWAPDB.load(Ordering::Relaxed) == KEEP
 }
 
 fn get(place: &AtomicI64) -> usize {

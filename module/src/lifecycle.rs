@@ -152,9 +152,17 @@ pub(crate) fn flushed(database: Option<usize>) {
     });
 }
 
-/// SWAPDB.
+/// SWAPDB. What was invalidated in a database so far was not told to the entries that come to it.
 pub(crate) fn swapped(first: usize, second: usize) {
-    with_state(|state| state.swap(first, second));
+    with_state(|state| {
+        state.swap(first, second);
+        if first != second && !config::keeps_on_swapdb() {
+            for database in [first, second] {
+                state.index(database).flush(ffi::random());
+            }
+            reaper::schedule_with(state);
+        }
+    });
 }
 
 pub(crate) fn loading_started(loading: Loading) {

@@ -180,6 +180,20 @@ impl Client {
         self.int(&format!("CACHEOPS.INVALIDATE ON {rows}"))
     }
 
+    /// Invalidates the rows, which must concern somebody, and runs the lines before anything can be reclaimed: in one
+    /// transaction. Returns what the lines are answered.
+    #[track_caller]
+    pub fn while_dead(&mut self, rows: &str, lines: &[&str]) -> Vec<Value> {
+        self.ok("MULTI");
+        self.ok(&format!("CACHEOPS.INVALIDATE ON {rows}"));
+        for line in lines {
+            self.ok(line);
+        }
+        let mut answers = self.list("EXEC");
+        assert!(matches!(answers.remove(0), Value::Int(1..)), "nothing depends on {rows}");
+        answers
+    }
+
     /// A field of INFO as text, if it is there.
     #[track_caller]
     pub fn info_field(&mut self, field: &str) -> Option<String> {

@@ -39,6 +39,11 @@ impl Readers {
     }
 }
 
+/// The next load that begins.
+async fn next(begun: &mut mpsc::UnboundedReceiver<Load>) -> Load {
+    tokio::time::timeout(support::deadline(), begun.recv()).await.unwrap().unwrap()
+}
+
 /// Waits until the server has answered so many questions, and the readers have seen the answers.
 async fn asked(server: &Server, questions: i64) {
     let mut client = server.connect();
@@ -90,7 +95,7 @@ async fn who_asks_after_an_invalidation_is_not_given_what_was_loaded_before_it()
     let (cacheops, before) = known(&server).await;
     let (readers, mut begun) = Readers::new(&cacheops);
     let early = readers.start();
-    let old_load = begun.recv().await.unwrap(); // has read the database, and dawdles
+    let old_load = next(&mut begun).await; // has read the database, and dawdles
 
     cacheops.invalidate(posts_of(7)).await.unwrap();
     let late = readers.start();
@@ -98,7 +103,7 @@ async fn who_asks_after_an_invalidation_is_not_given_what_was_loaded_before_it()
     old_load.send(Ok(1)).unwrap();
 
     assert_eq!(early.await.unwrap(), Ok(1));
-    begun.recv().await.unwrap().send(Ok(2)).unwrap();
+    next(&mut begun).await.send(Ok(2)).unwrap();
     assert_eq!(late.await.unwrap(), Ok(2));
     assert_eq!(cacheops.stats().stores_refused, 1);
 }
@@ -109,7 +114,7 @@ async fn who_asks_late_is_given_what_the_server_vouches_for() {
     let (cacheops, before) = known(&server).await;
     let (readers, mut begun) = Readers::new(&cacheops);
     let early = readers.start();
-    let load = begun.recv().await.unwrap();
+    let load = next(&mut begun).await;
 
     cacheops.invalidate(posts_of(8)).await.unwrap(); // the number moves on, nothing is concerned
     let late = readers.start();
@@ -118,7 +123,11 @@ async fn who_asks_late_is_given_what_the_server_vouches_for() {
 
     assert_eq!((early.await.unwrap(), late.await.unwrap()), (Ok(1), Ok(1)));
     assert_eq!(cacheops.stats().coalesced, 1);
-    assert_eq!(server.connect().calls_of("cacheops.get"), before + 3, "one question more: the proof");
+    assert_eq!(
+        server.connect().calls_of("cacheops.get"),
+        before + 3,
+        "one question more: the proof"
+    );
 }
 
 #[tokio::test]
@@ -127,14 +136,14 @@ async fn after_a_leader_that_is_dropped_another_leads() {
     let (cacheops, before) = known(&server).await;
     let (readers, mut begun) = Readers::new(&cacheops);
     let leader = readers.start();
-    let dropped = begun.recv().await.unwrap();
+    let dropped = next(&mut begun).await;
     let followers = [readers.start(), readers.start()];
     asked(&server, before + 3).await;
 
     leader.abort();
 
     assert!(leader.await.unwrap_err().is_cancelled());
-    begun.recv().await.unwrap().send(Ok(7)).unwrap();
+    next(&mut begun).await.send(Ok(7)).unwrap();
     for follower in followers {
         assert_eq!(follower.await.unwrap(), Ok(7));
     }
@@ -149,14 +158,14 @@ async fn an_error_is_the_leaders_alone() {
     let (cacheops, before) = known(&server).await;
     let (readers, mut begun) = Readers::new(&cacheops);
     let leader = readers.start();
-    let load = begun.recv().await.unwrap();
+    let load = next(&mut begun).await;
     let follower = readers.start();
     asked(&server, before + 2).await;
 
     load.send(Err("deadlock")).unwrap();
 
     assert_eq!(leader.await.unwrap(), Err("deadlock"));
-    begun.recv().await.unwrap().send(Ok(7)).unwrap();
+    next(&mut begun).await.send(Ok(7)).unwrap();
     assert_eq!(follower.await.unwrap(), Ok(7));
 }
 

@@ -1,6 +1,13 @@
 //! The handle against real servers.
 
+mod addresses;
+mod away;
+mod chaos;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod coalescing;
+mod functions;
+mod lock;
 mod reading;
 
 use std::time::Duration;
