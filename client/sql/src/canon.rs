@@ -246,10 +246,14 @@ fn hash(out: &mut Vec<u8>, start: usize) {
     }
 }
 
-/// The integer that a text is.
-pub(crate) fn number_text(text: &str) -> Option<i64> {
+/// The integer that a text is, written without an exponent: `CAST('1e2' AS INTEGER)` is 1 in SQLite.
+pub(crate) fn integer_of(text: &str) -> Option<i64> {
     let mut digits = Vec::new();
-    number::parse(text.trim_ascii().as_bytes())?.write(&mut digits)?;
+    let text = text.trim_ascii();
+    if text.contains(['e', 'E']) {
+        return None;
+    }
+    number::parse(text.as_bytes())?.write(&mut digits)?;
     std::str::from_utf8(&digits).ok()?.parse().ok()
 }
 

@@ -3,11 +3,14 @@
 mod block;
 pub(crate) mod dnf;
 mod formula;
+mod from;
 mod functions;
 mod inventory;
 mod operand;
 mod other;
 pub(crate) use other::by_first_word;
+mod propagate;
+mod scope;
 mod write;
 
 use sqlparser::ast::{ObjectName, Query, Statement};
@@ -48,6 +51,14 @@ impl Setting {
 
 /// Compiles one text, which may hold several statements.
 pub(crate) fn compile(setting: &Setting, sql: &str) -> Template {
+    // MySQL runs what stands in such a comment.
+    if setting.dialect == Dialect::MySql && (sql.contains("/*!") || sql.contains("/*M!")) {
+        return other::unreadable();
+    }
+    // What a backslash means, and so where a literal ends, depends on the session.
+    if setting.dialect == Dialect::MySql && sql.contains('\\') {
+        return by_first_word(setting, sql);
+    }
     let Some(prepared) = tokens::prepare(setting.dialect, sql) else {
         return other::by_first_word(setting, sql);
     };

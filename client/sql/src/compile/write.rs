@@ -11,11 +11,12 @@ use sqlparser::ast::{
     TableObject, TableWithJoins, Update,
 };
 
-use super::block::{Block, Compiler};
+use super::block::Compiler;
 use super::dnf::{Dnf, MAX_CONJUNCTIONS};
 use super::formula::{Built, factor};
 use super::inventory::Inventory;
 use super::operand::{Operand, operand};
+use super::scope::Block;
 use super::{Setting, other};
 use crate::Dialect;
 use crate::canon::Side;
@@ -54,7 +55,9 @@ pub(super) fn insert(setting: &Setting, insert: &Insert, inventory: &Inventory<'
     let images = match (rows, columns) {
         (Some(rows), Some(columns)) if !replaces => {
             match updated(&mut compiler, &table, &columns, &rows, insert) {
-                Some(updated) => whole_if_many(Dnf(rows).or_all(updated)),
+                Some(updated) if updated.is_empty() => whole_if_many(Dnf(rows)),
+                // An inserted row has the terms of the row it would replace, and more.
+                Some(updated) => whole_if_many(Dnf(updated)),
                 None => Dnf::any(),
             }
         }
@@ -136,7 +139,9 @@ fn updated(
         if old.is_empty() || columns.len() < target.len() {
             return None;
         }
-        images.push(set.applied_to(&old));
+        if set.moves(compiler, table, &old) {
+            images.push(set.applied_to(&old));
+        }
         images.push(old);
     }
     Some(images)
@@ -196,7 +201,13 @@ pub(super) fn delete(
     compiler.nested = false;
     let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
     let target = match from.as_slice() {
-        [only] if delete.tables.is_empty() && delete.using.is_none() => single(&mut compiler, only),
+        // MySQL may delete from each of the tables that it joins.
+        [only]
+            if delete.tables.is_empty()
+                && (delete.using.is_none() || setting.dialect == Dialect::Postgres) =>
+        {
+            single(&mut compiler, only)
+        }
         _ => None,
     };
     let Some((alias, table)) = target else {
@@ -205,10 +216,16 @@ pub(super) fn delete(
     if inventory.writes || delete.output.is_some() {
         return other::unknown(setting, inventory, kind);
     }
-    let images = condition(&compiler, alias, &table, delete.selection.as_ref());
+    let joined = delete.using.is_some();
+    let images = match delete.selection.as_ref() {
+        Some(_) if joined => Dnf::any(),
+        selection => condition(&compiler, alias, &table, selection),
+    };
     let mut template = changed(setting, compiler, table, images, WriteKind::Delete);
     template.returning = returning(setting.dialect, delete.returning.as_deref());
-    template.old_rows = OldRows::of_delete(setting.dialect, sql);
+    if !joined {
+        template.old_rows = OldRows::of_delete(setting.dialect, sql);
+    }
     template
 }
 
@@ -226,7 +243,16 @@ fn changed(
         None => images,
     };
     compiler.add(&table, images);
-    // A view writes to its tables.
+    add_others(setting, &mut compiler);
+    let mut template = Template::of(Kind::Write(kind));
+    template.changes = TableConditions::of(compiler.tables);
+    template.tables = template.changes.iter().map(|table| table.table.clone()).collect();
+    template.target = Some(table);
+    template
+}
+
+/// Adds what the database changes along with the tables.
+pub(super) fn add_others(setting: &Setting, compiler: &mut Compiler<'_>) {
     let mut next = 0;
     while let Some((table, _)) = compiler.tables.get(next) {
         next += 1;
@@ -235,11 +261,6 @@ fn changed(
             compiler.add(&other, Dnf::any());
         }
     }
-    let mut template = Template::of(Kind::Write(kind));
-    template.changes = TableConditions::of(compiler.tables);
-    template.tables = template.changes.iter().map(|table| table.table.clone()).collect();
-    template.target = Some(table);
-    template
 }
 
 /// The alias and name of the only table.
