@@ -8,7 +8,9 @@ mod functions;
 mod inventory;
 mod operand;
 mod other;
+pub(crate) use functions::is_moving_literal;
 pub(crate) use other::by_first_word;
+use other::contains_word;
 mod propagate;
 mod scope;
 mod write;
@@ -77,6 +79,8 @@ pub(crate) fn compile(setting: &Setting, sql: &str) -> Template {
         },
         Err(_) => other::by_first_word(setting, sql),
     };
+    template.converts =
+        setting.dialect == Dialect::Postgres && (sql.contains("::") || contains_word(sql, "cast"));
     template.names = names;
     template.parameters = parameters;
     template

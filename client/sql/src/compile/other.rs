@@ -265,7 +265,7 @@ pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
     }
 }
 
-fn contains_word(sql: &str, word: &str) -> bool {
+pub(super) fn contains_word(sql: &str, word: &str) -> bool {
     sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
         .any(|other| other.eq_ignore_ascii_case(word))
 }

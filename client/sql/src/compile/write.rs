@@ -65,7 +65,30 @@ pub(super) fn insert(setting: &Setting, insert: &Insert, inventory: &Inventory<'
     };
     let mut template = changed(setting, compiler, table, images, kind);
     template.returning = returning(setting.dialect, insert.returning.as_deref());
+    template.assigned = upserted(setting.dialect, insert).filter(|_| !replaces);
     template
+}
+
+/// The columns that DO UPDATE assigns.
+fn upserted(dialect: Dialect, insert: &Insert) -> Option<Vec<String>> {
+    let Some(OnInsert::OnConflict(conflict)) = &insert.on else { return None };
+    let OnConflictAction::DoUpdate(update) = &conflict.action else { return None };
+    assigned_names(dialect, &update.assignments)
+}
+
+fn assigned_names(dialect: Dialect, assignments: &[Assignment]) -> Option<Vec<String>> {
+    let mut columns = Vec::new();
+    for assignment in assignments {
+        match &assignment.target {
+            AssignmentTarget::ColumnName(name) => columns.push(last_name(dialect, &name.0)?),
+            AssignmentTarget::Tuple(names) => {
+                for name in names {
+                    columns.push(last_name(dialect, &name.0)?);
+                }
+            }
+        }
+    }
+    Some(columns)
 }
 
 /// WITH before the source of an INSERT may hide anything.
@@ -181,7 +204,9 @@ pub(super) fn update(
         _ => Dnf::any(),
     };
     let mut template = changed(setting, compiler, table, images, WriteKind::Update);
-    template.assigned = set.map(|set| set.columns);
+    // REPLACE deletes rows besides those it updates.
+    template.assigned =
+        set.filter(|_| update.or != Some(SqliteOnConflict::Replace)).map(|set| set.columns);
     template.returning = returning(setting.dialect, update.returning.as_deref());
     if !joined && update.or.is_none() {
         template.old_rows = OldRows::of_update(setting.dialect, sql);
