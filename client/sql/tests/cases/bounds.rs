@@ -50,6 +50,7 @@ fn hostile() -> Vec<String> {
 fn hostile_statements_take_bounded_time_on_a_small_stack() {
     const LIMIT: Duration = Duration::from_secs(4); // in a debug build, on a busy machine
 
+    let mut slowest = (Duration::ZERO, String::new());
     for dialect in [Postgres, MySql, Sqlite] {
         for sql in hostile() {
             let start = Instant::now();
@@ -63,8 +64,12 @@ fn hostile_statements_take_bounded_time_on_a_small_stack() {
             assert!(worker.unwrap().join().is_ok(), "{dialect:?} {shown}");
             let took = start.elapsed();
             assert!(took < LIMIT, "{took:?} for {length} bytes of {dialect:?}: {shown}");
+            if took > slowest.0 {
+                slowest = (took, format!("{length} bytes of {dialect:?}: {shown}"));
+            }
         }
     }
+    println!("slowest: {slowest:?}");
 }
 
 #[test]
