@@ -8,6 +8,7 @@ use cacheops_sql::{Kind, Template, Value, WriteKind};
 
 use crate::connection::Shared;
 use crate::image::Image;
+use crate::rows::Row;
 
 /// Beyond, what the text tells is sent in the place of single rows.
 const MAX_IMAGES: usize = 1024;
@@ -45,9 +46,9 @@ fn deletes(kind: &Kind, sql: &str) -> bool {
 /// The rows that the database has shown.
 pub(crate) enum Shown {
     /// The rows as they were, all of them.
-    Before(Vec<Image>),
+    Before(Vec<Row>),
     /// What RETURNING gave of each row.
-    Returned(Vec<Image>),
+    Returned(Vec<Row>),
 }
 
 /// What a statement has changed, given its rows. None where they do not help.
@@ -55,6 +56,7 @@ pub(crate) fn exact(
     shared: &Shared,
     template: &Template,
     values: &[Value<'_>],
+    sql: &str,
     shown: &Shown,
 ) -> Option<Changes> {
     let target = template.target()?;
@@ -75,21 +77,27 @@ pub(crate) fn exact(
         | (Kind::Write(WriteKind::Delete), Shown::Before(rows) | Shown::Returned(rows)) => {
             // What the row does not tell is in one of the images of the text, nobody knows which.
             let merged: Vec<_> =
-                rows.iter().flat_map(|row| told.iter().map(move |told| row.or(told))).collect();
+                rows.iter().flat_map(|row| told.iter().map(|told| row.image.or(told))).collect();
             merged.iter().for_each(&mut add);
             if matches!(template.kind(), Kind::Write(WriteKind::Delete)) {
                 shared.cascades.deleted(target, &merged, &mut exact);
             }
         }
         (Kind::Write(WriteKind::Update), _) => {
-            let assigned = template.assigned_columns()?;
             for row in rows {
-                add(row);
+                add(&row.image);
                 // The other image: the same row, but for what was assigned.
-                let kept = row.without(assigned);
+                let kept = row.kept.as_ref()?;
                 told.iter().for_each(|told| add(&kept.or(told)));
             }
-            shared.cascades.updated(target, assigned, &mut exact);
+            shared.cascades.updated(target, template.assigned_columns()?, &mut exact);
+        }
+        (Kind::Write(WriteKind::Upsert), Shown::Returned(rows)) if !deletes(template.kind(), sql) => {
+            for row in rows {
+                add(&row.image);
+                add(row.kept.as_ref()?);
+            }
+            shared.cascades.updated(target, template.assigned_columns()?, &mut exact);
         }
         _ => return None,
     }

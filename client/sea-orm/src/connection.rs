@@ -152,7 +152,7 @@ impl CachedConn {
             }
         };
         if let Some(shown) = self.shared.shown(&template, &ran, None)
-            && let Some(exact) = change::exact(&self.shared, &template, &values, &shown)
+            && let Some(exact) = change::exact(&self.shared, &template, &values, run.sql(), &shown)
         {
             pending.replace(exact);
         }

@@ -29,15 +29,6 @@ impl Image {
         Self(BTreeMap::from([(escape(field), value)]))
     }
 
-    /// The same without what an update has assigned.
-    pub(crate) fn without(&self, columns: &[String]) -> Self {
-        let mut image = self.clone();
-        for column in columns {
-            image.0.remove(&escape(column));
-        }
-        image
-    }
-
     /// What both tell; where they differ, this one is right.
     pub(crate) fn or(&self, other: &Self) -> Self {
         let mut image = other.clone();
@@ -91,8 +82,7 @@ mod tests {
 
         let texts: Vec<_> = images.iter().map(Image::to_bytes).collect();
         assert_eq!(texts.join(&b'|'), conditions);
-        let old = images[0].without(&["tag".into()]).or(&Image::parse(b"tag=9&id=1&a"));
-        assert_eq!(old.to_bytes(), b"a&id=7&tag=9");
+        assert_eq!(images[0].or(&Image::parse(b"tag=9&lang=en&a")).to_bytes(), b"a&id=7&lang=en&tag=2");
         assert_eq!(images[1].get("deleted_at"), Some(&None));
         assert_eq!(Image::of("a b", None).to_bytes(), escape("a b"));
     }

@@ -1,18 +1,29 @@
 //! Rows that the database gave back, as images. Their types are those of the database, whatever the model says.
 
-use cacheops_sql::{Date, Value};
+use cacheops_sql::{Date, Template, Value};
 use sea_orm::prelude::{Date as ChronoDate, Decimal, Uuid};
 use sea_orm::{DbBackend, QueryResult};
 
 use crate::connection::Shared;
 use crate::image::Image;
 
-/// The image of one row.
-pub(crate) fn image(shared: &Shared, table: &str, row: &QueryResult) -> Image {
+/// What one row tells.
+pub(crate) struct Row {
+    pub(crate) image: Image,
+    /// The same without what the write assigns and the database computes: true of it before and after.
+    pub(crate) kept: Option<Image>,
+}
+
+/// The image of one row that a write changes.
+pub(crate) fn read(shared: &Shared, template: &Template, table: &str, row: &QueryResult) -> Row {
     let columns = row.column_names();
     let values: Vec<_> = (0..columns.len()).map(|at| value(row, at, shared.backend)).collect();
-    let pairs = columns.iter().zip(&values);
-    Image::parse(&shared.analyser.row_condition(table, pairs))
+    let pairs = || columns.iter().zip(&values);
+    let kept = shared.analyser.old_image(template, pairs());
+    Row {
+        image: Image::parse(&shared.analyser.row_condition(table, pairs())),
+        kept: kept.map(|kept| Image::parse(&kept)),
+    }
 }
 
 /// The value of a column. The driver refuses a type that the value does not have; what no type fits is opaque.

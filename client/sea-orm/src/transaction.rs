@@ -16,7 +16,7 @@ use tokio::sync::OnceCell;
 
 use crate::change::{self, Shown};
 use crate::connection::{Shared, told};
-use crate::rows;
+use crate::rows::{self, Row};
 use crate::run::{Ran, Run};
 use crate::source::{Context, Source};
 use crate::value::values_of;
@@ -170,7 +170,7 @@ impl CachedTxn {
         let ran = run.write_on(self.inner()).await?;
         if let Some(shown) = self.shared.shown(&template, &ran, shown)
             && invalidates
-            && let Some(exact) = change::exact(&self.shared, &template, &values, &shown)
+            && let Some(exact) = change::exact(&self.shared, &template, &values, run.sql(), &shown)
         {
             queued.changes = exact;
         }
@@ -385,7 +385,7 @@ impl Shared {
         template: &cacheops_sql::Template,
         run: &Run,
         connection: &C,
-    ) -> Result<Option<Vec<crate::image::Image>>, DbErr> {
+    ) -> Result<Option<Vec<Row>>, DbErr> {
         let (Some(query), Some(target)) = (self.query_before(template, run), template.target()) else {
             return Ok(None);
         };
@@ -393,7 +393,7 @@ impl Shared {
         if rows.len() > self.pre_select {
             return Ok(None);
         }
-        Ok(Some(rows.iter().map(|row| rows::image(self, target, row)).collect()))
+        Ok(Some(rows.iter().map(|row| rows::read(self, template, target, row)).collect()))
     }
 
     /// What the database has shown of the rows that a statement changed.
@@ -401,7 +401,7 @@ impl Shared {
         &self,
         template: &cacheops_sql::Template,
         ran: &Ran,
-        before: Option<Vec<crate::image::Image>>,
+        before: Option<Vec<Row>>,
     ) -> Option<Shown> {
         let target = template.target()?;
         if let Some(before) = before {
@@ -413,6 +413,6 @@ impl Shared {
             cacheops_sql::Returning::All | cacheops_sql::Returning::Columns(_)
         );
         let rows = ran.rows().filter(|_| named)?;
-        Some(Shown::Returned(rows.iter().map(|row| rows::image(self, target, row)).collect()))
+        Some(Shown::Returned(rows.iter().map(|row| rows::read(self, template, target, row)).collect()))
     }
 }

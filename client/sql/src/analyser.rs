@@ -99,6 +99,26 @@ impl Analyser {
         text
     }
 
+    /// What an old row must have been, given the new one: all but the columns that the write assigns and those that the
+    /// database computes.
+    ///
+    /// With `UPDATE .. RETURNING *` (or an upsert) this and [`row_condition`](Self::row_condition) of each returned row
+    /// are both images, without a second query. `None` if the write does not tell which columns it assigns, or has no
+    /// old rows: an INSERT without upsert. Then [`Template::changes`] is right.
+    pub fn old_image<'v, N: AsRef<str>>(
+        &self,
+        template: &Template,
+        row: impl IntoIterator<Item = (N, &'v Value<'v>)>,
+    ) -> Option<Vec<u8>> {
+        let (table, assigned) = (template.target()?, template.assigned_columns()?);
+        let dialect = self.setting.dialect;
+        let kept = row.into_iter().filter(|(column, _)| {
+            let column = dialect.catalogue_name(column.as_ref());
+            !assigned.contains(&column) && !self.setting.schema.is_generated(table, &column)
+        });
+        Some(self.row_condition(table, kept))
+    }
+
     /// Appends the condition of one row. Several rows of a table are joined by `|`.
     pub fn write_row<'v, N: AsRef<str>>(
         &self,

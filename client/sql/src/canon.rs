@@ -85,7 +85,13 @@ pub(crate) fn canonical(value: &Value<'_>, place: Place, out: &mut Vec<u8>) -> C
 impl Place {
     fn integer(self, value: i128, out: &mut Vec<u8>) -> bool {
         let fits = match self.kind {
-            ColumnKind::Int | ColumnKind::Decimal => true,
+            ColumnKind::Int => true,
+            // SQLite may store a large one as a double.
+            ColumnKind::Decimal => {
+                self.side != Side::Assigned
+                    || self.dialect != Dialect::Sqlite
+                    || value.abs() < self.exact_when_assigned()
+            }
             ColumnKind::Bool => value == 0 || value == 1,
             // MySQL compares text with a number as numbers: '7 dwarfs' = 7. SQLite and PostgreSQL compare texts.
             ColumnKind::Text | ColumnKind::BinaryText => self.dialect != Dialect::MySql,
@@ -151,7 +157,8 @@ impl Place {
                     && (shape.digits <= 7 || self.dialect == Dialect::Postgres && !decimal)
             }
             ColumnKind::Unknown => shape.digits <= 15,
-            _ => shape.integral || self.dialect == Dialect::Sqlite,
+            ColumnKind::Decimal if self.dialect == Dialect::Sqlite => shape.digits <= 15,
+            _ => shape.integral,
         }
     }
 
@@ -246,10 +253,14 @@ fn hash(out: &mut Vec<u8>, start: usize) {
     }
 }
 
-/// The integer that a text is.
-pub(crate) fn number_text(text: &str) -> Option<i64> {
+/// The integer that a text is, written without an exponent: `CAST('1e2' AS INTEGER)` is 1 in SQLite.
+pub(crate) fn integer_of(text: &str) -> Option<i64> {
     let mut digits = Vec::new();
-    number::parse(text.trim_ascii().as_bytes())?.write(&mut digits)?;
+    let text = text.trim_ascii();
+    if text.contains(['e', 'E']) {
+        return None;
+    }
+    number::parse(text.as_bytes())?.write(&mut digits)?;
     std::str::from_utf8(&digits).ok()?.parse().ok()
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::canon::{Canon, Place, Side, canonical, number_text};
+use crate::canon::{Canon, Place, Side, canonical, integer_of};
 use crate::{Dialect, Value};
 
 /// A field and its alternatives: `field = one of slots`.
@@ -174,7 +174,7 @@ impl Cast {
             (Self::Unsigned, Value::Int(value)) => *value >= 0,
             (Self::Unsigned, Value::Bool(_)) => true,
             (Self::Int | Self::Unsigned, Value::Text(text) | Value::Decimal(text)) => {
-                let integer = number_text(text);
+                let integer = integer_of(text);
                 return match integer {
                     Some(value) if self == Self::Int || value >= 0 => {
                         canonical(&Value::Int(value), place, out)
@@ -182,10 +182,9 @@ impl Cast {
                     _ => Canon::Opaque,
                 };
             }
-            (
-                Self::Text,
-                Value::Text(_) | Value::Int(_) | Value::UInt(_) | Value::Bool(_) | Value::Uuid(_),
-            ) => true,
+            (Self::Text, Value::Text(_) | Value::Int(_) | Value::UInt(_) | Value::Bool(_)) => true,
+            // Elsewhere it may be bound as bytes.
+            (Self::Text, Value::Uuid(_)) => place.dialect == Dialect::Postgres,
             (Self::Uuid, Value::Uuid(_)) => true,
             (Self::Uuid, Value::Text(text)) => crate::canon::is_uuid(text),
             (Self::Bool, Value::Bool(_) | Value::Int(0 | 1)) => true,

@@ -1,6 +1,7 @@
 //! What is known of a statement before its values are.
 
 use crate::Value;
+use crate::compile::is_moving_literal;
 use crate::conditions::{Conditions, TableConditions};
 use crate::old_rows::OldRows;
 
@@ -18,6 +19,8 @@ pub struct Template {
     pub(crate) old_rows: Option<OldRows>,
     pub(crate) names: Vec<(String, usize)>,
     pub(crate) parameters: usize,
+    /// A conversion of PostgreSQL may turn a word of a value into a time that moves on.
+    pub(crate) converts: bool,
 }
 
 /// What a statement is.
@@ -118,6 +121,7 @@ impl Template {
             old_rows: None,
             names: Vec::new(),
             parameters: 0,
+            converts: false,
         }
     }
 
@@ -152,7 +156,14 @@ impl Template {
     /// not understood. Values stand in the order of the parameters: that of the text for `?`, that of the numbers for
     /// `$n` and `?n`. A value that is missing counts as unknown.
     pub fn dependencies(&self, values: &[Value<'_>]) -> Option<Conditions<'_>> {
-        self.is_cacheable().then(|| {
+        let moves = |value: &Value<'_>| match value {
+            Value::Text(text) => is_moving_literal(text),
+            _ => false,
+        };
+        if !self.is_cacheable() || self.converts && values.iter().any(moves) {
+            return None;
+        }
+        Some({
             let conditions = Conditions::fill(&self.reads, values);
             // No row of any table can matter, and still an entry has to depend on something.
             if conditions.is_empty() { Conditions::whole(&self.reads) } else { conditions }
@@ -173,13 +184,17 @@ impl Template {
         self.unknown
     }
 
-    /// The one table that an INSERT, UPDATE or DELETE writes to, if the rest of the statement is understood.
+    /// The one table that an INSERT, UPDATE or DELETE writes to, if it is known to be a table and no other is meant.
+    ///
+    /// Who has its rows, old and new, sends these in the place of what [`changes`](Self::changes) says of this table. What
+    /// it says of other tables (see [`Table::also`](crate::Table::also)) is sent all the same.
     pub fn target(&self) -> Option<&str> {
         self.target.as_deref()
     }
 
-    /// The columns that an UPDATE assigns. The old row has other values there, the same in the others, except for those
-    /// that the database computes.
+    /// The columns that an UPDATE assigns, or an upsert in the rows that were there. The old row has other values there
+    /// and the same in the others, except for those that the database computes: see
+    /// [`Analyser::old_image`](crate::Analyser::old_image).
     pub fn assigned_columns(&self) -> Option<&[String]> {
         self.assigned.as_deref()
     }

@@ -1,7 +1,7 @@
 //! The statement as tokens: parameters get their numbers, and what would take the parser too long is found out.
 
 use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace, Word};
 
 use crate::Dialect;
 
@@ -38,6 +38,9 @@ pub(crate) fn prepare(dialect: Dialect, sql: &str) -> Option<Prepared> {
         join_names(&mut tokens);
         widen_is(&mut tokens);
     }
+    if dialect == Dialect::Postgres {
+        drop_only(&mut tokens);
+    }
     let (mut depth, mut operators) = (0_usize, 0_usize);
     for token in &mut tokens {
         match &mut token.token {
@@ -52,6 +55,8 @@ pub(crate) fn prepare(dialect: Dialect, sql: &str) -> Option<Prepared> {
             }
             Token::AtSign if dialect == Dialect::MySql => prepared.session = true,
             Token::AtAt => prepared.session = true,
+            // A parameter of SQLite that was not recognised: those behind it would get wrong numbers.
+            Token::Colon | Token::DoubleColon if dialect == Dialect::Sqlite => return None,
             Token::Word(word) => {
                 prepared.session |= word.quote_style.is_none() && word.value.starts_with('@');
                 operators += usize::from(matches!(
@@ -129,6 +134,21 @@ fn join_names(tokens: &mut Vec<TokenWithSpan>) {
             tokens.remove(at + 1);
         }
         at += 1;
+    }
+}
+
+/// `FROM ONLY t` leaves out tables that inherit from `t`. The parser takes the word for the name of a table.
+fn drop_only(tokens: &mut [TokenWithSpan]) {
+    let mut before = None;
+    for token in tokens {
+        if keyword(&token.token) == Some(Keyword::ONLY)
+            && !matches!(before, Some(Keyword::ROW | Keyword::ROWS | Keyword::READ))
+        {
+            token.token = Token::Whitespace(Whitespace::Space);
+        }
+        if !matches!(token.token, Token::Whitespace(_)) {
+            before = keyword(&token.token);
+        }
     }
 }
 

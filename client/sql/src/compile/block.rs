@@ -4,20 +4,17 @@
 //! SELECT narrows an occurrence by its WHERE, and by the ON of a join if that join drops the rows that fail it.
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::ops::{ControlFlow, Range};
 
-use sqlparser::ast::{
-    Expr, Join, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Query, Select, SetExpr,
-    TableFactor, TableWithJoins, Visit, Visitor, With,
-};
+use sqlparser::ast::{ObjectName, ObjectNamePart, Query, Select, SetExpr, Visit, Visitor, With};
 
 use super::dnf::Dnf;
-use super::formula::{Column, Formula};
+use super::formula::Formula;
+use super::from::Known;
 use super::functions;
+use super::scope::Block;
 use crate::canon::Side;
-use crate::factor::{Factor, NullMeans};
-use crate::{ColumnKind, Dialect, Schema};
+use crate::{Dialect, Schema};
 
 /// More relations in one block are tracked whole.
 const MAX_RELATIONS: usize = 64;
@@ -37,43 +34,14 @@ pub(crate) struct Compiler<'s> {
     pub(crate) untracked: bool,
     /// Whether any expression holds a query.
     pub(crate) nested: bool,
-    visible: Vec<Common>,
+    pub(crate) visible: Vec<Common>,
 }
 
 /// A common table expression that a name may mean.
-struct Common {
-    name: String,
+pub(crate) struct Common {
+    pub(crate) name: String,
     /// Not only perhaps.
-    certain: bool,
-}
-
-/// The relations that one SELECT joins.
-#[derive(Debug, Default)]
-pub(crate) struct Block {
-    pub(crate) relations: Vec<Relation>,
-    /// A name that nobody here has may belong to a query outside.
-    correlated: bool,
-    /// Columns of two relations are one (USING, NATURAL).
-    merged: bool,
-    outer: bool,
-}
-
-/// One occurrence of a relation.
-#[derive(Debug)]
-pub(crate) struct Relation {
-    alias: String,
-    /// The table; `None` for what is derived, or has its columns renamed.
-    pub(crate) table: Option<String>,
-    /// On the side of an outer join, so far, that may have no row.
-    pub(crate) nullable: bool,
-    pub(crate) filter: Dnf,
-}
-
-/// What WHERE and the ON of inner joins say of the whole block.
-#[derive(Default)]
-struct Known {
-    facts: Vec<(usize, Arc<Factor>)>,
-    equal: Vec<(Column, Column)>,
+    pub(crate) certain: bool,
 }
 
 impl<'s> Compiler<'s> {
@@ -218,7 +186,8 @@ impl<'s> Compiler<'s> {
         if let Some(condition) = &select.selection {
             let formula = self.formula(&block, condition, false, Some(&mut known.equal));
             formula.facts(&mut known.facts);
-            self.narrow(&mut block, .., &formula);
+            let all = 0..block.relations.len();
+            self.narrow(&mut block, all, &formula);
             self.subqueries(condition);
         }
         self.subqueries(&select.projection);
@@ -256,13 +225,8 @@ impl<'s> Compiler<'s> {
     }
 
     /// Narrows some relations of the block by a formula that their rows must satisfy.
-    pub(crate) fn narrow(
-        &self,
-        block: &mut Block,
-        range: impl std::slice::SliceIndex<[Relation], Output = [Relation]> + RangeStart,
-        formula: &Formula,
-    ) {
-        let first = range.first();
+    pub(crate) fn narrow(&self, block: &mut Block, range: Range<usize>, formula: &Formula) {
+        let first = range.start;
         if block.relations.len() > MAX_RELATIONS {
             return;
         }
@@ -272,314 +236,11 @@ impl<'s> Compiler<'s> {
         }
     }
 
-    /// Adds the relations of one item of FROM.
-    fn join(&mut self, block: &mut Block, item: &TableWithJoins, known: &mut Known) {
-        let left = block.relations.len();
-        self.relation(block, &item.relation, known);
-        for join in &item.joins {
-            let right = block.relations.len();
-            self.relation(block, &join.relation, known);
-            self.join_step(block, join, left, right, known);
-        }
-    }
-
-    fn join_step(
-        &mut self,
-        block: &mut Block,
-        join: &Join,
-        left: usize,
-        right: usize,
-        known: &mut Known,
-    ) {
-        use JoinOperator as J;
-        let (constraint, keeps_left, keeps_right) = match &join.join_operator {
-            J::Join(on) | J::Inner(on) | J::CrossJoin(on) | J::StraightJoin(on) => {
-                (Some(on), false, false)
-            }
-            J::Left(on) | J::LeftOuter(on) => (Some(on), true, false),
-            J::Right(on) | J::RightOuter(on) => (Some(on), false, true),
-            J::FullOuter(on) => (Some(on), true, true),
-            _ => {
-                // A join of another dialect: nothing is known of what it keeps.
-                self.untracked = true;
-                (None, true, true)
-            }
-        };
-        block.outer |= keeps_left || keeps_right;
-        match constraint {
-            Some(JoinConstraint::On(on)) => {
-                let inner = !keeps_left && !keeps_right;
-                let equal = if inner { Some(&mut known.equal) } else { None };
-                let formula = self.formula(block, on, false, equal);
-                if inner {
-                    formula.facts(&mut known.facts);
-                }
-                if !keeps_left || self.is_faulty() {
-                    self.narrow(block, left..right, &formula);
-                }
-                if !keeps_right {
-                    self.narrow(block, right.., &formula);
-                }
-                self.subqueries(on);
-            }
-            Some(JoinConstraint::Using(_) | JoinConstraint::Natural) => block.merged = true,
-            Some(JoinConstraint::None) | None => {}
-        }
-        if keeps_left {
-            block.relations[right..].iter_mut().for_each(|relation| relation.nullable = true);
-        }
-        if keeps_right {
-            block.relations[left..right].iter_mut().for_each(|relation| relation.nullable = true);
-        }
-    }
-
-    #[cfg(feature = "fault-injection")]
-    fn is_faulty(&self) -> bool {
-        self.fault == Some(crate::Fault::OuterJoin)
-    }
-
-    #[cfg(not(feature = "fault-injection"))]
-    fn is_faulty(&self) -> bool {
-        false
-    }
-
-    fn relation(&mut self, block: &mut Block, factor: &TableFactor, known: &mut Known) {
-        match factor {
-            TableFactor::Table { name, alias, args, version, sample, .. } => {
-                let Some(key) = self.key(name) else { return };
-                *self.met.entry(key.clone()).or_default() += 1;
-                self.untracked |= version.is_some() || sample.is_some();
-                if args.is_some() {
-                    self.untracked |= !functions::is_pure_relation(&key);
-                    self.subqueries(args);
-                    block.push(
-                        alias.as_ref().map_or(key, |alias| self.dialect.name(&alias.name)),
-                        None,
-                    );
-                    return;
-                }
-                let plain = alias
-                    .as_ref()
-                    .is_none_or(|alias| alias.columns.is_empty() && alias.at.is_none());
-                let alias = match (alias, name.0.last()) {
-                    (Some(alias), _) => self.dialect.name(&alias.name),
-                    (None, Some(ObjectNamePart::Identifier(ident))) => self.dialect.name(ident),
-                    _ => key.clone(),
-                };
-                let common = if name.0.len() == 1 {
-                    self.visible
-                        .iter()
-                        .rev()
-                        .find(|common| common.name == key)
-                        .map(|common| common.certain)
-                } else {
-                    None
-                };
-                match common {
-                    Some(true) => block.push(alias, None),
-                    Some(false) => {
-                        self.add(&key, Dnf::any());
-                        block.push(alias, None);
-                    }
-                    None if plain && self.schema.view_of(&key).is_none() => {
-                        block.push(alias, Some(key))
-                    }
-                    None => {
-                        self.add(&key, Dnf::any());
-                        block.push(alias, None);
-                    }
-                }
-            }
-            TableFactor::Derived { lateral, subquery, alias, sample } => {
-                self.untracked |= sample.is_some();
-                self.query(subquery, block.correlated || *lateral);
-                block.push(
-                    alias.as_ref().map_or_else(String::new, |alias| self.dialect.name(&alias.name)),
-                    None,
-                );
-            }
-            TableFactor::NestedJoin { table_with_joins, alias: None } => {
-                self.join(block, table_with_joins, known);
-            }
-            TableFactor::NestedJoin { table_with_joins, alias: Some(alias) } => {
-                // The alias hides the names inside.
-                let mut inner = Block { correlated: block.correlated, ..Block::default() };
-                self.join(&mut inner, table_with_joins, &mut Known::default());
-                self.finish(inner);
-                block.push(self.dialect.name(&alias.name), None);
-            }
-            TableFactor::Function { name, alias, args, .. } => {
-                let pure = self.key(name).is_some_and(|name| functions::is_pure_relation(&name));
-                self.untracked |= !pure;
-                self.subqueries(args);
-                block.push(
-                    alias.as_ref().map_or_else(String::new, |alias| self.dialect.name(&alias.name)),
-                    None,
-                );
-            }
-            TableFactor::UNNEST { alias, array_exprs, .. } => {
-                self.subqueries(array_exprs);
-                block.push(
-                    alias.as_ref().map_or_else(String::new, |alias| self.dialect.name(&alias.name)),
-                    None,
-                );
-            }
-            TableFactor::JsonTable { json_expr, alias, .. } => {
-                self.subqueries(json_expr);
-                block.push(
-                    alias.as_ref().map_or_else(String::new, |alias| self.dialect.name(&alias.name)),
-                    None,
-                );
-            }
-            _ => {
-                self.untracked = true;
-                block.push(String::new(), None);
-            }
-        }
-    }
-
-    /// Constants hold for equal columns too, if no row is made up by an outer join.
-    fn propagate(&self, block: &mut Block, mut known: Known) {
-        const MAX_FACTS: usize = 64;
-        let mut at = 0;
-        while at < known.facts.len() && known.facts.len() < MAX_FACTS {
-            let (relation, factor) = known.facts[at].clone();
-            at += 1;
-            if factor.null != NullMeans::Nothing {
-                continue;
-            }
-            for (left, right) in &known.equal {
-                for (from, to) in [(left, right), (right, left)] {
-                    if from.0 != relation || from.1 != factor.column {
-                        continue;
-                    }
-                    if known.facts.iter().any(|(other, fact)| *other == to.0 && fact.column == to.1)
-                    {
-                        continue;
-                    }
-                    if let Some(copy) = self.propagated(block, &factor, to) {
-                        let formula = Formula::Atom(to.0, Arc::new(copy));
-                        self.narrow(block, to.0..to.0 + 1, &formula);
-                        formula.facts(&mut known.facts);
-                    }
-                }
-            }
-        }
-    }
-
-    fn propagated(
-        &self,
-        block: &Block,
-        factor: &Factor,
-        (relation, column): &Column,
-    ) -> Option<Factor> {
-        let table = block.relations[*relation].table.as_ref()?;
-        let place = self.place(table, column);
-        if place.kind != factor.place.kind || place.kind == ColumnKind::Opaque {
-            return None;
-        }
-        // Constants were made canonical already: only integers compare alike everywhere.
-        let portable = factor.slots.iter().all(|slot| match slot {
-            crate::factor::Slot::Plain(text) => {
-                text.iter().all(u8::is_ascii_digit) && text.len() <= 15
-            }
-            _ => true,
-        });
-        let mut field = Vec::new();
-        cacheops_condition::write_field(&mut field, column.as_bytes());
-        portable.then(|| Factor {
-            column: column.clone(),
-            field: field.into(),
-            place,
-            propagated: true,
-            ..factor.clone()
-        })
-    }
-
-    /// The column that `expr` names, if it is one of a table of this block for certain.
-    pub(crate) fn column(&self, block: &Block, expr: &Expr) -> Option<Column> {
-        let (relation, column) = match expr {
-            Expr::Nested(inner) => return self.column(block, inner),
-            Expr::Identifier(ident) => {
-                let column = self.dialect.name(ident);
-                (block.owner(self.schema, &column)?, column)
-            }
-            Expr::CompoundIdentifier(names) if (2..=3).contains(&names.len()) => {
-                let relation = self.dialect.name(&names[names.len() - 2]);
-                (block.named(&relation)?, self.dialect.name(&names[names.len() - 1]))
-            }
-            _ => return None,
-        };
-        let table = block.relations[relation].table.as_ref()?;
-        let hidden =
-            self.dialect.is_system_column(&column) && !self.schema.has_column(table, &column);
-        (!hidden).then_some((relation, column))
-    }
-
     /// Looks for queries inside expressions.
     pub(crate) fn subqueries<V: Visit>(&mut self, node: &V) {
         if self.nested {
             let _ = node.visit(&mut Nested { compiler: self, depth: 0 });
         }
-    }
-}
-
-/// Where a range of relations begins.
-pub(crate) trait RangeStart {
-    fn first(&self) -> usize;
-}
-impl RangeStart for std::ops::RangeFull {
-    fn first(&self) -> usize {
-        0
-    }
-}
-impl RangeStart for std::ops::Range<usize> {
-    fn first(&self) -> usize {
-        self.start
-    }
-}
-impl RangeStart for std::ops::RangeFrom<usize> {
-    fn first(&self) -> usize {
-        self.start
-    }
-}
-
-impl Block {
-    /// A block of one table, for the condition of a write.
-    pub(crate) fn of(alias: String, table: String) -> Self {
-        let mut block = Self::default();
-        block.push(alias, Some(table));
-        block
-    }
-
-    fn push(&mut self, alias: String, table: Option<String>) {
-        self.relations.push(Relation { alias, table, nullable: false, filter: Dnf::any() });
-    }
-
-    /// The only relation of this name.
-    fn named(&self, name: &str) -> Option<usize> {
-        let mut found =
-            self.relations.iter().enumerate().filter(|(_, relation)| relation.alias == name);
-        let (at, _) = found.next()?;
-        found.next().is_none().then_some(at)
-    }
-
-    /// The relation that an unqualified column must belong to.
-    fn owner(&self, schema: &Schema, column: &str) -> Option<usize> {
-        if let [only] = self.relations.as_slice() {
-            let confirmed =
-                || only.table.as_ref().is_some_and(|table| schema.has_column(table, column));
-            return (!self.correlated || confirmed()).then_some(0);
-        }
-        if self.merged {
-            return None;
-        }
-        let has = |relation: &Relation| {
-            relation.table.as_ref().is_some_and(|table| schema.has_column(table, column))
-        };
-        let mut owners = self.relations.iter().enumerate().filter(|(_, relation)| has(relation));
-        let (at, _) = owners.next()?;
-        owners.next().is_none().then_some(at)
     }
 }
 

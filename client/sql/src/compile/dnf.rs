@@ -86,13 +86,9 @@ fn merge(left: &Conjunction, right: &Conjunction) -> Conjunction {
     let mut merged = left.clone();
     for factor in right {
         match merged.iter().position(|known| known.column == factor.column) {
-            Some(at) => {
-                if factor.slots.len() < merged[at].slots.len() {
-                    merged[at] = factor.clone();
-                }
-            }
+            Some(at) if factor.slots.len() < merged[at].slots.len() => merged[at] = factor.clone(),
             None if merged.len() < MAX_TERMS => merged.push(factor.clone()),
-            None => {}
+            _ => {}
         }
     }
     merged

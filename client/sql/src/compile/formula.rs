@@ -8,9 +8,10 @@ use std::sync::Arc;
 use smallvec::{SmallVec, smallvec};
 use sqlparser::ast::{BinaryOperator as Op, Expr, UnaryOperator, Value as Literal};
 
-use super::block::{Block, Compiler};
+use super::block::Compiler;
 use super::dnf::Dnf;
 use super::operand::{Operand, operand};
+use super::scope::Block;
 use crate::canon::{Canon, Place};
 use crate::factor::{Cast, Factor, NullMeans, Slot, escape_from};
 use crate::{ColumnKind, Dialect, Value};

@@ -3,11 +3,16 @@
 mod block;
 pub(crate) mod dnf;
 mod formula;
+mod from;
 mod functions;
 mod inventory;
 mod operand;
 mod other;
+pub(crate) use functions::is_moving_literal;
 pub(crate) use other::by_first_word;
+use other::contains_word;
+mod propagate;
+mod scope;
 mod write;
 
 use sqlparser::ast::{ObjectName, Query, Statement};
@@ -48,6 +53,14 @@ impl Setting {
 
 /// Compiles one text, which may hold several statements.
 pub(crate) fn compile(setting: &Setting, sql: &str) -> Template {
+    // MySQL runs what stands in such a comment.
+    if setting.dialect == Dialect::MySql && (sql.contains("/*!") || sql.contains("/*M!")) {
+        return other::unreadable();
+    }
+    // What a backslash means, and so where a literal ends, depends on the session.
+    if setting.dialect == Dialect::MySql && sql.contains('\\') {
+        return by_first_word(setting, sql);
+    }
     let Some(prepared) = tokens::prepare(setting.dialect, sql) else {
         return other::by_first_word(setting, sql);
     };
@@ -66,6 +79,8 @@ pub(crate) fn compile(setting: &Setting, sql: &str) -> Template {
         },
         Err(_) => other::by_first_word(setting, sql),
     };
+    template.converts =
+        setting.dialect == Dialect::Postgres && (sql.contains("::") || contains_word(sql, "cast"));
     template.names = names;
     template.parameters = parameters;
     template

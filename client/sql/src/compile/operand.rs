@@ -109,10 +109,7 @@ fn literal(dialect: Dialect, value: &Literal) -> Option<Operand> {
         Literal::Null => Operand::Null,
         Literal::Boolean(value) => constant(Value::Bool(*value), false),
         Literal::Number(digits, _) => constant(number(digits.clone()), false),
-        // The meaning of a backslash depends on the session.
-        Literal::SingleQuotedString(text) if dialect != Dialect::MySql || !text.contains('\\') => {
-            constant(Value::Text(text.clone().into()), true)
-        }
+        Literal::SingleQuotedString(text) => constant(Value::Text(text.clone().into()), true),
         Literal::EscapedStringLiteral(text) if dialect == Dialect::Postgres => {
             constant(Value::Text(text.clone().into()), true)
         }

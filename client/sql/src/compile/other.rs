@@ -4,6 +4,7 @@ use sqlparser::ast::{
     AlterTableOperation, CascadeOption, CopySource, ObjectName, ObjectType, Statement,
 };
 
+use super::block::Compiler;
 use super::dnf::Dnf;
 use super::inventory::Inventory;
 use super::{Setting, missed, one};
@@ -27,14 +28,12 @@ pub(super) fn unknown(setting: &Setting, inventory: &Inventory<'_>, kind: Kind) 
 fn whole(setting: &Setting, relations: &[ObjectName], kind: Kind, more: bool) -> Template {
     let mut compiler = setting.compiler(Side::Predicate);
     missed(&mut compiler, relations);
-    let mut next = 0;
-    while let Some((table, _)) = compiler.tables.get(next) {
-        next += 1;
-        let also = setting.schema.get(table).map(|table| table.also_changes().to_vec());
-        for other in also.into_iter().flatten() {
-            compiler.add(&other, Dnf::any());
-        }
-    }
+    whole_of(setting, compiler, kind, more)
+}
+
+/// The tables that were added, and those that change along with them.
+fn whole_of(setting: &Setting, mut compiler: Compiler<'_>, kind: Kind, more: bool) -> Template {
+    super::write::add_others(setting, &mut compiler);
     let mut template = Template::of(kind);
     template.changes = TableConditions::of(compiler.tables);
     template.tables = template.changes.iter().map(|table| table.table.clone()).collect();
@@ -161,6 +160,8 @@ pub(super) fn other(
         | S::Prepare { .. }
         | S::Deallocate { .. }
         | S::Close { .. }
+        | S::Lock(_)
+        | S::AttachDatabase { .. }
         | S::Grant(_)
         | S::Revoke(_)
         | S::Comment { .. } => Template::of(Kind::Session),
@@ -183,6 +184,13 @@ pub(super) fn other(
     }
 }
 
+/// A text of which not even the first words can be trusted.
+pub(super) fn unreadable() -> Template {
+    let mut template = Template::of(Kind::Other);
+    template.unknown = true;
+    template
+}
+
 /// What the first words of a text tell, where the parser cannot or may not read it.
 pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
     let mut words = Words { dialect: setting.dialect, rest: sql };
@@ -190,23 +198,15 @@ pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
     let has = |word: &str| contains_word(sql, word);
     let one = !sql.trim_end().trim_end_matches(';').contains(';');
     let table = |words: &mut Words<'_>, kind, next: Option<&str>| {
-        let mut template = Template::of(Kind::Write(kind));
-        match words.table(setting) {
+        let mut compiler = setting.compiler(Side::Predicate);
+        let known = match words.table(setting) {
             Some(table) if one && next.is_none_or(|next| words.keyword() == next) => {
-                let mut compiler = setting.compiler(Side::Predicate);
                 compiler.add(&table, Dnf::any());
-                for other in
-                    setting.schema.get(&table).into_iter().flat_map(|table| table.also_changes())
-                {
-                    compiler.add(other, Dnf::any());
-                }
-                template.changes = TableConditions::of(compiler.tables);
-                template.tables =
-                    template.changes.iter().map(|table| table.table.clone()).collect();
+                true
             }
-            _ => template.unknown = true,
-        }
-        template
+            _ => false,
+        };
+        whole_of(setting, compiler, Kind::Write(kind), !known)
     };
     match first.as_str() {
         "select" | "values" | "show" | "describe" | "desc" | "table" if one => {
@@ -231,9 +231,13 @@ pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
             words.skip(&["into"]);
             table(&mut words, WriteKind::Insert, None)
         }
-        "update" => {
-            words.skip(&["only"]);
-            table(&mut words, WriteKind::Update, Some("set"))
+        "update" if one => {
+            let mut compiler = setting.compiler(Side::Predicate);
+            let before_set = words.before_set();
+            for name in before_set.iter().flatten() {
+                compiler.add(name, Dnf::any());
+            }
+            whole_of(setting, compiler, Kind::Write(WriteKind::Update), before_set.is_none())
         }
         "delete" => {
             words.skip(&["from", "only"]);
@@ -247,7 +251,7 @@ pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
             Template::of(Kind::Transaction(Transaction::Rollback { chain: false }))
         }
         "set" | "use" | "pragma" | "analyze" | "vacuum" | "listen" | "notify" | "unlisten"
-        | "reset" | "checkpoint" | "grant" | "revoke"
+        | "reset" | "checkpoint" | "detach" | "lock" | "grant" | "revoke"
             if one =>
         {
             Template::of(Kind::Session)
@@ -257,15 +261,11 @@ pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
             template.unknown = true;
             template
         }
-        _ => {
-            let mut template = Template::of(Kind::Other);
-            template.unknown = true;
-            template
-        }
+        _ => unreadable(),
     }
 }
 
-fn contains_word(sql: &str, word: &str) -> bool {
+pub(super) fn contains_word(sql: &str, word: &str) -> bool {
     sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
         .any(|other| other.eq_ignore_ascii_case(word))
 }
@@ -309,6 +309,22 @@ impl Words<'_> {
                 return;
             }
         }
+    }
+
+    /// All names between here and SET: tables, aliases and words, each of which may be a table that is written.
+    fn before_set(&mut self) -> Option<Vec<String>> {
+        const MAX: usize = 64;
+        let mut names = Vec::new();
+        while names.len() < MAX {
+            self.rest = self.rest.trim_start_matches(['.', ',', ')', '=']);
+            let unquoted = !self.rest.trim_start().starts_with(['"', '`', '[']);
+            let name = self.name()?;
+            if unquoted && name.eq_ignore_ascii_case("set") {
+                return Some(names);
+            }
+            names.push(name);
+        }
+        None
     }
 
     /// The next name, with its schema if that is not the default one.

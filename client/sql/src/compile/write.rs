@@ -11,11 +11,12 @@ use sqlparser::ast::{
     TableObject, TableWithJoins, Update,
 };
 
-use super::block::{Block, Compiler};
+use super::block::Compiler;
 use super::dnf::{Dnf, MAX_CONJUNCTIONS};
 use super::formula::{Built, factor};
 use super::inventory::Inventory;
 use super::operand::{Operand, operand};
+use super::scope::Block;
 use super::{Setting, other};
 use crate::Dialect;
 use crate::canon::Side;
@@ -54,7 +55,9 @@ pub(super) fn insert(setting: &Setting, insert: &Insert, inventory: &Inventory<'
     let images = match (rows, columns) {
         (Some(rows), Some(columns)) if !replaces => {
             match updated(&mut compiler, &table, &columns, &rows, insert) {
-                Some(updated) => whole_if_many(Dnf(rows).or_all(updated)),
+                Some(updated) if updated.is_empty() => whole_if_many(Dnf(rows)),
+                // An inserted row has the terms of the row it would replace, and more.
+                Some(updated) => whole_if_many(Dnf(updated)),
                 None => Dnf::any(),
             }
         }
@@ -62,7 +65,30 @@ pub(super) fn insert(setting: &Setting, insert: &Insert, inventory: &Inventory<'
     };
     let mut template = changed(setting, compiler, table, images, kind);
     template.returning = returning(setting.dialect, insert.returning.as_deref());
+    template.assigned = upserted(setting.dialect, insert).filter(|_| !replaces);
     template
+}
+
+/// The columns that DO UPDATE assigns.
+fn upserted(dialect: Dialect, insert: &Insert) -> Option<Vec<String>> {
+    let Some(OnInsert::OnConflict(conflict)) = &insert.on else { return None };
+    let OnConflictAction::DoUpdate(update) = &conflict.action else { return None };
+    assigned_names(dialect, &update.assignments)
+}
+
+fn assigned_names(dialect: Dialect, assignments: &[Assignment]) -> Option<Vec<String>> {
+    let mut columns = Vec::new();
+    for assignment in assignments {
+        match &assignment.target {
+            AssignmentTarget::ColumnName(name) => columns.push(last_name(dialect, &name.0)?),
+            AssignmentTarget::Tuple(names) => {
+                for name in names {
+                    columns.push(last_name(dialect, &name.0)?);
+                }
+            }
+        }
+    }
+    Some(columns)
 }
 
 /// WITH before the source of an INSERT may hide anything.
@@ -136,7 +162,9 @@ fn updated(
         if old.is_empty() || columns.len() < target.len() {
             return None;
         }
-        images.push(set.applied_to(&old));
+        if set.moves(compiler, table, &old) {
+            images.push(set.applied_to(&old));
+        }
         images.push(old);
     }
     Some(images)
@@ -176,9 +204,11 @@ pub(super) fn update(
         _ => Dnf::any(),
     };
     let mut template = changed(setting, compiler, table, images, WriteKind::Update);
-    template.assigned = set.map(|set| set.columns);
+    // REPLACE deletes rows besides those it updates.
+    template.assigned =
+        set.filter(|_| update.or != Some(SqliteOnConflict::Replace)).map(|set| set.columns);
     template.returning = returning(setting.dialect, update.returning.as_deref());
-    if !joined && update.or.is_none() {
+    if !joined && update.or.is_none() && template.target.is_some() {
         template.old_rows = OldRows::of_update(setting.dialect, sql);
     }
     template
@@ -196,7 +226,13 @@ pub(super) fn delete(
     compiler.nested = false;
     let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
     let target = match from.as_slice() {
-        [only] if delete.tables.is_empty() && delete.using.is_none() => single(&mut compiler, only),
+        // MySQL may delete from each of the tables that it joins.
+        [only]
+            if delete.tables.is_empty()
+                && (delete.using.is_none() || setting.dialect == Dialect::Postgres) =>
+        {
+            single(&mut compiler, only)
+        }
         _ => None,
     };
     let Some((alias, table)) = target else {
@@ -205,10 +241,16 @@ pub(super) fn delete(
     if inventory.writes || delete.output.is_some() {
         return other::unknown(setting, inventory, kind);
     }
-    let images = condition(&compiler, alias, &table, delete.selection.as_ref());
+    let joined = delete.using.is_some();
+    let images = match delete.selection.as_ref() {
+        Some(_) if joined => Dnf::any(),
+        selection => condition(&compiler, alias, &table, selection),
+    };
     let mut template = changed(setting, compiler, table, images, WriteKind::Delete);
     template.returning = returning(setting.dialect, delete.returning.as_deref());
-    template.old_rows = OldRows::of_delete(setting.dialect, sql);
+    if !joined && template.target.is_some() {
+        template.old_rows = OldRows::of_delete(setting.dialect, sql);
+    }
     template
 }
 
@@ -226,7 +268,19 @@ fn changed(
         None => images,
     };
     compiler.add(&table, images);
-    // A view writes to its tables.
+    add_others(setting, &mut compiler);
+    let mut template = Template::of(Kind::Write(kind));
+    template.changes = TableConditions::of(compiler.tables);
+    template.tables = template.changes.iter().map(|table| table.table.clone()).collect();
+    // The rows of a view are not rows of a table.
+    if setting.schema.view_of(&table).is_none() {
+        template.target = Some(table);
+    }
+    template
+}
+
+/// Adds what the database changes along with the tables.
+pub(super) fn add_others(setting: &Setting, compiler: &mut Compiler<'_>) {
     let mut next = 0;
     while let Some((table, _)) = compiler.tables.get(next) {
         next += 1;
@@ -235,11 +289,6 @@ fn changed(
             compiler.add(&other, Dnf::any());
         }
     }
-    let mut template = Template::of(Kind::Write(kind));
-    template.changes = TableConditions::of(compiler.tables);
-    template.tables = template.changes.iter().map(|table| table.table.clone()).collect();
-    template.target = Some(table);
-    template
 }
 
 /// The alias and name of the only table.

@@ -41,6 +41,9 @@ impl rusqlite::ToSql for Bound {
     }
 }
 
+/// The columns of a row and their values.
+pub type Row = Vec<(String, Value<'static>)>;
+
 pub struct TableShape {
     pub name: String,
     /// Without `id`.
@@ -215,11 +218,7 @@ impl Database {
     }
 
     /// All rows of a table, as text for comparing and as values.
-    pub fn rows(
-        &self,
-        random: &mut Random,
-        table: &TableShape,
-    ) -> Vec<(String, Vec<(String, Value<'static>)>)> {
+    pub fn rows(&self, random: &mut Random, table: &TableShape) -> Vec<(String, Row)> {
         let names: Vec<&str> =
             std::iter::once("id").chain(table.columns.iter().map(|kind| kind.name)).collect();
         let sql = format!("SELECT {} FROM {} ORDER BY id", names.join(", "), table.name);
@@ -227,7 +226,7 @@ impl Database {
         let mut rows = statement.query([]).unwrap();
         let mut all = Vec::new();
         while let Some(row) = rows.next().unwrap() {
-            let values: Vec<(String, Value<'static>)> = names
+            let values: Row = names
                 .iter()
                 .enumerate()
                 .map(|(at, name)| {

@@ -15,9 +15,9 @@ mod write;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use cacheops_sql::{Analyser, Dialect, Fault};
+use cacheops_sql::{Analyser, Dialect, Fault, Template};
 
-use database::{Bound, Database};
+use database::{Bound, Database, Row};
 use matcher::{Terms, matches, parse};
 use query::{Maker, Statement};
 use random::Random;
@@ -39,9 +39,10 @@ struct Count {
     writes: u64,
     compared: u64,
     changed: u64,
-    /// Matched by what the text of the write says, by its rows.
+    /// Matched by what the text of the write says, by its rows, by what RETURNING gives.
     by_text: u64,
     by_rows: u64,
+    by_returned: u64,
     whole: u64,
 }
 
@@ -120,6 +121,8 @@ fn round(random: &mut Random, fault: Option<Fault>, count: &mut Count) -> Result
             }
         }
         let rows = HashMap::from([(name.clone(), rows)]);
+        let returned = returned(&analyser, &template, name, &before, &after)
+            .unwrap_or_else(|| changes.clone());
         for entry in &mut entries {
             let result = database.result(&entry.statement.sql, &entry.statement.values).unwrap();
             count.compared += 1;
@@ -128,16 +131,21 @@ fn round(random: &mut Random, fault: Option<Fault>, count: &mut Count) -> Result
                     entry.dependencies.get(table).is_some_and(|query| matches(query, rows))
                 })
             };
-            let (by_text, by_rows) = (matched(&changes), matched(&rows));
+            let (by_text, by_rows, by_returned) =
+                (matched(&changes), matched(&rows), matched(&returned));
             count.by_text += u64::from(by_text);
             count.by_rows += u64::from(by_rows);
+            count.by_returned += u64::from(by_returned);
             if result == entry.result {
                 continue;
             }
             count.changed += 1;
-            if let Some(by) = [(by_text, "text"), (by_rows, "rows")].iter().find(|(hit, _)| !hit) {
+            if let Some(by) = [(by_text, "text"), (by_rows, "rows"), (by_returned, "RETURNING")]
+                .iter()
+                .find(|(hit, _)| !hit)
+            {
                 let report = format!(
-                    "{}\nQUERY  {}\n  with {:?}\n  depends on {}\nWRITE  {}\n  with {:?}\n  sends {}\n  rows {}\nBEFORE {:?}\nAFTER  {:?}",
+                    "{}\nQUERY  {}\n  with {:?}\n  depends on {}\nWRITE  {}\n  with {:?}\n  sends {}\n  rows {}\n  RETURNING {}\nBEFORE {:?}\nAFTER  {:?}",
                     database.described,
                     entry.statement.sql,
                     told(&entry.statement.values),
@@ -146,6 +154,7 @@ fn round(random: &mut Random, fault: Option<Fault>, count: &mut Count) -> Result
                     told(&write.values),
                     shown(&changes),
                     shown(&rows),
+                    shown(&returned),
                     entry.result,
                     result,
                 );
@@ -155,6 +164,27 @@ fn round(random: &mut Random, fault: Option<Fault>, count: &mut Count) -> Result
         }
     }
     Ok(())
+}
+
+/// What an adapter sends that has only the new rows of an UPDATE or upsert, by `RETURNING *`.
+fn returned(
+    analyser: &Analyser,
+    template: &Template,
+    table: &str,
+    before: &[(String, Row)],
+    after: &[(String, Row)],
+) -> Option<HashMap<String, Terms>> {
+    template.assigned_columns()?;
+    // A row that an upsert of two rows touched twice is returned twice; one that it left alone, not at all.
+    let mut rows = Terms::new();
+    for (text, row) in after {
+        if !before.iter().any(|(other, _)| other == text) {
+            let columns = || row.iter().map(|(column, value)| (column, value));
+            rows.extend(parse(&analyser.row_condition(table, columns())));
+            rows.extend(parse(&analyser.old_image(template, columns())?));
+        }
+    }
+    Some(HashMap::from([(table.to_owned(), rows)]))
 }
 
 fn shown(sent: &HashMap<String, Terms>) -> String {
@@ -209,10 +239,11 @@ fn a_write_that_changes_a_result_always_matches_its_dependencies() {
     let idle = (count.compared - count.changed) as f64;
     let percent = |matched: u64| 100.0 * (matched - count.changed) as f64 / idle;
     println!(
-        "{count:?}\nmissed 0 of {} changed results; entries that died though their result stayed: {:.1} % by text, {:.1} % by rows",
+        "{count:?}\nmissed 0 of {} changed results; entries that died though their result stayed: {:.1} % by text, {:.1} % by rows, {:.1} % by RETURNING",
         count.changed,
         percent(count.by_text),
         percent(count.by_rows),
+        percent(count.by_returned),
     );
     assert!(count.changed > 1000, "too little was tried: {count:?}");
 }

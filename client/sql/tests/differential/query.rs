@@ -110,31 +110,38 @@ impl<'r, 'd> Maker<'r, 'd> {
     }
 
     /// One item of FROM and what it adds to the scope.
-    fn item(&mut self, depth: usize, common: &[Relation]) -> (String, Relation) {
+    fn item(&mut self, depth: usize, common: &[Relation]) -> (String, Vec<Relation>) {
         self.aliases += 1;
         let alias = format!("r{}", self.aliases);
         if !common.is_empty() && self.random.once_in(2) {
             return (
                 format!("c AS {alias}"),
-                Relation { alias, columns: common[0].columns.clone() },
+                vec![Relation { alias, columns: common[0].columns.clone() }],
             );
         }
         if depth < 2 && self.random.once_in(7) {
             let (body, columns) = self.simple(1);
-            return (format!("({body}) AS {alias}"), Relation { alias, columns });
+            return (format!("({body}) AS {alias}"), vec![Relation { alias, columns }]);
+        }
+        if depth < 2 && self.random.once_in(9) {
+            let (left, mut scope) = self.item(2, common);
+            let (right, more) = self.item(2, common);
+            scope.extend(more);
+            let join = *self.random.pick(&["JOIN", "LEFT JOIN", "FULL JOIN"]);
+            let on = self.predicate(&scope, &[], 1, false);
+            return (format!("({left} {join} {right} ON {on})"), scope);
         }
         let at = self.random.below(3);
         if self.random.once_in(12) {
-            return (format!("t{at}"), self.table(at, &format!("t{at}")));
+            return (format!("t{at}"), vec![self.table(at, &format!("t{at}"))]);
         }
-        (format!("t{at} AS {alias}"), self.table(at, &alias))
+        (format!("t{at} AS {alias}"), vec![self.table(at, &alias)])
     }
 
     fn select(&mut self, depth: usize, common: &[Relation], outer: &[Relation]) -> String {
-        let (mut from, first) = self.item(depth, common);
-        let mut scope = vec![first];
+        let (mut from, mut scope) = self.item(depth, common);
         for _ in 0..[0, 0, 1, 1, 2][self.random.below(5)] {
-            let (item, relation) = self.item(depth, common);
+            let (item, relations) = self.item(depth, common);
             let join = *self.random.pick(&[
                 ",",
                 "JOIN",
@@ -145,10 +152,11 @@ impl<'r, 'd> Maker<'r, 'd> {
                 "FULL JOIN",
                 "CROSS JOIN",
             ]);
-            scope.push(relation);
+            scope.extend(relations);
             from += &match join {
                 "," | "CROSS JOIN" => format!(" {join} {item}").replace(" ,", ","),
                 _ if self.random.once_in(12) => format!(" {join} {item} USING (id)"),
+                _ if self.random.once_in(20) => format!(" NATURAL {join} {item}"),
                 _ => {
                     let link = self.link(&scope);
                     match self.random.below(4) {
@@ -187,7 +195,7 @@ impl<'r, 'd> Maker<'r, 'd> {
     fn projection(&mut self, scope: &[Relation]) -> String {
         let (alias, column) = self.column(scope);
         let (alias2, column2) = self.column(scope);
-        match self.random.below(8) {
+        match self.random.below(9) {
             0 => "count(*)".into(),
             1 => format!("count({alias}.{column}), max({alias2}.{column2})"),
             2 => format!("DISTINCT {alias}.{column}"),
@@ -196,6 +204,9 @@ impl<'r, 'd> Maker<'r, 'd> {
             ),
             4 => format!("{alias}.{column}, {alias2}.{column2}"),
             5 => format!("{alias}.*"),
+            6 => format!(
+                "{alias}.{column}, (SELECT count(*) FROM t1 AS z WHERE z.id = {alias2}.{column2} AND z.id < 5)"
+            ),
             _ => "*".into(),
         }
     }
@@ -356,14 +367,15 @@ impl<'r, 'd> Maker<'r, 'd> {
                 let constant = self.constant(column);
                 format!("{name} COLLATE NOCASE = {constant}")
             }
+            17 if outer.is_empty() => format!("{name} LIKE {}", self.constant(column)),
+            17 if self.random.once_in(2) => {
+                // A name that only the query outside has, or both.
+                let (_, other) = self.column(outer);
+                format!("{other} = {}", self.constant(other))
+            }
             17 => {
-                let constant = self.constant(column);
-                if outer.is_empty() {
-                    format!("{name} LIKE {constant}")
-                } else {
-                    let (alias, other) = self.column(outer);
-                    format!("{name} = {alias}.{other}")
-                }
+                let (alias, other) = self.column(outer);
+                format!("{name} = {alias}.{other}")
             }
             _ => {
                 let mut all = outer.to_vec();

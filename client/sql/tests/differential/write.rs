@@ -50,7 +50,8 @@ pub fn write(random: &mut Random, database: &Database) -> (Statement, usize) {
             let set = assignments(random, database, table, &mut values, false);
             let (condition, all) = Maker::condition(random, database, table, values);
             values = all;
-            format!("UPDATE {name} SET {set} WHERE {condition}")
+            let or = *random.pick(&["", "", "", "", "OR IGNORE ", "OR REPLACE "]);
+            format!("UPDATE {or}{name} SET {set} WHERE {condition}")
         }
     };
     (Statement { sql, values }, table)
