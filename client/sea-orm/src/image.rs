@@ -24,11 +24,6 @@ impl Image {
         Self(conjunction.split(|&byte| byte == b'&').map(term).collect())
     }
 
-    /// An image with one field.
-    pub(crate) fn of(field: &str, value: Option<Vec<u8>>) -> Self {
-        Self(BTreeMap::from([(escape(field), value)]))
-    }
-
     /// What both tell; where they differ, this one is right.
     pub(crate) fn or(&self, other: &Self) -> Self {
         let mut image = other.clone();
@@ -84,6 +79,5 @@ mod tests {
         assert_eq!(texts.join(&b'|'), conditions);
         assert_eq!(images[0].or(&Image::parse(b"tag=9&lang=en&a")).to_bytes(), b"a&id=7&lang=en&tag=2");
         assert_eq!(images[1].get("deleted_at"), Some(&None));
-        assert_eq!(Image::of("a b", None).to_bytes(), escape("a b"));
     }
 }
