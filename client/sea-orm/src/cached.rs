@@ -5,9 +5,9 @@ use std::time::Duration;
 use cacheops::{Codec, Deps, Format, Key, Ops};
 use sea_orm::sea_query::{Expr, SelectStatement};
 use sea_orm::{
-    ColumnTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QueryResult,
-    QuerySelect, Related, Select, SelectGetableTuple, SelectModel, SelectTwo, SelectTwoMany, Selector, Statement,
-    StatementBuilder, TryGetable, TryGetableMany, TryIntoModel,
+    ColumnTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QueryResult, QuerySelect, Related, Select, SelectGetableTuple, SelectModel, SelectTwo,
+    SelectTwoMany, Selector, Statement, StatementBuilder, TryGetable, TryGetableMany, TryIntoModel,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -120,7 +120,7 @@ impl<Q: CachedQuery> Cached<Q> {
     /// Those of the database. What goes wrong with the cache is counted and logged.
     pub async fn all<S: Source>(self, db: &S) -> Result<Vec<Q::Item>, DbErr> {
         let statement = self.query.statement(db.get_database_backend());
-        self.rows(db, statement, Ops::FETCH).await
+        Self::rows(&self.options, db, statement, Ops::FETCH).await
     }
 
     /// The first row, if there is one.
@@ -130,7 +130,7 @@ impl<Q: CachedQuery> Cached<Q> {
     /// Those of the database.
     pub async fn one<S: Source>(self, db: &S) -> Result<Option<Q::Item>, DbErr> {
         let statement = self.query.first_statement(db.get_database_backend());
-        Ok(self.rows(db, statement, Ops::GET).await?.into_iter().next())
+        Ok(Self::rows(&self.options, db, statement, Ops::GET).await?.into_iter().next())
     }
 
     /// The first row, which must be there.
@@ -143,9 +143,13 @@ impl<Q: CachedQuery> Cached<Q> {
         found.ok_or_else(|| DbErr::RecordNotFound("no row fits the query".into()))
     }
 
-    async fn rows<S: Source>(self, db: &S, statement: Statement, op: Ops) -> Result<Vec<Q::Item>, DbErr> {
-        let kind = "rows";
-        ask(db, &self.options, Q::table(), statement, (op, kind), Q::Codec::default(), Q::items).await
+    async fn rows<S: Source>(
+        options: &Options,
+        db: &S,
+        statement: Statement,
+        op: Ops,
+    ) -> Result<Vec<Q::Item>, DbErr> {
+        ask(db, options, Q::table(), statement, (op, "rows"), Q::Codec::default(), Q::items).await
     }
 }
 
@@ -172,7 +176,8 @@ impl<Q: SelectQuery> Cached<Q> {
         let statement = build(db.get_database_backend(), &select);
         let exists = |rows: Vec<QueryResult>| Ok(vec![!rows.is_empty()]);
         let op = (Ops::EXISTS, "exists");
-        let found: Vec<bool> = ask(db, &self.options, Q::table(), statement, op, Format::default(), exists).await?;
+        let found: Vec<bool> =
+            ask(db, &self.options, Q::table(), statement, op, Format::default(), exists).await?;
         Ok(found == [true])
     }
 
@@ -181,7 +186,11 @@ impl<Q: SelectQuery> Cached<Q> {
     /// # Errors
     ///
     /// Those of the database, and [`DbErr`] if the value is of another type.
-    pub async fn aggregate<T, S>(self, expression: impl Into<Expr>, db: &S) -> Result<Option<T>, DbErr>
+    pub async fn aggregate<T, S>(
+        self,
+        expression: impl Into<Expr>,
+        db: &S,
+    ) -> Result<Option<T>, DbErr>
     where
         S: Source,
         T: TryGetable + Serialize + DeserializeOwned + Send + Sync,
@@ -193,7 +202,8 @@ impl<Q: SelectQuery> Cached<Q> {
             rows.iter().map(|row| row.try_get::<Option<T>>("", "aggregate")).collect()
         };
         let op = (Ops::AGGREGATE, "aggregate");
-        let values = ask(db, &self.options, Q::table(), statement, op, Format::default(), value).await?;
+        let values =
+            ask(db, &self.options, Q::table(), statement, op, Format::default(), value).await?;
         Ok(values.into_iter().next().flatten())
     }
 
@@ -261,7 +271,8 @@ where
         usable &= !state.is_dirty();
     }
     let values = values_of(&statement);
-    let (true, Some(profile), Some(conditions)) = (usable, profile, template.dependencies(&values)) else {
+    let (true, Some(profile), Some(conditions)) = (usable, profile, template.dependencies(&values))
+    else {
         drop(values);
         return items(Run::Query(statement).on(inner).await?.into_rows());
     };
@@ -348,7 +359,10 @@ where
     E::ActiveModel: TryIntoModel<E::Model>,
 {
     /// One column of all rows.
-    pub fn values<T: TryGetableMany>(self, column: impl ColumnTrait) -> Cached<Selector<SelectGetableTuple<T>>> {
+    pub fn values<T: TryGetableMany>(
+        self,
+        column: impl ColumnTrait,
+    ) -> Cached<Selector<SelectGetableTuple<T>>> {
         self.map(|query| query.select_only().column(column).into_tuple())
     }
 }

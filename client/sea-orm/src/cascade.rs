@@ -93,7 +93,8 @@ impl Cascades {
                         self.follow(&key.child, std::slice::from_ref(&image), changes, seen);
                     }
                     Then::Null => {
-                        let nulls = |image: Image, (column, _): &(String, String)| image.with(column, None);
+                        let nulls =
+                            |image: Image, (column, _): &(String, String)| image.with(column, None);
                         let orphan = key.columns.iter().fold(Image::default(), nulls);
                         changes.add_text(&key.child, orphan.to_bytes());
                     }

@@ -14,7 +14,12 @@ use crate::rows::Row;
 const MAX_IMAGES: usize = 1024;
 
 /// The most that a statement can change.
-pub(crate) fn feared(shared: &Shared, template: &Template, values: &[Value<'_>], sql: &str) -> Changes {
+pub(crate) fn feared(
+    shared: &Shared,
+    template: &Template,
+    values: &[Value<'_>],
+    sql: &str,
+) -> Changes {
     if template.may_change_more() {
         return Changes::everything();
     }
@@ -37,7 +42,8 @@ fn deletes(kind: &Kind, sql: &str) -> bool {
         Kind::Write(WriteKind::Insert | WriteKind::Update) => false,
         Kind::Write(WriteKind::Upsert) => {
             let mut words = sql.split_whitespace().map(str::to_ascii_uppercase);
-            words.next().is_some_and(|word| word == "REPLACE") || words.nth(1).is_some_and(|word| word == "REPLACE")
+            words.next().is_some_and(|word| word == "REPLACE")
+                || words.nth(1).is_some_and(|word| word == "REPLACE")
         }
         _ => true,
     }
@@ -92,7 +98,9 @@ pub(crate) fn exact(
             }
             shared.cascades.updated(target, template.assigned_columns()?, &mut exact);
         }
-        (Kind::Write(WriteKind::Upsert), Shown::Returned(rows)) if !deletes(template.kind(), sql) => {
+        (Kind::Write(WriteKind::Upsert), Shown::Returned(rows))
+            if !deletes(template.kind(), sql) =>
+        {
             for row in rows {
                 add(&row.image);
                 add(row.kept.as_ref()?);

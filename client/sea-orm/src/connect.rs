@@ -124,7 +124,8 @@ impl Connector {
             DbBackend::MySql => Dialect::MySql,
             _ => Dialect::Sqlite,
         };
-        let database = self.database.unwrap_or_else(|| identity(&connection).unwrap_or_else(unique));
+        let database =
+            self.database.unwrap_or_else(|| identity(&connection).unwrap_or_else(unique));
         let analyser = || Analyser::new(dialect, self.schema.clone(), self.statements);
         if self.watch {
             bypass::watch(&mut connection, analyser());
@@ -162,13 +163,20 @@ fn identity(connection: &DatabaseConnection) -> Option<String> {
         Type::SqlxPostgresPoolConnection(_) => {
             let options = connection.get_postgres_connection_pool().connect_options();
             let (host, port) = (options.get_host(), options.get_port());
-            let place = options.get_socket().map_or_else(|| host.to_owned(), |path| path.display().to_string());
+            let place = options
+                .get_socket()
+                .map_or_else(|| host.to_owned(), |path| path.display().to_string());
             Some(format!("postgres:{place}:{port}/{}", options.get_database()?))
         }
         #[cfg(feature = "sqlx-mysql")]
         Type::SqlxMySqlPoolConnection(_) => {
             let options = connection.get_mysql_connection_pool().connect_options();
-            Some(format!("mysql:{}:{}/{}", options.get_host(), options.get_port(), options.get_database()?))
+            Some(format!(
+                "mysql:{}:{}/{}",
+                options.get_host(),
+                options.get_port(),
+                options.get_database()?
+            ))
         }
         #[allow(unreachable_patterns)]
         _ => None,
@@ -178,7 +186,8 @@ fn identity(connection: &DatabaseConnection) -> Option<String> {
 /// A name that nobody else has.
 fn unique() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     format!("unnamed:{}:{}:{number}", std::process::id(), now.as_nanos())
 }

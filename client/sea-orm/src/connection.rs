@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use cacheops::{Cacheops, Changes, Invalidated};
 use cacheops_sql::{Analyser, Kind, Returning, Template, Transaction, WriteKind};
 use sea_orm::{
-    AccessMode, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityName, EntityTrait, ExecResult,
-    IsolationLevel, Iterable, ModelTrait, QueryResult, SqliteTransactionMode, Statement, StreamTrait,
-    TransactionError, TransactionOptions, TransactionSession, TransactionTrait, Value, Values,
+    AccessMode, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityName, EntityTrait,
+    ExecResult, IsolationLevel, Iterable, ModelTrait, QueryResult, SqliteTransactionMode,
+    Statement, StreamTrait, TransactionError, TransactionOptions, TransactionSession,
+    TransactionTrait, Value, Values,
 };
 
 use crate::cascade::Cascades;
@@ -45,14 +46,17 @@ pub struct Shared {
 pub(crate) fn told(outcome: Result<Invalidated, cacheops::Error>) -> Result<(), DbErr> {
     match outcome {
         Ok(_) => Ok(()),
-        Err(error) => Err(DbErr::Custom(format!("written, but not confirmed by the cache: {error}"))),
+        Err(error) => {
+            Err(DbErr::Custom(format!("written, but not confirmed by the cache: {error}")))
+        }
     }
 }
 
 impl Shared {
     /// The query for the rows that a write is about to change, if it is of use.
     pub(crate) fn query_before(&self, template: &Template, run: &Run) -> Option<Statement> {
-        let one_by_one = matches!(template.kind(), Kind::Write(WriteKind::Update | WriteKind::Delete));
+        let one_by_one =
+            matches!(template.kind(), Kind::Write(WriteKind::Update | WriteKind::Delete));
         let silent = *template.returning() == Returning::Nothing;
         // MySQL would have to lock more rows than it may read.
         if self.pre_select == 0 || !one_by_one || !silent || self.backend == DbBackend::MySql {
@@ -135,7 +139,9 @@ impl CachedConn {
             match self.in_transaction(&run).await {
                 Ok(ran) => return Ok(ran),
                 // Reading first may be forbidden or fail where the write itself does not: it says itself.
-                Err(error) => tracing::debug!(exception.message = %error, "cacheops: written without reading first"),
+                Err(error) => {
+                    tracing::debug!(exception.message = %error, "cacheops: written without reading first")
+                }
             }
         }
         let values = run.statement().map(values_of).unwrap_or_default();
@@ -164,7 +170,8 @@ impl CachedConn {
     async fn in_transaction(&self, run: &Run) -> Result<Ran, DbErr> {
         let sqlite_transaction_mode =
             (self.shared.backend == DbBackend::Sqlite).then_some(SqliteTransactionMode::Immediate);
-        let options = TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
+        let options =
+            TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
         let transaction = self.begin_with_options(options).await?;
         let Run::Execute(statement) = run else {
             return Err(DbErr::Custom("a write without its rows is executed".into()));
@@ -192,7 +199,9 @@ impl CachedConn {
 
 impl std::fmt::Debug for CachedConn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CachedConn").field("database", &self.shared.database).finish_non_exhaustive()
+        f.debug_struct("CachedConn")
+            .field("database", &self.shared.database)
+            .finish_non_exhaustive()
     }
 }
 
@@ -249,7 +258,12 @@ impl TransactionTrait for CachedConn {
         access_mode: Option<AccessMode>,
     ) -> Result<CachedTxn, DbErr> {
         let sqlite_transaction_mode = None;
-        self.begin_with_options(TransactionOptions { isolation_level, access_mode, sqlite_transaction_mode }).await
+        self.begin_with_options(TransactionOptions {
+            isolation_level,
+            access_mode,
+            sqlite_transaction_mode,
+        })
+        .await
     }
 
     async fn begin_with_options(&self, options: TransactionOptions) -> Result<CachedTxn, DbErr> {
@@ -260,7 +274,8 @@ impl TransactionTrait for CachedConn {
 
     async fn transaction<F, T, E>(&self, callback: F) -> Result<T, TransactionError<E>>
     where
-        F: for<'c> FnOnce(&'c CachedTxn) -> Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>> + Send,
+        F: for<'c> FnOnce(&'c CachedTxn) -> Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>>
+            + Send,
         T: Send,
         E: std::fmt::Display + std::fmt::Debug + Send,
     {
@@ -274,7 +289,8 @@ impl TransactionTrait for CachedConn {
         access_mode: Option<AccessMode>,
     ) -> Result<T, TransactionError<E>>
     where
-        F: for<'c> FnOnce(&'c CachedTxn) -> Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>> + Send,
+        F: for<'c> FnOnce(&'c CachedTxn) -> Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>>
+            + Send,
         T: Send,
         E: std::fmt::Display + std::fmt::Debug + Send,
     {
@@ -298,7 +314,9 @@ impl StreamTrait for CachedConn {
         Box::pin(async move {
             let template = self.shared.analyser.analyse(&stmt.sql);
             if !matches!(template.kind(), Kind::Read { .. } | Kind::Session) {
-                return Err(DbErr::Custom("a stream must not write: begin a transaction for it".into()));
+                return Err(DbErr::Custom(
+                    "a stream must not write: begin a transaction for it".into(),
+                ));
             }
             self.inner.stream_raw(stmt).await
         })

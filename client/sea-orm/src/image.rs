@@ -77,7 +77,10 @@ mod tests {
 
         let texts: Vec<_> = images.iter().map(Image::to_bytes).collect();
         assert_eq!(texts.join(&b'|'), conditions);
-        assert_eq!(images[0].or(&Image::parse(b"tag=9&lang=en&a")).to_bytes(), b"a&id=7&lang=en&tag=2");
+        assert_eq!(
+            images[0].or(&Image::parse(b"tag=9&lang=en&a")).to_bytes(),
+            b"a&id=7&lang=en&tag=2"
+        );
         assert_eq!(images[1].get("deleted_at"), Some(&None));
     }
 }

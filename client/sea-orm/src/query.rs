@@ -1,7 +1,7 @@
 //! Queries that can be cached: what they ask of the database, and how their results are kept.
 
 use std::fmt::Debug;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
@@ -9,8 +9,8 @@ use cacheops::{Codec, Format};
 use sea_orm::sea_query::SelectStatement;
 use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, EntityTrait, ExecResult, FromQueryResult, QueryResult,
-    QuerySelect, QueryTrait, Select, SelectThree, SelectThreeModel, SelectTwo, SelectTwoMany, SelectTwoModel,
-    Selector, SelectorRaw, SelectorTrait, Statement, Topology, TryIntoModel,
+    QuerySelect, QueryTrait, Select, SelectThree, SelectThreeModel, SelectTwo, SelectTwoMany,
+    SelectTwoModel, Selector, SelectorRaw, SelectorTrait, Statement, Topology, TryIntoModel,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use crate::codec::{Many, Maybe, Rows, Whole};
 
 /// A query whose result can be cached: SeaORM's selects, selectors and raw statements.
-pub trait CachedQuery: Clone + Send + Sync {
+pub trait CachedQuery: Sized + Send {
     /// What one row becomes.
     type Item: Send + Sync;
 
@@ -26,10 +26,10 @@ pub trait CachedQuery: Clone + Send + Sync {
     type Codec: Codec<Vec<Self::Item>> + Default + Debug + Send + Sync;
 
     /// What it asks for all rows.
-    fn statement(&self, backend: DbBackend) -> Statement;
+    fn statement(self, backend: DbBackend) -> Statement;
 
     /// What it asks for the first row.
-    fn first_statement(&self, backend: DbBackend) -> Statement;
+    fn first_statement(self, backend: DbBackend) -> Statement;
 
     /// The table of its profile; none if the statement's first table is to decide.
     fn table() -> Option<String> {
@@ -45,7 +45,7 @@ pub trait CachedQuery: Clone + Send + Sync {
 }
 
 /// A query that can be counted and cut into pages.
-pub trait SelectQuery: CachedQuery + QuerySelect {
+pub trait SelectQuery: CachedQuery + QuerySelect + Clone + Sync {
     /// The statement, to be changed.
     fn select(&self) -> SelectStatement;
 }
@@ -71,12 +71,12 @@ where
     type Item = E::Model;
     type Codec = Rows<Whole<E>>;
 
-    fn statement(&self, backend: DbBackend) -> Statement {
+    fn statement(self, backend: DbBackend) -> Statement {
         self.build(backend)
     }
 
-    fn first_statement(&self, backend: DbBackend) -> Statement {
-        self.clone().limit(1).build(backend)
+    fn first_statement(self, backend: DbBackend) -> Statement {
+        self.limit(1).build(backend)
     }
 
     fn table() -> Option<String> {
@@ -111,12 +111,12 @@ where
     type Item = (E::Model, Option<F::Model>);
     type Codec = Rows<(Whole<E>, Maybe<Whole<F>>)>;
 
-    fn statement(&self, backend: DbBackend) -> Statement {
+    fn statement(self, backend: DbBackend) -> Statement {
         self.build(backend)
     }
 
-    fn first_statement(&self, backend: DbBackend) -> Statement {
-        self.clone().limit(1).build(backend)
+    fn first_statement(self, backend: DbBackend) -> Statement {
+        self.limit(1).build(backend)
     }
 
     fn table() -> Option<String> {
@@ -154,12 +154,12 @@ where
     type Item = (E::Model, Vec<F::Model>);
     type Codec = Rows<(Whole<E>, Many<Whole<F>>)>;
 
-    fn statement(&self, backend: DbBackend) -> Statement {
+    fn statement(self, backend: DbBackend) -> Statement {
         self.build(backend)
     }
 
     /// The rows of the first item cannot be told from those of the others: all of them.
-    fn first_statement(&self, backend: DbBackend) -> Statement {
+    fn first_statement(self, backend: DbBackend) -> Statement {
         self.build(backend)
     }
 
@@ -194,7 +194,7 @@ where
     E: EntityTrait,
     F: EntityTrait,
     G: EntityTrait,
-    T: Topology + Clone + Send + Sync,
+    T: Topology + Send,
     E::Model: Sync,
     F::Model: Sync,
     G::Model: Sync,
@@ -205,12 +205,12 @@ where
     type Item = (E::Model, Option<F::Model>, Option<G::Model>);
     type Codec = Rows<(Whole<E>, Maybe<Whole<F>>, Maybe<Whole<G>>)>;
 
-    fn statement(&self, backend: DbBackend) -> Statement {
+    fn statement(self, backend: DbBackend) -> Statement {
         self.build(backend)
     }
 
-    fn first_statement(&self, backend: DbBackend) -> Statement {
-        self.clone().limit(1).build(backend)
+    fn first_statement(self, backend: DbBackend) -> Statement {
+        self.limit(1).build(backend)
     }
 
     fn table() -> Option<String> {
@@ -225,24 +225,26 @@ where
 /// What `into_model`, `into_tuple` and `into_json` make: their items go through serde.
 impl<S> CachedQuery for Selector<S>
 where
-    S: SelectorTrait + Clone + Send + Sync,
+    S: SelectorTrait + Send,
     S::Item: Serialize + DeserializeOwned + Send + Sync,
 {
     type Item = S::Item;
     type Codec = Format;
 
-    fn statement(&self, backend: DbBackend) -> Statement {
-        self.clone().into_statement(backend)
+    fn statement(self, backend: DbBackend) -> Statement {
+        self.into_statement(backend)
     }
 
-    fn first_statement(&self, backend: DbBackend) -> Statement {
+    fn first_statement(self, backend: DbBackend) -> Statement {
         let capture = Capture { backend, statement: Mutex::new(None) };
         // It asks one question and has its answer at once.
-        let mut asking = std::pin::pin!(self.clone().one(&capture));
-        let polled = asking.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        debug_assert!(matches!(polled, Poll::Ready(Ok(None))));
-        let asked = capture.statement.lock().map(|mut asked| asked.take());
-        asked.ok().flatten().unwrap_or_else(|| self.statement(backend))
+        {
+            let mut asking = std::pin::pin!(self.one(&capture));
+            let polled = asking.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            debug_assert!(matches!(polled, Poll::Ready(Ok(None))));
+        }
+        let asked = capture.statement.into_inner().unwrap_or_else(PoisonError::into_inner);
+        asked.unwrap_or_else(|| Statement::from_string(backend, "SELECT 1 WHERE 1 = 0"))
     }
 
     fn items(rows: Vec<QueryResult>) -> Result<Vec<Self::Item>, DbErr> {
@@ -252,17 +254,17 @@ where
 
 impl<S> CachedQuery for SelectorRaw<S>
 where
-    S: SelectorTrait + Clone + Send + Sync,
+    S: SelectorTrait + Send,
     S::Item: Serialize + DeserializeOwned + Send + Sync,
 {
     type Item = S::Item;
     type Codec = Format;
 
-    fn statement(&self, _: DbBackend) -> Statement {
-        self.clone().into_statement()
+    fn statement(self, _: DbBackend) -> Statement {
+        self.into_statement()
     }
 
-    fn first_statement(&self, backend: DbBackend) -> Statement {
+    fn first_statement(self, backend: DbBackend) -> Statement {
         self.statement(backend)
     }
 

@@ -30,14 +30,18 @@ pub(crate) enum Ran {
 impl Run {
     pub(crate) fn sql(&self) -> &str {
         match self {
-            Self::Execute(statement) | Self::Query(statement) | Self::One(statement) => &statement.sql,
+            Self::Execute(statement) | Self::Query(statement) | Self::One(statement) => {
+                &statement.sql
+            }
             Self::Unprepared(sql) => sql,
         }
     }
 
     pub(crate) fn statement(&self) -> Option<&Statement> {
         match self {
-            Self::Execute(statement) | Self::Query(statement) | Self::One(statement) => Some(statement),
+            Self::Execute(statement) | Self::Query(statement) | Self::One(statement) => {
+                Some(statement)
+            }
             Self::Unprepared(_) => None,
         }
     }
@@ -49,11 +53,15 @@ impl Run {
                 Self::Execute(statement) => {
                     connection.execute_raw(statement.clone()).await.map(Ran::Executed)
                 }
-                Self::Unprepared(sql) => connection.execute_unprepared(sql).await.map(Ran::Executed),
+                Self::Unprepared(sql) => {
+                    connection.execute_unprepared(sql).await.map(Ran::Executed)
+                }
                 Self::Query(statement) => {
                     connection.query_all_raw(statement.clone()).await.map(Ran::Rows)
                 }
-                Self::One(statement) => connection.query_one_raw(statement.clone()).await.map(Ran::One),
+                Self::One(statement) => {
+                    connection.query_one_raw(statement.clone()).await.map(Ran::One)
+                }
             }
         };
         THROUGH.scope((), run).await

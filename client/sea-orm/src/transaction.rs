@@ -1,16 +1,16 @@
 //! A transaction whose writes are told to the cache after its commit.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use cacheops::{Cacheops, Changes, Snapshot, TxStack};
 use cacheops_sql::{Kind, Transaction};
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, IsolationLevel,
-    QueryResult, SqliteTransactionMode, Statement, StreamTrait, TransactionError, TransactionOptions,
-    TransactionSession, TransactionTrait,
+    QueryResult, SqliteTransactionMode, Statement, StreamTrait, TransactionError,
+    TransactionOptions, TransactionSession, TransactionTrait,
 };
 use tokio::sync::OnceCell;
 
@@ -216,7 +216,8 @@ impl CachedTxn {
     /// Calls a function with a transaction, which is committed if the function succeeds.
     pub(crate) async fn scoped<F, T, E>(self, callback: F) -> Result<T, TransactionError<E>>
     where
-        F: for<'c> FnOnce(&'c Self) -> Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>> + Send,
+        F: for<'c> FnOnce(&'c Self) -> Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>>
+            + Send,
         T: Send,
         E: std::fmt::Display + std::fmt::Debug + Send,
     {
@@ -298,7 +299,8 @@ impl TransactionTrait for CachedTxn {
         access_mode: Option<AccessMode>,
     ) -> Result<Self, DbErr> {
         let sqlite_transaction_mode = None;
-        self.savepoint(TransactionOptions { isolation_level, access_mode, sqlite_transaction_mode }).await
+        self.savepoint(TransactionOptions { isolation_level, access_mode, sqlite_transaction_mode })
+            .await
     }
 
     async fn begin_with_options(&self, options: TransactionOptions) -> Result<Self, DbErr> {
@@ -307,7 +309,8 @@ impl TransactionTrait for CachedTxn {
 
     async fn transaction<F, T, E>(&self, callback: F) -> Result<T, TransactionError<E>>
     where
-        F: for<'c> FnOnce(&'c Self) -> Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>> + Send,
+        F: for<'c> FnOnce(&'c Self) -> Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>>
+            + Send,
         T: Send,
         E: std::fmt::Display + std::fmt::Debug + Send,
     {
@@ -321,7 +324,8 @@ impl TransactionTrait for CachedTxn {
         access_mode: Option<AccessMode>,
     ) -> Result<T, TransactionError<E>>
     where
-        F: for<'c> FnOnce(&'c Self) -> Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>> + Send,
+        F: for<'c> FnOnce(&'c Self) -> Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>>
+            + Send,
         T: Send,
         E: std::fmt::Display + std::fmt::Debug + Send,
     {
@@ -334,7 +338,9 @@ impl TransactionTrait for CachedTxn {
 impl TransactionSession for CachedTxn {
     async fn commit(mut self) -> Result<(), DbErr> {
         let Some(inner) = self.inner.take() else { return Ok(()) };
-        let Some(queue) = self.state.stack().commit(self.depth) else { return inner.commit().await };
+        let Some(queue) = self.state.stack().commit(self.depth) else {
+            return inner.commit().await;
+        };
         // If the outcome of the commit stays unknown, the drop of this tells it all the same.
         let pending = self.cacheops.pending(queue);
         inner.commit().await?;
@@ -386,7 +392,8 @@ impl Shared {
         run: &Run,
         connection: &C,
     ) -> Result<Option<Vec<Row>>, DbErr> {
-        let (Some(query), Some(target)) = (self.query_before(template, run), template.target()) else {
+        let (Some(query), Some(target)) = (self.query_before(template, run), template.target())
+        else {
             return Ok(None);
         };
         let rows = Run::Query(query).on(connection).await?.into_rows();
@@ -413,6 +420,8 @@ impl Shared {
             cacheops_sql::Returning::All | cacheops_sql::Returning::Columns(_)
         );
         let rows = ran.rows().filter(|_| named)?;
-        Some(Shown::Returned(rows.iter().map(|row| rows::read(self, template, target, row)).collect()))
+        Some(Shown::Returned(
+            rows.iter().map(|row| rows::read(self, template, target, row)).collect(),
+        ))
     }
 }

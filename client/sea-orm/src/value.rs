@@ -9,7 +9,12 @@ use sea_orm::{DbBackend, Statement, Value};
 /// The values of a statement, borrowed from it.
 pub(crate) fn values_of(statement: &Statement) -> Vec<sql::Value<'_>> {
     let backend = statement.db_backend;
-    statement.values.iter().flat_map(|values| &values.0).map(|value| to_sql(value, backend)).collect()
+    statement
+        .values
+        .iter()
+        .flat_map(|values| &values.0)
+        .map(|value| to_sql(value, backend))
+        .collect()
 }
 
 /// One value, as the type that the database sees. What has no variant is opaque: never a term.

@@ -4,8 +4,8 @@ use cacheops_sea_orm::{Cache, CachedConn};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, IntoActiveModel, ModelTrait,
-    QueryFilter, QueryOrder, Statement,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, IntoActiveModel,
+    ModelTrait, QueryFilter, QueryOrder, Statement,
 };
 
 use crate::entities::{article, article_tag, category, comment, tag};
@@ -130,7 +130,8 @@ async fn mass_writes_are_precise_and_without_reading_first_they_are_still_right(
         }
         of_category(&w.db, 2).await.unwrap();
 
-        let gone = article::Entity::delete_many().filter(article::Column::Views.gte(31)).exec(&db).await;
+        let gone =
+            article::Entity::delete_many().filter(article::Column::Views.gte(31)).exec(&db).await;
         assert_eq!(gone.unwrap().rows_affected, 1);
         assert_eq!(now_cached!(w, of_category(&w.db, 2)).len(), 1);
         article::Entity::delete_many().exec(&db).await.unwrap();
@@ -153,7 +154,11 @@ async fn upserts_concern_the_row_that_was_there() {
     assert_eq!(now_cached!(w, of_category(&w.db, 1)).len(), 3);
     assert_eq!(now_cached!(w, of_category(&w.db, 2)).len(), 1);
     assert_eq!(now_cached!(w, by_id(&w.db, 3)).unwrap().category_id, Some(1));
-    article::Entity::insert(new_article(4, 1)).on_conflict(conflict()).exec_with_returning(&w.db).await.unwrap();
+    article::Entity::insert(new_article(4, 1))
+        .on_conflict(conflict())
+        .exec_with_returning(&w.db)
+        .await
+        .unwrap();
     assert_eq!(now_cached!(w, of_category(&w.db, 1)).len(), 4);
     still_cached!(w, by_id(&w.db, 3));
 }
@@ -192,7 +197,8 @@ async fn rows_that_the_database_deletes_by_itself_are_invalidated() {
     let w = warm().await;
     let text = |text: &str| Set(text.to_owned());
     for (id, article) in [(1, 1), (2, 1), (3, 3)] {
-        let new = comment::ActiveModel { id: Set(id), article_id: Set(article), text: text("fine") };
+        let new =
+            comment::ActiveModel { id: Set(id), article_id: Set(article), text: text("fine") };
         comment::Entity::insert(new).exec(&w.db).await.unwrap();
     }
     let comments = |article: i32| {
@@ -200,12 +206,14 @@ async fn rows_that_the_database_deletes_by_itself_are_invalidated() {
     };
     now_cached!(w, comments(1));
     now_cached!(w, comments(3));
-    let orphans = || article::Entity::find().filter(article::Column::CategoryId.is_null()).cache().all(&w.db);
+    let orphans =
+        || article::Entity::find().filter(article::Column::CategoryId.is_null()).cache().all(&w.db);
     now_cached!(w, orphans());
 
     article::Entity::delete_by_id(1).exec(&w.db).await.unwrap();
     assert!(now_cached!(w, comments(1)).is_empty());
     still_cached!(w, comments(3));
+    now_cached!(w, of_category(&w.db, 1));
 
     category::Entity::delete_by_id(2).exec(&w.db).await.unwrap();
     assert!(now_cached!(w, of_category(&w.db, 2)).is_empty());
@@ -241,10 +249,11 @@ async fn invalidation_by_hand_and_its_absence() {
     still_cached!(w, of_category(&w.db, 2));
     w.db.invalidate_model::<article::Entity>().await.unwrap();
     now_cached!(w, of_category(&w.db, 2));
+    now_cached!(w, of_category(&w.db, 1));
 
     let silent = w.db.without_invalidation();
     article::Entity::delete_by_id(2).exec(&silent).await.unwrap();
-    assert_eq!(still_cached!(w, of_category(&w.db, 1)).len(), 1 + 1 - usize::from(by_id(&w.db, 1).await.unwrap().is_none()));
+    assert_eq!(still_cached!(w, of_category(&w.db, 1)).len(), 2);
     w.co.no_invalidation(article::Entity::delete_by_id(3).exec(&w.db)).await.unwrap();
     still_cached!(w, of_category(&w.db, 2));
     w.co.invalidate_all().await.unwrap();

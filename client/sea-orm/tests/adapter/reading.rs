@@ -5,14 +5,17 @@ use std::time::Duration;
 use cacheops_sea_orm::{Cache, Cacheops, Connect, Objects, Ops, Profile};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ColumnTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Statement,
+    ColumnTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QuerySelect, Statement,
 };
 
 use crate::entities::{article, category};
 use crate::world::{World, builder, everything, new_article, now_cached, open, still_cached};
 
 fn in_category(id: i32) -> sea_orm::Select<article::Entity> {
-    article::Entity::find().filter(article::Column::CategoryId.eq(id)).order_by_asc(article::Column::Id)
+    article::Entity::find()
+        .filter(article::Column::CategoryId.eq(id))
+        .order_by_asc(article::Column::Id)
 }
 
 #[tokio::test]
@@ -39,7 +42,8 @@ async fn builders_work_behind_cache_too_and_each_question_has_its_own_entry() {
     assert!(now_cached!(w, cached().exists(&w.db)));
     assert!(!now_cached!(w, cached().filter(article::Column::Id.eq(9)).exists(&w.db)));
     let views = || Expr::col(article::Column::Views);
-    let sum: Option<i64> = now_cached!(w, cached().aggregate(views().sum().cast_as("BIGINT"), &w.db));
+    let sum: Option<i64> =
+        now_cached!(w, cached().aggregate(views().sum().cast_as("BIGINT"), &w.db));
     assert_eq!(sum, Some(30));
     let most: Option<i64> = now_cached!(w, cached().aggregate(views().max(), &w.db));
     assert_eq!(most, Some(20));
@@ -51,7 +55,8 @@ async fn builders_work_behind_cache_too_and_each_question_has_its_own_entry() {
 #[tokio::test]
 async fn pages_are_cached_one_by_one() {
     let w = World::new().await;
-    let pages = || article::Entity::find().order_by_asc(article::Column::Id).cache().paginate(&w.db, 3);
+    let pages =
+        || article::Entity::find().order_by_asc(article::Column::Id).cache().paginate(&w.db, 3);
 
     let first = now_cached!(w, pages().fetch_page(0));
     let second = now_cached!(w, pages().fetch_page(1));
@@ -67,8 +72,16 @@ async fn pages_are_cached_one_by_one() {
 #[tokio::test]
 async fn related_rows_belong_to_the_result_and_invalidate_it() {
     let w = World::new().await;
-    let with_category = || article::Entity::find().find_also_related(category::Entity).order_by_asc(article::Column::Id);
-    let with_articles = || category::Entity::find().find_with_related(article::Entity).order_by_asc(category::Column::Id);
+    let with_category = || {
+        article::Entity::find()
+            .find_also_related(category::Entity)
+            .order_by_asc(article::Column::Id)
+    };
+    let with_articles = || {
+        category::Entity::find()
+            .find_with_related(article::Entity)
+            .order_by_asc(category::Column::Id)
+    };
 
     let rows = now_cached!(w, with_category().cache().all(&w.db));
     assert_eq!(rows[3].1.as_ref().unwrap().name, "art");
@@ -97,7 +110,8 @@ struct Short {
 #[tokio::test]
 async fn other_types_tuples_json_and_raw_statements_are_cached() {
     let w = World::new().await;
-    let short = || in_category(1).select_only().columns([article::Column::Id, article::Column::Title]);
+    let short =
+        || in_category(1).select_only().columns([article::Column::Id, article::Column::Title]);
     let raw = || {
         let sql = "SELECT id, title FROM article WHERE category_id = ? ORDER BY id";
         article::Entity::find()
@@ -107,7 +121,7 @@ async fn other_types_tuples_json_and_raw_statements_are_cached() {
 
     let models = now_cached!(w, short().into_model::<Short>().cache().all(&w.db));
     assert_eq!(models[1].title, "article 2");
-    let tuples: Vec<(i32, String)> = now_cached!(w, short().cache().into_tuple().all(&w.db));
+    let tuples = now_cached!(w, short().cache().into_tuple::<(i32, String)>().all(&w.db));
     assert_eq!(tuples[1], (2, "article 2".to_owned()));
     let first = now_cached!(w, short().into_model::<Short>().cache().one(&w.db));
     assert_eq!(first.as_ref(), Some(&models[0]));
@@ -124,7 +138,10 @@ async fn other_types_tuples_json_and_raw_statements_are_cached() {
 async fn the_profile_decides_for_objects_and_cache_insists() {
     let profiles = |server: &support::Server| {
         builder(server)
-            .profile("article", Profile::new().ops(Ops::GET | Ops::COUNT).timeout(Duration::from_secs(60)))
+            .profile(
+                "article",
+                Profile::new().ops(Ops::GET | Ops::COUNT).timeout(Duration::from_secs(60)),
+            )
             .forbid("category")
     };
     let w = World::with(profiles).await;
@@ -159,7 +176,9 @@ async fn what_cannot_be_cached_runs_as_without() {
 async fn databases_and_prefixes_do_not_share_results_unless_told_to() {
     let w = World::with(everything).await;
     let connection = open(&w.dir, "other.db").await;
-    sea_orm::ConnectionTrait::execute_unprepared(&connection, crate::entities::TABLES).await.unwrap();
+    sea_orm::ConnectionTrait::execute_unprepared(&connection, crate::entities::TABLES)
+        .await
+        .unwrap();
     let other = w.co.connect(connection);
 
     assert_eq!(now_cached!(w, article::Entity::objects().count(&w.db)), 4);

@@ -1,7 +1,9 @@
 //! A server, a database file, and both connected.
 
 use cacheops_sea_orm::{CachedConn, Cacheops, Connect, Profile};
-use sea_orm::{ActiveValue::Set, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, EntityTrait};
+use sea_orm::{
+    ActiveValue::Set, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, EntityTrait,
+};
 use support::Server;
 
 use crate::entities::{TABLES, article, article_tag, category, comment};
@@ -55,7 +57,8 @@ impl World {
         let categories = [(1, "tech"), (2, "art")]
             .map(|(id, name)| category::ActiveModel { id: Set(id), name: Set(name.into()) });
         category::Entity::insert_many(categories).exec(&self.db).await.unwrap();
-        let articles = [(1, 1), (2, 1), (3, 2), (4, 2)].map(|(id, category)| new_article(id, category));
+        let articles =
+            [(1, 1), (2, 1), (3, 2), (4, 2)].map(|(id, category)| new_article(id, category));
         article::Entity::insert_many(articles).exec(&self.db).await.unwrap();
     }
 
@@ -77,7 +80,9 @@ pub fn new_article(id: i32, category: i32) -> article::ActiveModel {
         views: Set(10 * i64::from(id)),
         public: Set(true),
         secret: Set(format!("secret {id}")),
-        created: Set(sea_orm::prelude::DateTimeUtc::from_timestamp(1_700_000_000, 123_000_000).unwrap()),
+        created: Set(
+            sea_orm::prelude::DateTimeUtc::from_timestamp(1_700_000_000, 123_000_000).unwrap()
+        ),
     }
 }
 

@@ -151,7 +151,11 @@ pub mod article_tag {
             on_delete = "Cascade"
         )]
         Article,
-        #[sea_orm(belongs_to = "super::tag::Entity", from = "Column::Tag", to = "super::tag::Column::Slug")]
+        #[sea_orm(
+            belongs_to = "super::tag::Entity",
+            from = "Column::Tag",
+            to = "super::tag::Column::Slug"
+        )]
         Tag,
     }
 

@@ -3,8 +3,8 @@
 use cacheops_sea_orm::{Cache, CachedConn, CachedTxn, Source};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, IntoActiveModel, IsolationLevel, QueryFilter,
-    TransactionSession, TransactionTrait,
+    ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, IntoActiveModel, IsolationLevel,
+    QueryFilter, TransactionSession, TransactionTrait,
 };
 
 use crate::entities::article;
@@ -78,7 +78,10 @@ async fn savepoints_give_their_changes_to_what_is_around_them_or_to_nobody() {
 async fn closures_commit_or_roll_back() {
     let w = World::new().await;
     now_cached!(w, titles(&w.db));
-    fn renamed(tx: &CachedTxn, good: bool) -> std::pin::Pin<Box<dyn Future<Output = Result<(), DbErr>> + Send + '_>> {
+    fn renamed(
+        tx: &CachedTxn,
+        good: bool,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<(), DbErr>> + Send + '_>> {
         Box::pin(async move {
             rename(tx, 1, "new").await?;
             if good { Ok(()) } else { Err(DbErr::Custom("no".into())) }

@@ -1,0 +1,9 @@
+//! The adapter on SQLite, and on PostgreSQL where it is installed, with a server of its own for each test.
+
+mod entities;
+mod fuzz;
+mod postgres;
+mod reading;
+mod transactions;
+mod world;
+mod writing;

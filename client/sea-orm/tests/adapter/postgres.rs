@@ -1,0 +1,415 @@
+//! The adapter on PostgreSQL: a server of its own in a temporary directory, on a unix socket.
+
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use cacheops_sea_orm::cacheops::Deps;
+use cacheops_sea_orm::{Cache, CachedConn, Cacheops, Connect};
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection,
+    DbBackend, EntityTrait, IntoActiveModel, IsolationLevel, ModelTrait, QueryFilter, Statement,
+    TransactionSession, TransactionTrait,
+};
+use support::Server;
+
+use crate::world::builder;
+
+mod item {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "item")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        pub shelf: i16,
+        pub value: i64,
+        pub price: Decimal,
+        pub token: Uuid,
+        pub made: DateTimeWithTimeZone,
+        pub note: Option<String>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+const TABLE: &str =
+    "CREATE TABLE item (id SERIAL PRIMARY KEY, shelf SMALLINT NOT NULL, value BIGINT NOT NULL,
+    price NUMERIC(10, 2) NOT NULL, token UUID NOT NULL, made TIMESTAMPTZ NOT NULL, note TEXT)";
+
+struct Postgres {
+    process: Child,
+    dir: tempfile::TempDir,
+}
+
+impl Postgres {
+    /// None, said aloud, where it is not installed.
+    async fn start() -> Option<Self> {
+        let Some(binaries) = binaries() else {
+            eprintln!("SKIPPED: no PostgreSQL (apt: postgresql-15)");
+            return None;
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        let user = postgres_user();
+        if let Some(user) = user {
+            std::os::unix::fs::chown(dir.path(), Some(user), None).unwrap();
+        }
+        let run = |program: &str| {
+            let mut command = Command::new(binaries.join(program));
+            command
+                .current_dir(dir.path())
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
+            if let Some(user) = user {
+                command.uid(user);
+            }
+            command
+        };
+        let mut init = run("initdb");
+        init.args(["-A", "trust", "-U", "postgres", "-N", "--no-locale", "-E", "UTF8", "-D"])
+            .arg(&data);
+        assert!(init.status().unwrap().success(), "initdb failed");
+        let mut server = run("postgres");
+        server.arg("-D").arg(&data).arg("-k").arg(dir.path());
+        server.args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=60"]);
+        let postgres = Self { process: server.spawn().unwrap(), dir };
+        let until = Instant::now() + support::deadline();
+        while postgres.try_connect().await.is_none() {
+            assert!(Instant::now() < until, "PostgreSQL did not start");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Some(postgres)
+    }
+
+    async fn try_connect(&self) -> Option<DatabaseConnection> {
+        let socket = self.dir.path().display().to_string().replace('/', "%2F");
+        let mut options = ConnectOptions::new(format!("postgres://postgres@{socket}/postgres"));
+        options.max_connections(30).sqlx_logging(false).connect_timeout(Duration::from_secs(2));
+        Database::connect(options).await.ok()
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        let pid = self.process.id().to_string();
+        let _ = Command::new("kill").args(["-INT", &pid]).status();
+        let _ = self.process.wait();
+    }
+}
+
+fn binaries() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
+    let mut found: Vec<_> = versions.flatten().map(|entry| entry.path().join("bin")).collect();
+    found.retain(|path| path.join("initdb").is_file());
+    found.sort();
+    found.pop()
+}
+
+/// PostgreSQL refuses to run as root: as whom then.
+fn postgres_user() -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    if std::fs::metadata("/proc/self").ok()?.uid() != 0 {
+        return None;
+    }
+    let users = std::fs::read_to_string(Path::new("/etc/passwd")).ok()?;
+    let line = users.lines().find(|line| line.starts_with("postgres:"))?;
+    line.split(':').nth(2)?.parse().ok()
+}
+
+struct World {
+    co: Cacheops,
+    db: CachedConn,
+    _server: Server,
+    _postgres: Postgres,
+}
+
+async fn world() -> Option<World> {
+    let postgres = Postgres::start().await?;
+    let server = Server::start();
+    let co = builder(&server).build().await.unwrap();
+    let connection = postgres.try_connect().await.unwrap();
+    connection.execute_unprepared(TABLE).await.unwrap();
+    let db = co.connect(connection);
+    let items = (1..=20).map(|id| new_item(id));
+    item::Entity::insert_many(items).exec(&db).await.unwrap();
+    db.execute_unprepared("SELECT setval('item_id_seq', 20)").await.unwrap();
+    Some(World { co, db, _server: server, _postgres: postgres })
+}
+
+fn new_item(id: i32) -> item::ActiveModel {
+    item::ActiveModel {
+        id: Set(id),
+        shelf: Set((id % 4) as i16),
+        value: Set(0),
+        price: Set("1.50".parse().unwrap()),
+        token: Set(sea_orm::prelude::Uuid::from_u128(id as u128)),
+        made: Set(sea_orm::prelude::DateTimeWithTimeZone::parse_from_rfc3339(
+            "2024-02-29T12:00:00.5+05:30",
+        )
+        .unwrap()),
+        note: Set(None),
+    }
+}
+
+async fn shelf(db: &CachedConn, shelf: i16) -> Vec<item::Model> {
+    item::Entity::find().filter(item::Column::Shelf.eq(shelf)).cache().all(db).await.unwrap()
+}
+
+async fn by_id(db: &CachedConn, id: i32) -> Option<item::Model> {
+    item::Entity::find_by_id(id).cache().one(db).await.unwrap()
+}
+
+/// Whether the cache answers, with this many rows.
+async fn hit<T>(w: &World, ask: impl Future<Output = T>) -> bool {
+    let before = w.co.stats();
+    ask.await;
+    let after = w.co.stats();
+    after.hits == before.hits + 1 && after.misses == before.misses
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_with_and_without_returning_are_precise() {
+    let Some(w) = world().await else { return };
+    async fn warm(w: &World) {
+        for number in 0..4 {
+            shelf(&w.db, number).await;
+        }
+        by_id(&w.db, 1).await;
+        by_id(&w.db, 2).await;
+    }
+    warm(&w).await;
+    assert!(hit(&w, shelf(&w.db, 1)).await && hit(&w, by_id(&w.db, 1)).await);
+    assert_eq!(
+        shelf(&w.db, 1).await,
+        item::Entity::find().filter(item::Column::Shelf.eq(1_i16)).all(&w.db).await.unwrap()
+    );
+
+    let mut moved = by_id(&w.db, 1).await.unwrap().into_active_model();
+    moved.shelf = Set(2);
+    moved.update(&w.db).await.unwrap();
+    assert!(
+        hit(&w, shelf(&w.db, 0)).await
+            && hit(&w, shelf(&w.db, 3)).await
+            && hit(&w, by_id(&w.db, 2)).await
+    );
+    assert!(
+        !hit(&w, shelf(&w.db, 1)).await
+            && !hit(&w, shelf(&w.db, 2)).await
+            && !hit(&w, by_id(&w.db, 1)).await
+    );
+
+    let new = item::ActiveModel { id: sea_orm::ActiveValue::NotSet, ..new_item(3) }
+        .insert(&w.db)
+        .await
+        .unwrap();
+    assert_eq!(new.id, 21);
+    assert!(hit(&w, shelf(&w.db, 1)).await && hit(&w, by_id(&w.db, 1)).await);
+    assert!(!hit(&w, shelf(&w.db, 3)).await);
+
+    new.delete(&w.db).await.unwrap();
+    assert!(hit(&w, shelf(&w.db, 1)).await && hit(&w, by_id(&w.db, 1)).await);
+    assert!(!hit(&w, shelf(&w.db, 3)).await);
+
+    let shelf_two = item::Entity::update_many()
+        .col_expr(item::Column::Value, Expr::col(item::Column::Value).add(1))
+        .filter(item::Column::Shelf.eq(2_i16));
+    shelf_two.exec(&w.db).await.unwrap();
+    assert!(
+        hit(&w, shelf(&w.db, 1)).await
+            && !hit(&w, shelf(&w.db, 2)).await
+            && !hit(&w, by_id(&w.db, 2)).await
+    );
+    assert_eq!(by_id(&w.db, 2).await.unwrap().value, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn repeatable_read_does_not_store_what_it_sees_of_the_past() {
+    let Some(w) = world().await else { return };
+    for (level, refused) in
+        [(IsolationLevel::RepeatableRead, 1), (IsolationLevel::ReadCommitted, 0)]
+    {
+        w.co.invalidate_all().await.unwrap();
+        let before = w.co.stats().stores_refused;
+        let reader = w.db.begin_with_config(Some(level), None).await.unwrap();
+        item::Entity::find_by_id(9).one(&reader).await.unwrap();
+        let mut changed =
+            item::Entity::find_by_id(1).one(&w.db).await.unwrap().unwrap().into_active_model();
+        changed.value = Set(changed.value.unwrap() + 1);
+        let changed = changed.update(&w.db).await.unwrap();
+
+        let seen = item::Entity::find_by_id(1).cache().one(&reader).await.unwrap().unwrap();
+        reader.commit().await.unwrap();
+
+        assert_eq!(w.co.stats().stores_refused - before, refused, "{level:?}");
+        assert_eq!(seen.value, changed.value - refused as i64, "{level:?}");
+        assert_eq!(by_id(&w.db, 1).await, Some(changed));
+    }
+}
+
+/// What each reader may not see less of: set after the writer's commit has been confirmed.
+struct Floor([AtomicI64; 20]);
+
+async fn write(db: CachedConn, floor: Arc<Floor>, stop: Arc<AtomicBool>, seed: usize) -> u64 {
+    let levels = [None, Some(IsolationLevel::ReadCommitted), Some(IsolationLevel::RepeatableRead)];
+    let mut written = 0;
+    for round in seed.. {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let id = (round * 7 % 20) as i32 + 1;
+        let tx = db.begin_with_config(levels[round % 3], None).await.unwrap();
+        let sql = "UPDATE item SET value = value + 1 WHERE id = $1 RETURNING id, value";
+        let update = Statement::from_sql_and_values(DbBackend::Postgres, sql, [id.into()]);
+        // Two at one row: one of them fails under REPEATABLE READ.
+        let Ok(Some(row)) = tx.query_one_raw(update).await else { continue };
+        let value: i64 = row.try_get("", "value").unwrap();
+        if round % 5 == 0 {
+            tx.rollback().await.unwrap();
+        } else if tx.commit().await.is_ok() {
+            floor.0[id as usize - 1].fetch_max(value, Ordering::SeqCst);
+            written += 1;
+        }
+    }
+    written
+}
+
+#[derive(Default)]
+struct Seen {
+    reads: AtomicU64,
+    stale: AtomicU64,
+}
+
+#[derive(Clone, Copy)]
+enum Reader {
+    /// Through the adapter.
+    Pool,
+    /// Through the adapter, in a transaction that is older than its reads.
+    Snapshot,
+    /// By hand, without tokens.
+    Naive,
+}
+
+async fn read(
+    w: Arc<World>,
+    floor: Arc<Floor>,
+    stop: Arc<AtomicBool>,
+    seen: Arc<Seen>,
+    kind: Reader,
+    seed: usize,
+) {
+    for round in seed.. {
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        let id = (round * 3 % 20) as i32 + 1;
+        let least = floor.0[id as usize - 1].load(Ordering::SeqCst);
+        let value = match kind {
+            Reader::Pool => by_id(&w.db, id).await.unwrap().value,
+            Reader::Snapshot => {
+                let level = Some(IsolationLevel::RepeatableRead);
+                let tx = w.db.begin_with_config(level, None).await.unwrap();
+                for id in [id, id % 20 + 1] {
+                    item::Entity::find_by_id(id).cache().one(&tx).await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+                tx.commit().await.unwrap();
+                // What it sees itself may be old by right.
+                continue;
+            }
+            Reader::Naive => naive(&w, id).await,
+        };
+        seen.reads.fetch_add(1, Ordering::Relaxed);
+        if value < least {
+            seen.stale.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The look-aside cache of every textbook.
+async fn naive(w: &World, id: i32) -> i64 {
+    let client = w.co.client().unwrap();
+    let key = format!("naive:{id}");
+    if let Some(bytes) = client.get(&key).await.unwrap() {
+        return String::from_utf8(bytes).unwrap().parse().unwrap();
+    }
+    let value = item::Entity::find_by_id(id).one(w.db.inner()).await.unwrap().unwrap().value;
+    tokio::task::yield_now().await;
+    let deps = Deps::none().and_text("item", format!("id={id}"));
+    client
+        .store(&key, value.to_string().as_bytes())
+        .ttl(Duration::from_secs(60))
+        .deps(&deps)
+        .await
+        .unwrap();
+    value
+}
+
+async fn check(kinds: &[Reader]) -> Option<(u64, u64, u64)> {
+    let w = Arc::new(world().await?);
+    let (floor, stop, seen) = (
+        Arc::new(Floor(Default::default())),
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(Seen::default()),
+    );
+    let mut readers = Vec::new();
+    for (number, kind) in kinds.iter().cycle().take(12).enumerate() {
+        readers.push(tokio::spawn(read(
+            w.clone(),
+            floor.clone(),
+            stop.clone(),
+            seen.clone(),
+            *kind,
+            number,
+        )));
+    }
+    let writers: Vec<_> = (0..4)
+        .map(|n| tokio::spawn(write(w.db.clone(), floor.clone(), stop.clone(), n * 5)))
+        .collect();
+    let seconds = std::env::var("CACHEOPS_STALE_SECONDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(5);
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    stop.store(true, Ordering::Relaxed);
+    let mut written = 0;
+    for writer in writers {
+        written += writer.await.unwrap();
+    }
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    let (reads, stale) = (seen.reads.load(Ordering::Relaxed), seen.stale.load(Ordering::Relaxed));
+    eprintln!("{reads} reads, {written} writes, {stale} stale; {:?}", w.co.stats());
+
+    Some((reads, written, stale))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_read_is_stale_beside_concurrent_transactions() {
+    let Some((reads, written, stale)) =
+        check(&[Reader::Pool, Reader::Pool, Reader::Snapshot]).await
+    else {
+        return;
+    };
+
+    assert_eq!(stale, 0);
+    assert!(reads > 100 && written > 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_tokens_the_same_check_finds_stale_reads() {
+    let Some((_, _, stale)) = check(&[Reader::Naive]).await else { return };
+
+    assert!(stale > 0, "the check is blind");
+}
