@@ -69,6 +69,11 @@ fuzz: ## fuzz each target for FUZZ_SECONDS (needs cargo-fuzz and a nightly toolc
 run: ## show the module at work on a bookshop in SQLite, every answer verified
 	@./tools/run.sh
 
+.PHONY: run-blog
+run-blog: ## a small blog on axum, SeaORM and SQLite, cached, with a server of its own
+	cargo build --release -p cacheops-sea-orm --example blog
+	@./tools/serve.sh $${CARGO_TARGET_DIR:-target}/release/examples/blog
+
 .PHONY: serve
 serve: ## keep a server with the module up, to try it with redis-cli
 	@./tools/serve.sh

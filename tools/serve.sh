@@ -1,5 +1,6 @@
 #!/bin/sh
 # A server with the module, to try it with redis-cli. Ctrl-c ends it and removes its files. PORT names a port.
+# With arguments it runs these as a command, with the server's URL behind them, and ends with it.
 set -eu
 cd "$(dirname "$0")/.."
 . tools/ready.sh
@@ -37,6 +38,11 @@ while :; do
     fi
     kill "$pid" 2>/dev/null || true
 done
+
+if [ "$#" -gt 0 ]; then
+    "$@" "redis://127.0.0.1:$port/"
+    exit
+fi
 
 cat <<TEXT
 

@@ -1,4 +1,99 @@
 //! SeaORM queries cached on a Redis or Valkey server with `libcacheops.so`, and invalidated by what is written.
+//!
+//! ```
+//! use cacheops_sea_orm::{Cache, Cacheops, Connect};
+//! use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, Database, EntityTrait, QueryFilter};
+//! # use sea_orm::ConnectionTrait;
+//!
+//! mod article {
+//!     use sea_orm::entity::prelude::*;
+//!
+//!     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+//!     #[sea_orm(table_name = "article")]
+//!     pub struct Model {
+//!         #[sea_orm(primary_key)]
+//!         pub id: i32,
+//!         pub title: String,
+//!         pub tag: i32,
+//!     }
+//!
+//!     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+//!     pub enum Relation {}
+//!
+//!     impl ActiveModelBehavior for ActiveModel {}
+//! }
+//! use article::Entity as Article;
+//!
+//! # let server = support::Server::start();
+//! # let url = format!("redis://127.0.0.1:{}/", server.port());
+//! # tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap().block_on(async {
+//! let co = Cacheops::connect(url).await?; // redis://127.0.0.1/
+//! let db = co.connect(Database::connect("sqlite::memory:").await?); // the one change
+//! # db.execute_unprepared("CREATE TABLE article (id INTEGER PRIMARY KEY, title TEXT, tag INTEGER)").await?;
+//! let first = article::ActiveModel { title: Set("One".into()), tag: Set(2), ..Default::default() };
+//! let first = first.insert(&db).await?;
+//!
+//! let tagged = || Article::find().filter(article::Column::Tag.eq(2)).cache().all(&db);
+//! assert_eq!(tagged().await?.len(), 1); // from the database
+//! assert_eq!(tagged().await?.len(), 1); // from the cache
+//!
+//! let mut first: article::ActiveModel = first.into();
+//! first.tag = Set(3);
+//! first.update(&db).await?; // tells the cache what the row was and what it is
+//! assert_eq!(tagged().await?.len(), 0); // from the database again
+//! # assert_eq!(co.stats().hits, 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+//!
+//! # Reading
+//!
+//! [`cache`](Cache::cache) on any query: `all`, `one`, `get` (one row or an error), `count`, `exists`, `aggregate`,
+//! `paginate`, on selects with their relations, on `into_model`, `into_tuple`, `into_json`, on raw statements. Builder
+//! methods work behind it too. [`Article::objects()`](Objects::objects) is cached as the [`Profile`] of the table says.
+//!
+//! Models are kept by their columns, so fields that serde does not see come back. What `into_model` makes, and models
+//! of raw statements, go through serde: a field with `#[serde(skip)]` would come back empty.
+//!
+//! What a result depends on is read from its SQL. What is not understood depends on whole tables; a statement that
+//! locks rows, calls `now()` or a function that is not known to be pure, or names no table, is not cached.
+//!
+//! # Writing
+//!
+//! [`CachedConn`] and [`CachedTxn`] see every statement. What each tells the cache:
+//!
+//! | statement | |
+//! |---|---|
+//! | INSERT | the row, as RETURNING gives it; without, what the text tells, and columns with defaults are unknown |
+//! | UPDATE with RETURNING (`save`, `update`) | the new row, and the old one as far as nothing was assigned |
+//! | upsert with RETURNING | the same |
+//! | UPDATE, DELETE (`delete`, `update_many`, `delete_by_id` ...) | up to 256 rows read, and locked, before the write in one transaction with it ([`Connector::pre_select`]); for more rows, on MySQL, and in a deferred transaction of SQLite that has not written yet, what the text tells |
+//! | other writes, INSERT .. SELECT, scripts | what the text tells, whole tables, or everything |
+//! | rows deleted by a foreign key | those of [registered](Connector::model) entities, recursively |
+//!
+//! A row read before the write counts only if the write changed as many rows as were read. An unknown column matches
+//! every value, so what the text tells is never too little.
+//!
+//! # The model of consistency
+//!
+//! That of [`cacheops`] holds: nothing stale is read after an acknowledged write. In particular:
+//!
+//! * **Outside of a transaction** a write returns when the cache has confirmed the invalidation, or has it in the
+//!   outbox and trusts no hit. Its future may be dropped at any time.
+//! * **In a transaction** nothing is told before the outermost commit. Until it writes, it reads from the cache; then
+//!   it neither reads nor fills. A rollback, of a savepoint too, forgets. The state belongs to the object.
+//! * **Snapshots.** A result is stored with a token from before the first statement of its transaction, unless READ
+//!   COMMITTED was asked for by name. A hit may be newer than the transaction's snapshot.
+//! * **Not seen**: writes by other programs, by [`CachedConn::inner`], triggers and computed columns unless
+//!   [`Schema`] names them, cascades of entities that are not registered. [`Connector::watch_bypass`] warns of writes on
+//!   the same pool. `psql` or another language invalidates with one command:
+//!   `redis-cli CACHEOPS.INVALIDATE ON article "id=7&tag=2"`, or `ON article "*"`.
+//! * `BEGIN` and `COMMIT` as SQL text on the connection are no transaction: use `begin()`.
+//!
+//! # Several databases
+//!
+//! Each connection has the name of its database in its keys, found from its pool if the feature of its driver is on
+//! (`sqlx-sqlite`, `sqlx-postgres`, `sqlx-mysql`), or given by [`Connector::name`].
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,6 @@
 //! The adapter on SQLite, and on PostgreSQL where it is installed, with a server of its own for each test.
 
+mod blog;
 mod entities;
 mod fuzz;
 mod postgres;

@@ -11,7 +11,7 @@ use crate::entities::{TABLES, article, article_tag, category, comment};
 pub struct World {
     pub co: Cacheops,
     pub db: CachedConn,
-    pub server: Server,
+    pub _server: Server,
     pub dir: tempfile::TempDir,
 }
 
@@ -47,7 +47,7 @@ impl World {
             .model::<comment::Entity>()
             .model::<article_tag::Entity>()
             .connect(connection);
-        let world = Self { co, db, server, dir };
+        let world = Self { co, db, _server: server, dir };
         world.fill().await;
         world
     }
