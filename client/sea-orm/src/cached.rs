@@ -162,7 +162,7 @@ impl<Q: SelectQuery> Cached<Q> {
     pub async fn count<S: Source>(self, db: &S) -> Result<u64, DbErr> {
         let mut inner = self.query.select();
         inner.clear_order_by();
-        Ok(count(db, &self.options, Q::table(), inner).await?)
+        count(db, &self.options, Q::table(), inner).await
     }
 
     /// Whether there is a row.

@@ -8,7 +8,6 @@ use crate::transaction::State;
 
 /// A connection through which cached reads can be made: [`CachedConn`](crate::CachedConn) and
 /// [`CachedTxn`](crate::CachedTxn), and no other.
-
 pub trait Source: ConnectionTrait {
     /// What lies below.
     #[doc(hidden)]

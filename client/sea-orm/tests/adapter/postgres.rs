@@ -141,7 +141,7 @@ async fn world() -> Option<World> {
     let connection = postgres.try_connect().await.unwrap();
     connection.execute_unprepared(TABLE).await.unwrap();
     let db = co.connect(connection);
-    let items = (1..=20).map(|id| new_item(id));
+    let items = (1..=20).map(new_item);
     item::Entity::insert_many(items).exec(&db).await.unwrap();
     db.execute_unprepared("SELECT setval('item_id_seq', 20)").await.unwrap();
     Some(World { co, db, _server: server, _postgres: postgres })
