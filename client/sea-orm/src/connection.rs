@@ -15,6 +15,7 @@ use sea_orm::{
 
 use crate::cascade::Cascades;
 use crate::change;
+use crate::rows::Row;
 use crate::run::{Ran, Run};
 use crate::source::{Context, Source};
 use crate::transaction::{CachedTxn, State};
@@ -136,11 +137,16 @@ impl CachedConn {
             _ => {}
         }
         if self.cacheops.invalidates() && self.shared.query_before(&template, &run).is_some() {
-            match self.in_transaction(&run).await {
-                Ok(ran) => return Ok(ran),
-                // Reading first may be forbidden or fail where the write itself does not: it says itself.
+            match self.read_first(&template, &run).await {
+                Ok((transaction, before)) => {
+                    // An error of these is one of the write. It is never run twice.
+                    let ran = transaction.write(&template, run, before).await?;
+                    transaction.commit().await?;
+                    return Ok(ran);
+                }
+                // To read and lock may be forbidden where the write itself is not.
                 Err(error) => {
-                    tracing::debug!(exception.message = %error, "cacheops: written without reading first")
+                    tracing::debug!(exception.message = %error, "cacheops: written without reading first");
                 }
             }
         }
@@ -166,19 +172,19 @@ impl CachedConn {
         Ok(ran)
     }
 
-    /// Runs a write in a transaction of its own, in which its rows are read and locked first.
-    async fn in_transaction(&self, run: &Run) -> Result<Ran, DbErr> {
+    /// A transaction for one write, and the rows that it will change, read and locked.
+    async fn read_first(
+        &self,
+        template: &Template,
+        run: &Run,
+    ) -> Result<(CachedTxn, Option<Vec<Row>>), DbErr> {
         let sqlite_transaction_mode =
             (self.shared.backend == DbBackend::Sqlite).then_some(SqliteTransactionMode::Immediate);
         let options =
             TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
         let transaction = self.begin_with_options(options).await?;
-        let Run::Execute(statement) = run else {
-            return Err(DbErr::Custom("a write without its rows is executed".into()));
-        };
-        let ran = transaction.run(Run::Execute(statement.clone())).await?;
-        transaction.commit().await?;
-        Ok(ran)
+        let before = transaction.rows_before(template, run).await?;
+        Ok((transaction, before))
     }
 
     /// BEGIN and COMMIT as statements: nobody knows which connection of the pool they met.

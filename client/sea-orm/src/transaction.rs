@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use cacheops::{Cacheops, Changes, Snapshot, TxStack};
-use cacheops_sql::{Kind, Transaction};
+use cacheops_sql::{Kind, Template, Transaction};
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, IsolationLevel,
     QueryResult, SqliteTransactionMode, Statement, StreamTrait, TransactionError,
@@ -151,6 +151,32 @@ impl CachedTxn {
             state.before_statement(&self.cacheops, true).await;
             return run.on(self.inner()).await;
         }
+        self.write(&template, run, None).await
+    }
+
+    /// The rows that a write is about to change, locked. None where that is not to be had, or too many.
+    pub(crate) async fn rows_before(
+        &self,
+        template: &Template,
+        run: &Run,
+    ) -> Result<Option<Vec<Row>>, DbErr> {
+        let query = self.shared.query_before(template, run);
+        let (Some(query), Some(target)) = (query, template.target()) else { return Ok(None) };
+        let rows = Run::Query(query).on(self.inner()).await?.into_rows();
+        if rows.len() > self.shared.pre_select {
+            return Ok(None);
+        }
+        Ok(Some(rows.iter().map(|row| rows::read(&self.shared, template, target, row)).collect()))
+    }
+
+    /// Runs what is not a read. Its rows may have been read by the caller.
+    pub(crate) async fn write(
+        &self,
+        template: &Template,
+        run: Run,
+        before: Option<Vec<Row>>,
+    ) -> Result<Ran, DbErr> {
+        let state = &*self.state;
         state.before_statement(&self.cacheops, state.may_read_first).await;
         let values = run.statement().map(values_of).unwrap_or_default();
         let was_dirty = state.is_dirty();
@@ -158,19 +184,19 @@ impl CachedTxn {
         state.writes.fetch_add(1, Ordering::SeqCst);
         let invalidates = self.cacheops.invalidates();
         let feared = if invalidates {
-            change::feared(&self.shared, &template, &values, run.sql())
+            change::feared(&self.shared, template, &values, run.sql())
         } else {
             Changes::new()
         };
         let mut queued = Queued { state, changes: feared };
-        let mut shown = None;
-        if invalidates && (was_dirty || state.may_read_first) {
-            shown = self.shared.rows_before(&template, &run, self.inner()).await?;
+        let mut shown = before;
+        if shown.is_none() && invalidates && (was_dirty || state.may_read_first) {
+            shown = self.rows_before(template, &run).await?;
         }
         let ran = run.write_on(self.inner()).await?;
-        if let Some(shown) = self.shared.shown(&template, &ran, shown)
-            && invalidates
-            && let Some(exact) = change::exact(&self.shared, &template, &values, run.sql(), &shown)
+        if invalidates
+            && let Some(shown) = self.shared.shown(template, &ran, shown)
+            && let Some(exact) = change::exact(&self.shared, template, &values, run.sql(), &shown)
         {
             queued.changes = exact;
         }
@@ -385,28 +411,10 @@ impl StreamTrait for CachedTxn {
 }
 
 impl Shared {
-    /// The rows that a write is about to change, locked; none where that is not to be had, or too many.
-    async fn rows_before<C: ConnectionTrait>(
-        &self,
-        template: &cacheops_sql::Template,
-        run: &Run,
-        connection: &C,
-    ) -> Result<Option<Vec<Row>>, DbErr> {
-        let (Some(query), Some(target)) = (self.query_before(template, run), template.target())
-        else {
-            return Ok(None);
-        };
-        let rows = Run::Query(query).on(connection).await?.into_rows();
-        if rows.len() > self.pre_select {
-            return Ok(None);
-        }
-        Ok(Some(rows.iter().map(|row| rows::read(self, template, target, row)).collect()))
-    }
-
     /// What the database has shown of the rows that a statement changed.
     pub(crate) fn shown(
         &self,
-        template: &cacheops_sql::Template,
+        template: &Template,
         ran: &Ran,
         before: Option<Vec<Row>>,
     ) -> Option<Shown> {
