@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Callable
 
 from cacheops import invalidation as upstream
@@ -12,7 +12,7 @@ from cacheops import query as upstream_query
 from cacheops.conf import model_profile, settings
 from cacheops.transaction import transaction_states
 from django.db import connections
-from django.db.models import Model
+from django.db.models import CASCADE, DO_NOTHING, PROTECT, RESTRICT, SET_DEFAULT, SET_NULL, ManyToOneRel, Model
 from django.db.models.query import MAX_GET_RESULTS
 
 from . import fills, server, wire
@@ -72,6 +72,22 @@ def post_delete(manager: Any, sender: type[Model], instance: Model, using: str, 
         upstream.invalidate_obj(instance, using=using)
         # A deletion sends no m2m_changed, see ticket 17688 of Django.
         upstream_query.invalidate_m2o(sender, instance, using)
+        for model, image in _set_by_deletion(sender):
+            upstream.invalidate_dict(model, image, using=using)
+
+
+def _set_by_deletion(sender: type[Model]) -> Iterator[tuple[type[Model], dict[str, Any]]]:
+    """What becomes of rows that pointed to a deleted object and stay. Their old image is told by invalidate_m2o."""
+    for relation in sender._meta.get_fields(include_hidden=True, include_parents=True):
+        if not isinstance(relation, ManyToOneRel):
+            continue
+        field = relation.field
+        if relation.on_delete is SET_NULL:
+            yield relation.related_model, {field.attname: None}
+        elif relation.on_delete is SET_DEFAULT:
+            yield relation.related_model, {field.attname: field.get_default()}
+        elif relation.on_delete not in (CASCADE, PROTECT, RESTRICT, DO_NOTHING):
+            yield relation.related_model, {}
 
 
 def _written(model: type[Model], new: dict, old: dict, update_fields: Any) -> dict:
