@@ -62,7 +62,7 @@ def entry_key(prefix: str, key: str) -> str:
 @contextmanager
 def getting(key: str, cond_dnfs: Mapping, prefix: str, lock: bool = False) -> Iterator[bytes | None]:
     if options().MOVING == "lua":
-        with _upstream_getting(_lua_key(prefix, key), cond_dnfs, prefix, lock=lock) as data:
+        with _upstream_getting(_lua_key(prefix, key), dict(cond_dnfs), prefix, lock=lock) as data:
             yield data
         return
 
@@ -95,7 +95,7 @@ def cache_thing(
     """Stores the result of an open look-up; without one there is no token, and nothing is stored."""
     if options().MOVING == "lua":
         return _upstream_cache_thing(
-            prefix, _lua_key(prefix, cache_key), data, cond_dnfs, timeout, dbs, precall_key, expected_checksum
+            prefix, _lua_key(prefix, cache_key), data, dict(cond_dnfs), timeout, dbs, precall_key, expected_checksum
         )
     if transaction_states.is_dirty(dbs):
         return None

@@ -3,6 +3,8 @@
 import os
 import tempfile
 
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from servers import RedisServer
 
 SERVER = RedisServer()
@@ -47,6 +49,7 @@ CACHEOPS_REDIS = {
     "host": "127.0.0.1",
     "port": SERVER.port,
     "socket_timeout": 3,
+    "retry": Retry(NoBackoff(), 0),  # a server that is away is away
 }
 CACHEOPS_DEFAULTS = {"timeout": 600}
 CACHEOPS = {

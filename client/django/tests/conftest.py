@@ -85,7 +85,7 @@ def in_thread(function):
     return result[0]
 
 
-class during_first_query:  # noqa: N801
+class during_first_query:
     """Something that another thread does after the first statement has read, and before its rows are stored."""
 
     def __init__(self, function):

@@ -66,6 +66,11 @@ class RedisServer:
             self._process.wait()
             self._process = None
 
+    def restart(self, *config: str) -> None:
+        self.kill()
+        self.config = config
+        self.start()
+
     def stop(self) -> None:
         self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
