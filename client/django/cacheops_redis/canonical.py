@@ -18,7 +18,7 @@ from typing import Union
 from django.conf import settings
 from django.core.signals import setting_changed
 from django.db import connections
-from django.db.models import DecimalField, Field
+from django.db.models import DecimalField, DurationField, Field
 
 from .conf import options
 
@@ -58,6 +58,8 @@ def canonical(field: Field | None, value) -> Canonical:
     if isinstance(value, int):
         return b"%d" % value
     if isinstance(value, str):
+        if isinstance(field, DurationField):
+            return UNKNOWN  # not prepared by the field, and PostgreSQL reads intervals of many forms
         return _text(str.__str__(value))  # the text itself, also of an enum's member
     if isinstance(value, Decimal):
         return _decimal(field, value)

@@ -54,7 +54,7 @@ def test_a_client_class(server):
 
 
 def test_another_serializer(server):
-    done = run({"CACHEOPS_REDIS": {"port": server.port}, "CACHEOPS_SERIALIZER": "marshal"})
+    done = run({"CACHEOPS_REDIS": {"port": server.port}, "CACHEOPS_SERIALIZER": "dill"})
     assert done.stdout.split()[:3] == ["0", "1", "1"], done.stderr
 
 
