@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from cacheops.conf import settings
+from django.conf import settings
 from django.db.models import QuerySet
 from django.db.models.expressions import Col
 from django.db.models.lookups import Exact, In, IsNull, Lookup
@@ -30,6 +30,7 @@ from django.db.models.sql.where import NothingNode, WhereNode
 from . import tables
 
 MAX_CONJUNCTIONS = 500  # of one WHERE
+LONG_DISJUNCTION = 100  # of an IN, unless CACHEOPS_LONG_DISJUNCTION is set. The Lua scripts could afford 8
 
 
 class Term(NamedTuple):
@@ -43,10 +44,17 @@ TRUE: list[Conjunction] = [()]
 NEVER: list[Conjunction] = []
 
 
-def dnfs(queryset: QuerySet) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for query in _with_subqueries(queryset.query):
-        for table, disjunction in _query_conditions(query):
+Conditions = dict[str, list[dict[str, Any]]]
+
+
+def dnfs(queryset: QuerySet) -> Conditions:
+    return _conditions(queryset.query)
+
+
+def _conditions(query: Query) -> Conditions:
+    found: Conditions = defaultdict(list)
+    for part in _with_subqueries(query):
+        for table, disjunction in _query_conditions(part):
             found[table] += disjunction
     return {table: [{}] if not all(disjunction) else disjunction for table, disjunction in found.items()}
 
@@ -55,11 +63,12 @@ class LazyConditions(Mapping):
     """The conditions of a queryset, found out when somebody looks: a hit needs none."""
 
     def __init__(self, queryset: QuerySet):
-        self._queryset = queryset
+        self._query: Query | None = queryset.query  # not the queryset, which will hold this
+        self._conditions: Conditions = {}
 
-    def _found(self) -> dict[str, list[dict[str, Any]]]:
-        if self._queryset is not None:
-            self._conditions, self._queryset = dnfs(self._queryset), None
+    def _found(self) -> Conditions:
+        if self._query is not None:
+            self._conditions, self._query = _conditions(self._query), None
         return self._conditions
 
     def __getitem__(self, table: str) -> list[dict[str, Any]]:
@@ -70,6 +79,9 @@ class LazyConditions(Mapping):
 
     def __len__(self) -> int:
         return len(self._found())
+
+    def __reduce__(self) -> tuple:
+        return dict, (self._found(),)
 
 
 def _query_conditions(query: Query) -> Iterator[tuple[str, list[dict[str, Any]]]]:
@@ -156,7 +168,7 @@ class _Where:
             return TRUE if value is None else [(Term(alias, field, value),)]
         if isinstance(lookup, In):
             values = [one for one in value if one is not None]
-            if len(values) >= settings.CACHEOPS_LONG_DISJUNCTION:
+            if len(values) >= getattr(settings, "CACHEOPS_LONG_DISJUNCTION", LONG_DISJUNCTION):
                 return TRUE
             if any(hasattr(one, "resolve_expression") for one in values):
                 return TRUE

@@ -33,7 +33,7 @@ def concrete_parents(model: type[Model]) -> list[type[Model]]:
 def _lookup(kind: dict[str, Fields], table: str) -> Fields:
     if table not in kind:
         _read_models()
-    return kind.get(table, {})
+    return kind.setdefault(table, {})
 
 
 def _read_models() -> None:

@@ -17,13 +17,13 @@ from cacheops.conf import settings
 from cacheops.query import QuerySetMixin
 from cacheops.utils import family_has_profile
 from django.db.models import QuerySet
+from django.db.transaction import atomic
 
 from . import conditions
 from .conf import options
 from .invalidation import together
 
 _upstream_bulk_create = QuerySetMixin.bulk_create
-_upstream_invalidated_update = QuerySetMixin.invalidated_update
 
 
 class _SeenElsewhere(threading.local):
@@ -61,8 +61,18 @@ def bulk_update(self: QuerySet, objs: Any, fields: Any, *args: Any, **kwargs: An
 
 
 def invalidated_update(self: QuerySet, **kwargs: Any) -> int:
-    with _unseen():  # it fetches the rows, and knows them better
-        return _upstream_invalidated_update(self, **kwargs)
+    """An UPDATE with the rows fetched before and after. After, not by the default manager, which may hide some."""
+    rows = self._clone().nocache().select_related(None)
+    rows._for_write = True  # for routers
+    using = rows.db
+    with _unseen(), atomic(using=using):
+        before = list(rows.select_for_update())
+        count = rows.update(**kwargs)
+        after = list(self.model._base_manager.using(using).filter(pk__in={obj.pk for obj in before}).nocache())
+    with together():
+        for obj in (*before, *after):
+            upstream.invalidate_obj(obj, using=using)
+    return count
 
 
 def bulk_create(self: QuerySet, objs: Any, *args: Any, **kwargs: Any) -> Any:

@@ -1,5 +1,7 @@
 """Keys, commands, and what the application sees of them."""
 
+import pickle
+
 import pytest
 from cacheops import cache, cached, cached_as, invalidate_all, invalidate_model, reap_conjs
 from cacheops.redis import redis_client
@@ -78,6 +80,29 @@ def test_conditions_name_columns():
     assert conditions(Article.objects.filter(category__id=3).filter(number__in=[1, None, 2]).cache()) == {
         b"shop_article": b"category_id=3&number=1|category_id=3&number=2"
     }
+
+
+def test_long_lists_stay_granular(django_assert_num_queries):
+    queryset = Article.objects.filter(number__in=range(50)).cache()
+    list(queryset._clone())
+
+    Article.objects.create(number=50)
+
+    with django_assert_num_queries(0):
+        list(queryset._clone())
+    with override_settings(CACHEOPS_LONG_DISJUNCTION=8):
+        assert conditions(Article.objects.filter(number__in=range(8)).cache()) == {b"shop_article": b"*"}
+
+
+def test_a_queryset_can_be_pickled_after_a_hit():
+    queryset = Article.objects.filter(number=5).cache()
+    list(queryset._clone())
+    list(queryset)
+
+    copy = pickle.loads(pickle.dumps(queryset))
+
+    assert list(copy) == []
+    assert copy._cond_dnfs == {"shop_article": [{"number": 5}]}
 
 
 def test_keys_of_the_lua_scripts_are_left_alone():
