@@ -15,8 +15,17 @@ HERE = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "target/django"
 UPSTREAM = "django-cacheops==7.2"
 # What tox.ini of django-cacheops 7.2 names, and psycopg2.
-PACKAGES = [UPSTREAM, "redis", "pytest==8.3.5", "pytest-django==4.11.1", "before_after==1.0.0", "jinja2>=2.10", "dill",
-            "psycopg2-binary"]  # fmt: skip
+PACKAGES = [
+    UPSTREAM,
+    "redis",
+    "pytest==8.3.5",
+    "pytest-django==4.11.1",
+    "before_after==1.0.0",
+    "jinja2>=2.10",
+    "dill",
+    "psycopg2-binary",
+    "ruff",
+]
 
 
 def python_of(django: str) -> Path:
