@@ -76,13 +76,16 @@ def invalidated_update(self: QuerySet, **kwargs: Any) -> int:
 
 
 def bulk_create(self: QuerySet, objs: Any, *args: Any, **kwargs: Any) -> Any:
+    given = {**dict(zip(_BULK_CREATE, args)), **kwargs}
     with together():
         objs = _upstream_bulk_create(self, objs, *args, **kwargs)
-        if kwargs.get("update_conflicts") and family_has_profile(self.model):
-            for image in _conflicting(self, objs, kwargs.get("unique_fields")):
+        if given.get("update_conflicts") and family_has_profile(self.model):
+            for image in _conflicting(self.model, objs, given.get("unique_fields") or ()):
                 upstream.invalidate_dict(self.model, image, using=self.db)
     return objs
 
+
+_BULK_CREATE = ("batch_size", "ignore_conflicts", "update_conflicts", "update_fields", "unique_fields")
 
 for _function in (update, bulk_update, invalidated_update, bulk_create):
     _function.alters_data = True
@@ -141,12 +144,9 @@ def _known(values: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
         yield field.attname, value
 
 
-def _conflicting(queryset: QuerySet, objs: Any, unique_fields: Any) -> Iterator[dict[str, Any]]:
+def _conflicting(model: type, objs: Any, unique_fields: Any) -> Iterator[dict[str, Any]]:
     """Rows that an upsert may have found: only the fields that they were found by are known."""
-    fields = [
-        queryset.model._meta.get_field("pk" if n == "pk" else n) if n != "pk" else queryset.model._meta.pk
-        for n in unique_fields or ()
-    ]
-    names = {field.attname for field in fields}
+    meta = model._meta
+    names = {(meta.pk if name == "pk" else meta.get_field(name)).attname for name in unique_fields}
     for obj in objs:
-        yield {name: value for name, value in upstream.get_obj_dict(queryset.model, obj).items() if name in names}
+        yield {name: value for name, value in upstream.get_obj_dict(model, obj).items() if name in names}
