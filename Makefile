@@ -25,9 +25,14 @@ test: build panic-module ## run all tests, those of the module on Redis and on V
 	@test -x $(VALKEY) || { echo "no $(VALKEY): run 'make deps'" >&2; exit 1; }
 	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so CACHEOPS_PANIC_MODULE=$(PANIC_MODULE) CACHEOPS_SERVER=$(VALKEY) $(SERVER_TESTS)
 
+# CACHEOPS_CHECK_READS hits in all (default ten million), seed CACHEOPS_CHECK_SEED, on CACHEOPS_SERVER.
+.PHONY: check-stale
+check-stale: build ## look for stale hits: many readers and writers, every kind of trouble (a minute)
+	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so $(SERVER_TESTS) -- --exact stale::long --ignored --nocapture
+
 VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
 	--show-leak-kinds=definite --num-callers=30 --suppressions=$(CURDIR)/tools/valgrind.supp
-VALGRIND_TESTS := store get:: invalidate::drops explain lifecycle flushing swapdb restore::a persistence transactions
+VALGRIND_TESTS := lock store get:: invalidate::drops explain lifecycle flushing swapdb restore::a persistence transactions
 
 # Only Valkey's binary allocates with malloc, which valgrind watches; Debian's Redis brings jemalloc.
 .PHONY: test-valgrind
@@ -79,7 +84,7 @@ bench-index: ## the index alone, with criterion: no server
 # Measurements on a running server: CACHEOPS_SERVER names its binary, CACHEOPS_MODULE the module (benches/README.md).
 BENCH = cargo run --release -q -p cacheops-benches --bin server --
 
-.PHONY: bench-module bench-server bench-growth bench-fanout bench-memory bench-plot bench-all
+.PHONY: bench-module bench-server bench-growth bench-fanout bench-memory bench-stampede bench-plot bench-all
 
 bench-module: ## build the module that the measurements load
 	cargo build --release -p cacheops-module
@@ -97,8 +102,11 @@ bench-fanout: bench-module ## one invalidation of up to a million entries, and P
 bench-memory: bench-module ## bytes of an entry beyond a plain key
 	$(BENCH) memory --json target/bench/memory.json
 
+bench-stampede: bench-module ## a thousand clients miss one key, beside django-cacheops' lock
+	$(BENCH) stampede --json target/bench/stampede.json
+
 bench-plot: ## docs/fanout.svg from the last bench-fanout
 	mkdir -p docs
 	$(BENCH) plot target/bench/fanout.json docs/fanout.svg
 
-bench-all: bench-server bench-memory bench-growth bench-fanout bench-plot ## all of these
+bench-all: bench-server bench-memory bench-growth bench-fanout bench-stampede bench-plot ## all of these
