@@ -4,6 +4,7 @@ VALKEY := $(CURDIR)/.tools/valkey/valkey-server
 PANIC_DIR := target/panic-injection
 PANIC_MODULE := $(CURDIR)/$(PANIC_DIR)/debug/libcacheops.so
 SERVER_TESTS := cargo test -p cacheops-tests --test server
+CLIENT_TESTS := cargo test -p cacheops --all-features
 
 .DEFAULT_GOAL := help
 
@@ -12,7 +13,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 .PHONY: deps
-deps: ## install redis-server and libclang (apt), and a Valkey server into .tools/
+deps: ## install redis-server, PostgreSQL and libclang (apt), and a Valkey server into .tools/
 	./tools/deps.sh
 
 .PHONY: build
@@ -22,6 +23,7 @@ build: ## build the module: target/release/libcacheops.so
 .PHONY: test
 test: build panic-module ## run all tests, those of the module on Redis and on Valkey
 	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so CACHEOPS_PANIC_MODULE=$(PANIC_MODULE) cargo test --workspace
+	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so $(CLIENT_TESTS)
 	@test -x $(VALKEY) || { echo "no $(VALKEY): run 'make deps'" >&2; exit 1; }
 	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so CACHEOPS_PANIC_MODULE=$(PANIC_MODULE) CACHEOPS_SERVER=$(VALKEY) $(SERVER_TESTS)
 
@@ -48,7 +50,9 @@ panic-module: ## build the module with the command CACHEOPS.PANIC, for the tests
 lint: ## formatting, clippy and the links of the documentation, warnings denied
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy -p cacheops --all-features --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	RUSTDOCFLAGS="-D warnings" cargo doc -p cacheops --all-features --no-deps
 
 FUZZ_TARGETS := condition arguments rdb_load index
 FUZZ_SECONDS ?= 60
