@@ -91,6 +91,14 @@ fn a_long_write_still_names_its_table() {
         "uncached"
     );
 
+    // A semicolon in a text or a comment separates nothing.
+    let quoted = format!(
+        "DELETE FROM t WHERE b = 'it''s;' /* ; */ AND \"c;\" = 1 AND a IN ({list}) -- ;\n;"
+    );
+    assert_eq!(writes(&analyser(Postgres), &quoted, &[]), "t: *");
+    assert_eq!(reads(&analyser(Postgres), "SELECT string_agg(a, '; ') ((FROM t", &[]), "uncached");
+    assert!(!analyser(Postgres).analyse("SELECT string_agg(a, '; ') ((FROM t").may_change_more());
+
     // Several statements: who knows what else.
     let two = format!("DELETE FROM t WHERE a IN ({list}); DELETE FROM u");
     assert_eq!(writes(&analyser(Postgres), &two, &[]), "; ..");
