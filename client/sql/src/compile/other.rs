@@ -272,7 +272,8 @@ fn is_single(sql: &str) -> bool {
         return true;
     }
     // Where such a literal or comment ends depends on the dialect or the session.
-    if text.iter().any(|byte| b"\\#".contains(byte)) || sql.contains("$$") {
+    let dollar_quote = |pair: &[u8]| pair[0] == b'$' && !pair[1].is_ascii_digit();
+    if text.iter().any(|byte| b"\\#".contains(byte)) || text.windows(2).any(dollar_quote) {
         return false;
     }
     let mut rest = text;
