@@ -4,6 +4,7 @@ VALKEY := $(CURDIR)/.tools/valkey/valkey-server
 PANIC_DIR := target/panic-injection
 PANIC_MODULE := $(CURDIR)/$(PANIC_DIR)/debug/libcacheops.so
 SERVER_TESTS := cargo test -p cacheops-tests --test server
+CLIENT_TESTS := cargo test -p cacheops --all-features
 
 .DEFAULT_GOAL := help
 
@@ -22,12 +23,18 @@ build: ## build the module: target/release/libcacheops.so
 .PHONY: test
 test: build panic-module ## run all tests, those of the module on Redis and on Valkey
 	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so CACHEOPS_PANIC_MODULE=$(PANIC_MODULE) cargo test --workspace
+	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so $(CLIENT_TESTS)
 	@test -x $(VALKEY) || { echo "no $(VALKEY): run 'make deps'" >&2; exit 1; }
 	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so CACHEOPS_PANIC_MODULE=$(PANIC_MODULE) CACHEOPS_SERVER=$(VALKEY) $(SERVER_TESTS)
 
+# CACHEOPS_CHECK_READS hits in all (default ten million), seed CACHEOPS_CHECK_SEED, on CACHEOPS_SERVER.
+.PHONY: check-stale
+check-stale: build ## look for stale hits: many readers and writers, every kind of trouble (a minute)
+	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so $(SERVER_TESTS) -- --exact stale::long --ignored --nocapture
+
 VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
 	--show-leak-kinds=definite --num-callers=30 --suppressions=$(CURDIR)/tools/valgrind.supp
-VALGRIND_TESTS := store get:: invalidate::drops explain lifecycle flushing swapdb restore::a persistence transactions
+VALGRIND_TESTS := lock store get:: invalidate::drops explain lifecycle flushing swapdb restore::a persistence transactions
 
 # Only Valkey's binary allocates with malloc, which valgrind watches; Debian's Redis brings jemalloc.
 .PHONY: test-valgrind
@@ -43,7 +50,9 @@ panic-module: ## build the module with the command CACHEOPS.PANIC, for the tests
 lint: ## formatting, clippy and the links of the documentation, warnings denied
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy -p cacheops --all-features --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	RUSTDOCFLAGS="-D warnings" cargo doc -p cacheops --all-features --no-deps
 
 FUZZ_TARGETS := condition arguments rdb_load index
 FUZZ_SECONDS ?= 60
@@ -55,6 +64,14 @@ fuzz: ## fuzz each target for FUZZ_SECONDS (needs cargo-fuzz and a nightly toolc
 		mkdir -p target/fuzz/$$target; \
 		cargo +nightly fuzz run $$target target/fuzz/$$target fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=20; \
 	done
+
+.PHONY: test-django
+test-django: build ## run the tests of django-cacheops 7.2 and of its bridge, on SQLite and PostgreSQL (minutes)
+	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so python3 client/django/tools/test.py
+
+.PHONY: bench-django
+bench-django: build ## django-cacheops with and without the bridge: its bench.py, a large fan-out, stale hits
+	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so python3 client/django/bench/run.py
 
 .PHONY: run
 run: ## show the module at work on a bookshop in SQLite, every answer verified
@@ -71,7 +88,7 @@ bench-index: ## the index alone, with criterion: no server
 # Measurements on a running server: CACHEOPS_SERVER names its binary, CACHEOPS_MODULE the module (benches/README.md).
 BENCH = cargo run --release -q -p cacheops-benches --bin server --
 
-.PHONY: bench-module bench-server bench-growth bench-fanout bench-memory bench-plot bench-all
+.PHONY: bench-module bench-server bench-growth bench-fanout bench-memory bench-stampede bench-plot bench-all
 
 bench-module: ## build the module that the measurements load
 	cargo build --release -p cacheops-module
@@ -89,8 +106,11 @@ bench-fanout: bench-module ## one invalidation of up to a million entries, and P
 bench-memory: bench-module ## bytes of an entry beyond a plain key
 	$(BENCH) memory --json target/bench/memory.json
 
+bench-stampede: bench-module ## a thousand clients miss one key, beside django-cacheops' lock
+	$(BENCH) stampede --json target/bench/stampede.json
+
 bench-plot: ## docs/fanout.svg from the last bench-fanout
 	mkdir -p docs
 	$(BENCH) plot target/bench/fanout.json docs/fanout.svg
 
-bench-all: bench-server bench-memory bench-growth bench-fanout bench-plot ## all of these
+bench-all: bench-server bench-memory bench-growth bench-fanout bench-stampede bench-plot ## all of these

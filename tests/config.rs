@@ -2,7 +2,7 @@
 
 use support::{Server, as_map, as_text};
 
-const NUMBERS: [(&str, &str, &str, &str); 11] = [
+const NUMBERS: [(&str, &str, &str, &str); 13] = [
     // name, default, a valid value, one out of range
     ("reap-slice-us", "500", "1000", "1001"),
     ("reap-inline", "0", "1000", "1001"),
@@ -14,9 +14,11 @@ const NUMBERS: [(&str, &str, &str, &str); 11] = [
     ("max-schemes", "128", "1024", "1025"),
     ("max-probes", "200000", "100000", "-1"),
     ("partial-scan", "1000", "500", "-1"),
+    ("max-locks", "65536", "0", "1048577"),
+    ("max-waiting", "2000", "0", "1000001"),
     ("tombstones", "524288", "1024", "1023"),
 ];
-const POLICIES: [&str; 3] = ["on-restart", "on-restore", "on-promotion"];
+const POLICIES: [&str; 4] = ["on-restart", "on-restore", "on-promotion", "on-swapdb"];
 
 #[test]
 fn every_directive_has_its_default() {

@@ -78,7 +78,6 @@ fn eviction_of_dead_entries_is_no_accident() {
         .arg("cacheops.tombstones", "1024")
         .start();
     let mut con = server.connect();
-    con.ok("CONFIG SET cacheops.reap-inline 0");
     con.store("first", "post author=0");
     let limit = con.info("used_memory") + 1_500_000;
     con.ok(&format!("CONFIG SET maxmemory {limit}"));

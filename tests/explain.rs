@@ -45,7 +45,6 @@ fn an_entry_without_a_time_to_live_has_minus_one() {
 fn a_dead_entry_tells_which_conjunction_was_invalidated_and_when() {
     let server = Server::start();
     let mut con = server.connect();
-    con.ok("CONFIG SET cacheops.reap-inline 0");
     con.store("q", "post author=7|draft=0 user id=1");
     con.ok("MULTI");
     con.ok("TIME");
@@ -70,7 +69,6 @@ fn a_dead_entry_tells_which_conjunction_was_invalidated_and_when() {
 fn a_dropped_table_and_a_flush_are_told_apart() {
     let server = Server::start();
     let mut con = server.connect();
-    con.ok("CONFIG SET cacheops.reap-inline 0");
     for (command, reason) in
         [("CACHEOPS.INVALIDATE ON post *", "dropped"), ("CACHEOPS.FLUSH", "flushed")]
     {

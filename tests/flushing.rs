@@ -92,13 +92,8 @@ fn tokens_from_before_a_flush_are_refused() {
 fn dead_entries_that_wait_are_forgotten_by_a_flush() {
     let server = Server::start();
     let mut con = server.connect();
-    con.ok("CONFIG SET cacheops.reap-inline 0");
     con.pipeline((0..2000).map(|n| format!("CACHEOPS.STORE k:{n} v ON post author=7 user id={n}")));
-    con.ok("MULTI");
-    con.ok("CACHEOPS.INVALIDATE ON post author=7");
-    con.ok("FLUSHALL ASYNC");
-    con.ok("SET k:5 plain");
-    con.ok("EXEC");
+    con.while_dead("post author=7", &["FLUSHALL ASYNC", "SET k:5 plain"]);
 
     con.wait_for_empty_index();
 

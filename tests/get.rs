@@ -23,30 +23,22 @@ fn a_foreign_key_is_an_error() {
 fn a_dead_entry_is_a_miss_before_it_is_reclaimed() {
     let server = Server::start();
     let mut con = server.connect();
-    con.ok("CONFIG SET cacheops.reap-inline 0");
     con.store("q", "post author=7");
 
-    con.ok("MULTI");
-    con.ok("CACHEOPS.INVALIDATE ON post author=7");
-    con.ok("EXISTS q");
-    con.ok("CACHEOPS.GET q");
+    let answers = con.while_dead("post author=7", &["EXISTS q", "CACHEOPS.GET q"]);
 
-    assert_eq!(con.list("EXEC"), [Value::Int(1), Value::Int(1), Value::Nil]);
+    assert_eq!(answers, [Value::Int(1), Value::Nil]);
 }
 
 #[test]
 fn hits_and_misses_and_dead_misses_are_counted() {
     let server = Server::start();
     let mut con = server.connect();
-    con.ok("CONFIG SET cacheops.reap-inline 0");
     con.store("q", "post author=7");
     con.ok("CACHEOPS.GET q");
     con.ok("CACHEOPS.GET q");
     con.ok("CACHEOPS.GET absent");
-    con.ok("MULTI");
-    con.ok("CACHEOPS.INVALIDATE ON post author=7");
-    con.ok("CACHEOPS.GET q");
-    con.ok("EXEC");
+    con.while_dead("post author=7", &["CACHEOPS.GET q"]);
 
     assert_eq!(con.info("cacheops_hits"), 2);
     assert_eq!(con.info("cacheops_misses_dead"), 1);

@@ -15,7 +15,7 @@ const VALUES: [Option<&str>; 3] = [Some("0"), Some("1"), None];
 #[test]
 fn a_server_agrees_with_the_twin() {
     for seed in seeds(1, 12) {
-        let server = Server::start();
+        let server = Server::builder().arg("cacheops.on-swapdb", "keep").start();
         let mut run = Run::new(seed, &server);
         for _ in 0..600 {
             run.step();
@@ -29,8 +29,7 @@ fn a_server_agrees_with_the_twin() {
 #[test]
 fn a_server_that_reclaims_as_late_as_it_can_agrees_with_the_twin() {
     for seed in seeds(1001, 4) {
-        let server = Server::start();
-        server.connect().ok("CONFIG SET cacheops.reap-inline 0");
+        let server = Server::builder().arg("cacheops.on-swapdb", "keep").start();
         let mut run = Run::new(seed, &server);
         for _ in 0..100 {
             run.transaction(12);
@@ -43,8 +42,9 @@ fn a_server_that_reclaims_as_late_as_it_can_agrees_with_the_twin() {
 #[test]
 fn a_replica_agrees_with_its_primary_and_with_the_twin() {
     for seed in seeds(2001, 4) {
-        let primary = Server::start();
-        let replica = Server::builder().replica_of(&primary).start();
+        let primary = Server::builder().arg("cacheops.on-swapdb", "keep").start();
+        let replica =
+            Server::builder().arg("cacheops.on-swapdb", "keep").replica_of(&primary).start();
         replica.catch_up_with(&primary);
         let mut run = Run::new(seed, &primary);
         for _ in 0..15 {
@@ -71,8 +71,11 @@ fn a_replica_agrees_with_its_primary_and_with_the_twin() {
 #[test]
 fn a_server_that_keeps_over_restarts_agrees_with_the_twin() {
     for seed in seeds(3001, 3) {
-        let mut server =
-            Server::builder().arg("cacheops.on-restart", "keep").arg("appendonly", "yes").start();
+        let mut server = Server::builder()
+            .arg("cacheops.on-swapdb", "keep")
+            .arg("cacheops.on-restart", "keep")
+            .arg("appendonly", "yes")
+            .start();
         let mut run = Run::new(seed, &server);
         for round in 0..6 {
             for _ in 0..60 {

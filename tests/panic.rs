@@ -50,7 +50,6 @@ fn a_panic_in_the_timer_is_survived() {
     let Some(server) = server_that_panics() else { return };
     let mut con = server.connect();
     let token = con.store("q", "post author=7");
-    con.ok("CONFIG SET cacheops.reap-inline 0");
     con.store("p", "post author=8");
     con.ok("CACHEOPS.PANIC timer");
     con.invalidate("post author=8");
@@ -85,6 +84,21 @@ fn a_panic_while_an_entry_is_saved_is_survived_by_the_server() {
     con.store("p", "post author=8");
     con.invalidate("post author=8");
     assert!(!con.hits("p"));
+}
+
+#[test]
+fn a_panic_does_not_forget_who_waits() {
+    let Some(server) = server_that_panics() else { return };
+    let (mut con, mut other) = (server.connect(), server.connect());
+    let old = con.int("CACHEOPS.GET q LOCK 60000");
+    other.send("CACHEOPS.GET q LOCK 60000 WAIT 60000");
+    eventually("the client waits", || con.info("cacheops_waiting") == 1);
+
+    con.ok("CACHEOPS.PANIC lock");
+    assert!(con.error("CACHEOPS.GET p LOCK 60000").starts_with("ERR "));
+
+    assert_eq!(con.text(&format!("CACHEOPS.STORE q v TOKEN {old} ON post author=7")), None);
+    assert!(matches!(other.receive(), Ok(support::Value::Int(_))), "the lock has passed on");
 }
 
 #[test]

@@ -11,10 +11,7 @@ fn a_pause_of_writes_postpones_the_reclaiming() {
     replica.catch_up_with(&primary);
     let (mut con, mut other) = (primary.connect(), primary.connect());
     store_many(&mut con);
-    con.ok("MULTI");
-    con.ok("CACHEOPS.INVALIDATE ON post author=7");
-    con.ok("CLIENT PAUSE 600000 WRITE");
-    con.ok("EXEC");
+    con.while_dead("post author=7", &["CLIENT PAUSE 600000 WRITE"]);
 
     eventually("several slices are postponed", || other.info("cacheops_reap_postponed") > 5);
     assert!(other.info("cacheops_dead") > 0);
@@ -34,10 +31,7 @@ fn a_pause_of_everything_is_survived() {
     replica.catch_up_with(&primary);
     let mut con = primary.connect();
     store_many(&mut con);
-    con.ok("MULTI");
-    con.ok("CACHEOPS.INVALIDATE ON post author=7");
-    con.ok("CLIENT PAUSE 500 ALL");
-    con.ok("EXEC");
+    con.while_dead("post author=7", &["CLIENT PAUSE 500 ALL"]);
 
     // Answered when the pause is over.
     con.ok("PING");
@@ -84,14 +78,11 @@ fn a_failover_that_is_given_up_is_survived() {
     replica.catch_up_with(&primary);
     let mut con = primary.connect();
     store_many(&mut con);
-    con.ok("CONFIG SET cacheops.reap-inline 0");
     replica.catch_up_with(&primary);
     // A replica that cannot answer keeps the primary waiting, paused.
     replica.freeze();
 
-    con.ok("MULTI");
-    con.ok("CACHEOPS.INVALIDATE ON post author=7");
-    con.ok("EXEC");
+    con.invalidate("post author=7");
     let _ = con.run(&format!("FAILOVER TO 127.0.0.1 {} TIMEOUT 200", replica.port()));
 
     eventually("the failover has ended", || {

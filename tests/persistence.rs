@@ -165,12 +165,8 @@ fn the_dead_are_not_saved_as_living() {
             let mut con = server.connect();
             con.pipeline((0..3000).map(|n| format!("CACHEOPS.STORE k:{n} v ON post author=7")));
             con.store("q", "post author=8");
-            con.ok("CONFIG SET cacheops.reap-inline 0");
             // The pause keeps the dead in memory, so that the save meets them.
-            con.ok("MULTI");
-            con.ok("CACHEOPS.INVALIDATE ON post author=7");
-            con.ok("CLIENT PAUSE 600000 WRITE");
-            con.ok("EXEC");
+            con.while_dead("post author=7", &["CLIENT PAUSE 600000 WRITE"]);
             assert!(con.info("cacheops_dead") > 0);
             con.ok(save);
             wait_for_children(&mut con);

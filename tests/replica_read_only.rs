@@ -54,14 +54,10 @@ fn a_dead_entry_is_a_miss_on_a_replica_before_its_primary_reclaims_it() {
     let primary = Server::start();
     let replica = Server::builder().replica_of(&primary).start();
     let mut con = primary.connect();
-    con.ok("CONFIG SET cacheops.reap-inline 0");
     con.store("q", "post author=7");
     replica.catch_up_with(&primary);
 
-    con.ok("MULTI");
-    con.ok("CACHEOPS.INVALIDATE ON post author=7");
-    con.ok("CLIENT PAUSE 600000 WRITE");
-    con.ok("EXEC");
+    con.while_dead("post author=7", &["CLIENT PAUSE 600000 WRITE"]);
 
     let mut copy = replica.connect();
     eventually("the invalidation has arrived", || !copy.hits("q"));
@@ -90,13 +86,9 @@ fn reaping_on_a_replica_changes_nothing() {
     let primary = Server::start();
     let replica = Server::builder().replica_of(&primary).start();
     let mut con = primary.connect();
-    con.ok("CONFIG SET cacheops.reap-inline 0");
     con.store("q", "post author=7");
     replica.catch_up_with(&primary);
-    con.ok("MULTI");
-    con.ok("CACHEOPS.INVALIDATE ON post author=7");
-    con.ok("CLIENT PAUSE 600000 WRITE");
-    con.ok("EXEC");
+    con.while_dead("post author=7", &["CLIENT PAUSE 600000 WRITE"]);
     let mut copy = replica.connect();
     eventually("the invalidation has arrived", || !copy.hits("q"));
 

@@ -68,11 +68,7 @@ fn a_replica_that_attaches_while_the_dead_wait_gets_them_as_dead() {
     let mut con = primary.connect();
     con.pipeline((0..1000).map(|n| format!("CACHEOPS.STORE k:{n} v ON post author=7")));
     con.store("q", "post author=8");
-    con.ok("CONFIG SET cacheops.reap-inline 0");
-    con.ok("MULTI");
-    con.ok("CACHEOPS.INVALIDATE ON post author=7");
-    con.ok("CLIENT PAUSE 600000 WRITE");
-    con.ok("EXEC");
+    con.while_dead("post author=7", &["CLIENT PAUSE 600000 WRITE"]);
 
     let replica = Server::builder().replica_of(&primary).start();
     replica.catch_up_with(&primary);
@@ -94,12 +90,8 @@ fn a_replica_that_is_promoted_while_the_dead_wait_reclaims_them() {
         let mut con = primary.connect();
         con.pipeline((0..1000).map(|n| format!("CACHEOPS.STORE k:{n} v ON post author=7")));
         con.store("q", "post author=8");
-        con.ok("CONFIG SET cacheops.reap-inline 0");
         replica.catch_up_with(&primary);
-        con.ok("MULTI");
-        con.ok("CACHEOPS.INVALIDATE ON post author=7");
-        con.ok("CLIENT PAUSE 600000 WRITE");
-        con.ok("EXEC");
+        con.while_dead("post author=7", &["CLIENT PAUSE 600000 WRITE"]);
         let mut copy = replica.connect();
         eventually("the invalidation has arrived", || copy.text("CACHEOPS.GET k:0").is_none());
         primary.kill();
@@ -213,12 +205,8 @@ fn a_replica_never_reclaims_by_itself() {
     let (primary, replica) = pair();
     let (mut con, mut copy) = (primary.connect(), replica.connect());
     con.pipeline((0..500).map(|n| format!("CACHEOPS.STORE k:{n} v ON post author=7")));
-    con.ok("CONFIG SET cacheops.reap-inline 0");
     replica.catch_up_with(&primary);
-    con.ok("MULTI");
-    con.ok("CACHEOPS.INVALIDATE ON post author=7");
-    con.ok("CLIENT PAUSE 600000 WRITE");
-    con.ok("EXEC");
+    con.while_dead("post author=7", &["CLIENT PAUSE 600000 WRITE"]);
     eventually("the replica has the invalidation", || copy.text("CACHEOPS.GET k:0").is_none());
 
     // The primary's timer has run several times meanwhile, and so has what the replica has of one.

@@ -52,13 +52,9 @@ fn a_restored_entry_is_a_linked_hit_if_told_so() {
 fn a_dead_entry_is_not_restored_as_living() {
     let server = Server::builder().arg("cacheops.on-restore", "keep").start();
     let mut con = server.connect();
-    con.ok("CONFIG SET cacheops.reap-inline 0");
     con.store("q", "post author=7");
-    con.ok("MULTI");
-    con.ok("CACHEOPS.INVALIDATE ON post author=7");
-    con.ok("DUMP q");
-    let answers = con.list("EXEC");
-    let Value::BulkString(payload) = &answers[1] else { return };
+    let answers = con.while_dead("post author=7", &["DUMP q"]);
+    let Value::BulkString(payload) = &answers[0] else { return };
 
     if restore(&mut con, "p", payload).is_ok() {
         assert_eq!(con.text("CACHEOPS.GET p"), None);

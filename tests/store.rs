@@ -158,12 +158,8 @@ fn storing_again_forgets_the_old_conditions() {
 fn storing_again_revives_a_dead_key() {
     let server = Server::start();
     let mut con = server.connect();
-    con.ok("CONFIG SET cacheops.reap-inline 0");
     con.store("q", "post author=7");
-    con.ok("MULTI");
-    con.ok("CACHEOPS.INVALIDATE ON post author=7");
-    con.ok("CACHEOPS.STORE q \"value of q\" ON post author=7");
-    con.ok("EXEC");
+    con.while_dead("post author=7", &["CACHEOPS.STORE q \"value of q\" ON post author=7"]);
 
     con.wait_until_reclaimed();
 

@@ -14,6 +14,7 @@ mod report;
 mod resp;
 mod rows;
 mod server;
+mod stampede;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,14 +26,14 @@ use serde_json::Value;
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 const USAGE: &str = "\
-usage: server rows|growth|fanout|memory [options]
+usage: server rows|growth|fanout|memory|stampede [options]
        server plot FANOUT.json OUT.svg
 
   --only ID[,ID]     operations of rows, by the ids in its JSON, with their rivals; no mass invalidations
   --json FILE        also writes the results to FILE
   --rounds N         rounds of each measurement
   --depth N          commands under way at a time in rows (default 64)
-  --max N            most entries (growth, memory) or dependents (rows, fanout)
+  --max N            most entries (growth, memory), dependents (rows, fanout) or clients (stampede)
   --lua-max N        most dependents for the Lua scripts, 0 leaves them out
   --without-module   measures the rivals alone
 
@@ -75,6 +76,7 @@ fn run(args: Vec<String>) -> Result<()> {
         "growth" => growth::run(&options)?,
         "fanout" => fanout::run(&options)?,
         "memory" => memory::run(&options)?,
+        "stampede" => stampede::run(&options)?,
         _ => return Err(USAGE.into()),
     };
     if let Some(path) = &options.json {

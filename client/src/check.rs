@@ -3,7 +3,7 @@
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
-use crate::{Cacheops, Condition, Error, ErrorKind, Token};
+use crate::{Client, Condition, Error, ErrorKind, Token};
 
 /// A check in the making: name the conditions with [`on`](Self::on), then await it.
 ///
@@ -13,13 +13,13 @@ use crate::{Cacheops, Condition, Error, ErrorKind, Token};
 #[derive(Debug)]
 #[must_use = "a check does nothing until it is awaited"]
 pub struct Check<'a> {
-    cache: &'a Cacheops,
+    cache: &'a Client,
     token: Token,
     tables: Vec<(Vec<u8>, Condition)>,
 }
 
 impl<'a> Check<'a> {
-    pub(crate) fn new(cache: &'a Cacheops, token: Token) -> Self {
+    pub(crate) fn new(cache: &'a Client, token: Token) -> Self {
         Self { cache, token, tables: Vec::new() }
     }
 

@@ -24,8 +24,14 @@ pub enum ErrorKind {
     Unsupported,
     /// The request is incomplete; it was not sent.
     InvalidRequest,
+    /// The settings contradict each other, or an address cannot be read.
+    InvalidConfig,
+    /// A profile names a table that is not among the known ones.
+    UnknownTable,
     /// The server refused the arguments: a limit, or a condition that breaks the grammar.
     Rejected,
+    /// The value is longer than the server allows.
+    ValueTooLarge,
     /// The key holds a value of another type.
     WrongType,
     /// The server is a replica; writes belong to its primary.
@@ -36,9 +42,15 @@ pub enum ErrorKind {
     Denied,
     /// The server is there but cannot serve now: loading, failing over, refusing writes.
     Unavailable,
-    /// The address is not a server's, or the connection failed or timed out. Whether the request
-    /// was carried out is not known.
+    /// The address is not a server's, or the connection failed. Whether the request was carried out
+    /// is not known.
     Connection,
+    /// No answer in time. Whether the request was carried out is not known.
+    Timeout,
+    /// A value could not be turned into bytes.
+    Encode,
+    /// The bytes of an entry are not a value of the type asked for.
+    Decode,
     /// The server answered something that this crate does not understand.
     UnexpectedReply,
 }
@@ -58,13 +70,44 @@ impl Error {
     /// Reads and invalidations may be repeated at will. A store may be repeated if it carries a
     /// token; without one the result could have become stale in between.
     pub fn is_retryable(&self) -> bool {
-        matches!(self.kind, ErrorKind::Connection | ErrorKind::Unavailable)
+        matches!(self.kind, ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::Unavailable)
+    }
+
+    /// Whether the connection is of no more use: a request after this one would fail alike.
+    pub(crate) fn is_of_the_connection(&self) -> bool {
+        matches!(
+            self.kind,
+            ErrorKind::Connection
+                | ErrorKind::Timeout
+                | ErrorKind::ReadOnly
+                | ErrorKind::ModuleMissing
+                | ErrorKind::Denied
+        )
+    }
+}
+
+impl ErrorKind {
+    /// What to do about it, where that is always the same.
+    fn advice(self) -> Option<&'static str> {
+        Some(match self {
+            Self::ModuleMissing => "start it with `loadmodule libcacheops.so`",
+            Self::ModuleTooOld => "load the module that belongs to this crate",
+            Self::ValueTooLarge => "cache less, or raise the directive cacheops.max-value-bytes",
+            Self::ReadOnly => "connect to the primary, or through its sentinels",
+            Self::OutOfMemory => "raise `maxmemory`, or choose a policy that evicts",
+            Self::Denied => "check user, password and the rules of `ACL`",
+            Self::Timeout => "see `SLOWLOG` and `LATENCY DOCTOR`, or raise the response timeout",
+            _ => return None,
+        })
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        match self.kind.advice() {
+            Some(advice) => write!(f, "{}: {advice}", self.text),
+            None => f.write_str(&self.text),
+        }
     }
 }
 
@@ -79,6 +122,7 @@ impl From<RedisError> for Error {
         let kind = kind_of(&source);
         let text = match kind {
             ErrorKind::ModuleMissing => "the server has not loaded libcacheops.so".to_string(),
+            ErrorKind::Timeout => "the server did not answer in time".to_string(),
             _ => source.to_string(),
         };
         Self { kind, text, source: Some(source) }
@@ -87,6 +131,7 @@ impl From<RedisError> for Error {
 
 fn kind_of(error: &RedisError) -> ErrorKind {
     let unknown_command = |text: &str| text.to_ascii_lowercase().contains("unknown command");
+    let too_large = |text: &str| text.contains("cacheops.max-value-bytes");
     match error.code() {
         Some("WRONGTYPE") => return ErrorKind::WrongType,
         Some("OOM") => return ErrorKind::OutOfMemory,
@@ -96,6 +141,7 @@ fn kind_of(error: &RedisError) -> ErrorKind {
     }
     match error.kind() {
         Redis::AuthenticationFailed => ErrorKind::Denied,
+        Redis::InvalidClientConfig => ErrorKind::InvalidConfig,
         Redis::Server(kind) => match kind {
             ServerErrorKind::ReadOnly => ErrorKind::ReadOnly,
             ServerErrorKind::NoPerm => ErrorKind::Denied,
@@ -104,10 +150,12 @@ fn kind_of(error: &RedisError) -> ErrorKind {
             | ServerErrorKind::ClusterDown
             | ServerErrorKind::MasterDown => ErrorKind::Unavailable,
             _ if error.detail().is_some_and(unknown_command) => ErrorKind::ModuleMissing,
+            _ if error.detail().is_some_and(too_large) => ErrorKind::ValueTooLarge,
             _ => ErrorKind::Rejected,
         },
         Redis::Extension => ErrorKind::Rejected,
         Redis::Parse | Redis::UnexpectedReturnType => ErrorKind::UnexpectedReply,
+        _ if error.is_timeout() => ErrorKind::Timeout,
         _ => ErrorKind::Connection,
     }
 }

@@ -3,7 +3,7 @@
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
-use crate::{Cacheops, Error, Row};
+use crate::{Changes, Client, Error, Row};
 
 /// An invalidation in the making: name the rows, then await it.
 ///
@@ -13,14 +13,14 @@ use crate::{Cacheops, Error, Row};
 #[derive(Debug)]
 #[must_use = "an invalidation does nothing until it is awaited"]
 pub struct Invalidate<'a> {
-    cache: &'a Cacheops,
+    cache: &'a Client,
     dry_run: bool,
     /// Per table the rows so far, joined by `|`.
     tables: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl<'a> Invalidate<'a> {
-    pub(crate) fn new(cache: &'a Cacheops) -> Self {
+    pub(crate) fn new(cache: &'a Client) -> Self {
         Self { cache, dry_run: false, tables: Vec::new() }
     }
 
@@ -55,10 +55,28 @@ impl<'a> Invalidate<'a> {
         self
     }
 
+    /// All changes of a set. Those that are everything cannot be told this way and are left out: use
+    /// [`Client::flush`].
+    pub fn changes(mut self, changes: &Changes) -> Self {
+        for (table, text) in changes.texts() {
+            match self.tables.iter_mut().find(|(known, _)| known == table) {
+                Some((_, rows)) => {
+                    rows.push(b'|');
+                    rows.extend_from_slice(&text);
+                }
+                None => self.tables.push((table.to_vec(), text)),
+            }
+        }
+        self
+    }
+
     fn command(&self) -> redis::Cmd {
         let mut command = redis::cmd("CACHEOPS.INVALIDATE");
         if self.dry_run {
             command.arg("DRYRUN");
+        }
+        if self.cache.is_cluster() {
+            command.arg("SHARD");
         }
         command.arg("ON");
         for (table, rows) in &self.tables {
@@ -77,7 +95,7 @@ impl<'a> IntoFuture for Invalidate<'a> {
             if self.tables.is_empty() {
                 return Ok(0);
             }
-            self.cache.query(&self.command()).await
+            self.cache.query_all(&self.command()).await
         })
     }
 }

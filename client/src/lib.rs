@@ -5,86 +5,155 @@
 //! change it. When a row changes, its old and new values are sent once, and exactly the entries
 //! whose condition one of them satisfies are gone.
 //!
+//! # Example
+//!
+//! ```
+//! use cacheops::{Cacheops, Changes, Condition, Row};
+//! use std::convert::Infallible;
+//!
+//! # let server = support::Server::start();
+//! # let url = format!("redis://127.0.0.1:{}/", server.port());
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! # let query = |_sql: &str| async { Ok::<_, Infallible>(vec!["a title".to_string()]) };
+//! let cacheops = Cacheops::connect(url).await?; // redis://127.0.0.1/
+//!
+//! // Read: from the cache, or from the database and then into the cache.
+//! let titles: Vec<String> = cacheops
+//!     .read("titles:author:7")
+//!     .on("post", Condition::all().term("author_id", 7).null("deleted_at"))
+//!     .get_or_store(|| query("SELECT title FROM post WHERE author_id = 7 AND deleted_at IS NULL"))
+//!     .await?;
+//! # assert_eq!(titles, ["a title"]);
+//!
+//! // Write: change the row, then tell the cache what it was and what it is.
+//! let post = Row::new().set("id", 42).null("deleted_at");
+//! let (old, new) = (post.clone().set("author_id", 7), post.set("author_id", 8));
+//! query("UPDATE post SET author_id = 8 WHERE id = 42").await?;
+//! let mut changes = Changes::new();
+//! changes.add_change("post", &old, &new);
+//! cacheops.invalidate(changes).await?;
+//! # assert_eq!(cacheops.stats().links_cut, 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+//!
+//! An adapter for an ORM does both by itself: conditions come from the SQL, rows from the writes.
+//! What it stands on is here: [`Read`], [`Pending`], [`TxStack`], [`Snapshot`], [`Profile`]. Below
+//! is the [`Client`], the module's commands and nothing more.
+//!
 //! # The model of consistency
 //!
-//! * **At once.** When [`Cacheops::invalidate`] has been answered, no [`get`](Cacheops::get) on
-//!   that server and database returns an entry that the changed rows match. The work of the
-//!   server does not grow with the number of entries; their memory is given back afterwards.
+//! * **At once.** When [`Cacheops::invalidate`] has been confirmed, no read of any process on that
+//!   server and database is given an entry that the changed rows match. The work of the server does
+//!   not grow with the number of entries; their memory is given back afterwards.
 //! * **The slow reader.** A reader may query the database, pause while a writer changes the row
-//!   and invalidates, and store its old result last. A [`Token`] taken *before the query* closes
-//!   that gap: the server refuses the store, and [`Store`] answers `None`. A store without a token
-//!   is not protected, so every fill should carry one.
-//! * **Not covered.** The time between the database's commit and the invalidation is the
-//!   application's: send the rows right after the commit. An invalidation that fails is an error,
-//!   and until it is repeated (see [`Error::is_retryable`]) entries may be stale.
+//!   and invalidates, and store its old result last. Every fill carries the token that came with its
+//!   miss, and the server refuses it. In a transaction that reads from a snapshot of the database the
+//!   token must be older than the transaction: see [`Cacheops::snapshot`].
+//! * **The late reader.** Concurrent readers of one process share one load, but nobody is given a
+//!   value that was loaded before their question, unless the server vouches for it.
+//! * **Transactions.** What a transaction has changed is told after its commit; until then, and only
+//!   for itself, the cache is off: see [`TxStack`].
+//! * **Not covered.** The time between the database's commit and the confirmed invalidation, and a
+//!   process that crashes in it: until the entry expires. Readers on a replica of the database that
+//!   lags behind, whose rows are older than their token.
 //! * **Fail closed.** What the server cannot vouch for is a miss: entries from before a restart,
 //!   restored, renamed or moved keys, tokens of another server.
 //!
-//! Values are equal only if their bytes are: `7` is not `07`. Conditions and rows must spell a
-//! value alike. [`Value`] has conversions only for types with one spelling: integers, text,
-//! bytes, and `Option` of these for NULL.
+//! # When the server is away
+//!
+//! Reads go to the database. One failure is enough: nobody waits for a dead server twice, and a task
+//! of its own looks for it. An invalidation that was not confirmed goes to a bounded outbox, and until
+//! that has been sent this process trusts no hit, however soon the server is back. Other processes
+//! may read what it could not invalidate until then, so [`Builder::strict`] makes it an error as well.
+//! [`Cacheops::stats`] counts all of this.
+//!
+//! A future that is dropped loses nothing either: see [`Pending`].
+//!
+//! # Values
+//!
+//! Values in conditions and rows are equal only if their bytes are: `7` is not `07`. Both must spell
+//! a value alike. [`Value`] has conversions only for types with one spelling: integers, text, bytes,
+//! and `Option` of these for NULL.
 //!
 //! A [`Row`] may be partial. A field that is absent is unknown and could have any value, so
 //! `Row::new().set("category_id", 3)` stands for every row of category 3.
 //!
-//! # Example
+//! # Features
 //!
-//! ```no_run
-//! use cacheops::{Cacheops, Condition, Lookup, Row};
-//! use std::time::Duration;
-//!
-//! # async fn query(_sql: &str) -> Vec<u8> { Vec::new() }
-//! # async fn run() -> Result<(), cacheops::Error> {
-//! let cache = Cacheops::connect("redis://127.0.0.1/").await?;
-//!
-//! // Read: ask the cache; after a miss run the query, and store its result with the token that
-//! // came with the miss.
-//! let posts = match cache.lookup("posts:author:7").await? {
-//!     Lookup::Hit(posts) => posts,
-//!     Lookup::Miss(token) => {
-//!         let posts = query("SELECT * FROM post WHERE author_id = 7 AND deleted_at IS NULL").await;
-//!         if let Some(token) = token {
-//!             cache
-//!                 .store("posts:author:7", &posts)
-//!                 .ttl(Duration::from_secs(3600))
-//!                 .token(token)
-//!                 .on("post", Condition::all().term("author_id", 7).null("deleted_at"))
-//!                 .await?;
-//!         }
-//!         posts
-//!     }
-//! };
-//!
-//! // Write: change the row, then tell the cache what it was and what it is.
-//! query("UPDATE post SET author_id = 8 WHERE id = 42").await;
-//! let post = Row::new().set("id", 42).null("deleted_at");
-//! cache
-//!     .invalidate()
-//!     .changed("post", post.clone().set("author_id", 7), post.set("author_id", 8))
-//!     .await?;
-//! # Ok(())
-//! # }
-//! ```
+//! | | |
+//! |---|---|
+//! | `cluster`, `sentinel` | `Builder::cluster`, `Builder::sentinel` |
+//! | `rustls` | `rediss://` |
+//! | `moka` | values kept in the process and proven by the server: [`Read::local`] |
+//! | `json`, `bincode`, `postcard` | [`Format`]s beside MessagePack; bincode is unmaintained (RUSTSEC-2025-0141) |
 
 #![forbid(unsafe_code)]
 
-mod cache;
+mod ask;
+mod builder;
+mod cached;
+mod changes;
 mod check;
+mod client;
+#[cfg(feature = "cluster")]
+mod cluster;
+mod codec;
 mod condition;
+mod connection;
+mod deps;
+mod endpoint;
 mod error;
 mod explain;
+mod fill;
+mod find;
+mod flight;
+mod handle;
+mod hooks;
 mod invalidate;
+mod key;
+mod link;
+#[cfg(feature = "moka")]
+mod near;
 mod number;
+mod outbox;
+mod pending;
+mod profile;
+mod read;
+mod scope;
+#[cfg(feature = "sentinel")]
+mod sentinel;
+mod simple;
+mod snapshot;
+mod stats;
 mod store;
+mod txn;
+mod wait;
 
-pub use cache::{Cacheops, Lookup, Server};
+pub use builder::Builder;
+pub use cached::CachedAs;
+pub use changes::Changes;
 pub use check::Check;
+pub use client::{Client, Lookup, Server};
+pub use codec::{Codec, Format, Raw};
 pub use condition::{Condition, Row, Value};
+pub use connection::Connection;
+pub use deps::Deps;
 pub use error::{Error, ErrorKind};
 pub use explain::{Explanation, State};
+pub use handle::Cacheops;
+pub use hooks::{InvalidateEvent, Invalidated, ReadEvent, ReadOutcome};
 pub use invalidate::Invalidate;
+pub use key::{Key, QueryKey};
 pub use number::{Token, Version};
+pub use pending::Pending;
+pub use profile::{CacheOnSave, Ops, Profile};
+pub use read::Read;
+pub use simple::Simple;
+pub use snapshot::Snapshot;
+pub use stats::Stats;
 pub use store::Store;
+pub use txn::TxStack;
 
 /// The client for everything else that one does with the server.
 pub use redis;

@@ -33,3 +33,10 @@ impl Version {
         Token(self.0)
     }
 }
+
+/// A number that this process has not had before, in the order of asking: [`crate::flight`] tells by
+/// it what came first, and keys that must never meet differ by it.
+pub(crate) fn unique() -> u64 {
+    static LAST: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    LAST.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1
+}

@@ -4,7 +4,7 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::{Cacheops, Condition, Error, ErrorKind, Token, Version};
+use crate::{Client, Condition, Deps, Error, ErrorKind, Token, Version};
 
 /// A store in the making: name the conditions with [`on`](Self::on), then await it.
 ///
@@ -14,16 +14,16 @@ use crate::{Cacheops, Condition, Error, ErrorKind, Token, Version};
 #[derive(Debug)]
 #[must_use = "a store does nothing until it is awaited"]
 pub struct Store<'a> {
-    cache: &'a Cacheops,
+    cache: &'a Client,
     key: &'a [u8],
     value: &'a [u8],
     ttl: Option<Duration>,
     token: Option<Token>,
-    tables: Vec<(Vec<u8>, Condition)>,
+    tables: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl<'a> Store<'a> {
-    pub(crate) fn new(cache: &'a Cacheops, key: &'a [u8], value: &'a [u8]) -> Self {
+    pub(crate) fn new(cache: &'a Client, key: &'a [u8], value: &'a [u8]) -> Self {
         Self { cache, key, value, ttl: None, token: None, tables: Vec::new() }
     }
 
@@ -45,7 +45,13 @@ impl<'a> Store<'a> {
     /// Makes the entry depend on the rows of `table` that satisfy `condition`. Several conditions
     /// on one table are or-ed.
     pub fn on(mut self, table: impl AsRef<[u8]>, condition: Condition) -> Self {
-        self.tables.push((table.as_ref().to_vec(), condition));
+        self.tables.push((table.as_ref().to_vec(), condition.to_bytes()));
+        self
+    }
+
+    /// Makes the entry depend on all of these.
+    pub fn deps(mut self, deps: &Deps) -> Self {
+        self.tables.extend(deps.iter().map(|(table, text)| (table.to_vec(), text.to_vec())));
         self
     }
 
@@ -67,7 +73,7 @@ impl<'a> Store<'a> {
         }
         command.arg("ON");
         for (table, condition) in &self.tables {
-            command.arg(table).arg(condition.to_bytes());
+            command.arg(table).arg(condition);
         }
         Ok(command)
     }

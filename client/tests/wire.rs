@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cacheops::{Cacheops, Condition, ErrorKind, Lookup, Row, State};
+use cacheops::{Client, Condition, ErrorKind, Lookup, Row, State};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -77,7 +77,7 @@ async fn connect_tells_a_missing_module_from_an_old_one() {
             .await;
 
     for (server, kind) in [(missing, ErrorKind::ModuleMissing), (old, ErrorKind::ModuleTooOld)] {
-        let error = Cacheops::connect(server.url.as_str()).await.unwrap_err();
+        let error = Client::connect(server.url.as_str()).await.unwrap_err();
         assert_eq!(error.kind(), kind);
         assert!(!error.is_retryable());
     }
@@ -87,7 +87,7 @@ async fn connect_tells_a_missing_module_from_an_old_one() {
 async fn store_names_everything_it_was_told() {
     let server =
         Server::start(&[("CACHEOPS.VERSION", VERSION), ("CACHEOPS.STORE", ":71\r\n")]).await;
-    let cache = Cacheops::connect(server.url.as_str()).await.unwrap();
+    let cache = Client::connect(server.url.as_str()).await.unwrap();
 
     let version = cache
         .store("posts", "[]")
@@ -107,7 +107,7 @@ async fn store_names_everything_it_was_told() {
 #[tokio::test]
 async fn a_store_that_depends_on_nothing_is_not_sent() {
     let server = Server::start(&[("CACHEOPS.VERSION", VERSION)]).await;
-    let cache = Cacheops::connect(server.url.as_str()).await.unwrap();
+    let cache = Client::connect(server.url.as_str()).await.unwrap();
 
     let error = cache.store("k", "v").await.unwrap_err();
 
@@ -119,7 +119,7 @@ async fn a_store_that_depends_on_nothing_is_not_sent() {
 async fn a_refused_store_is_none() {
     let server =
         Server::start(&[("CACHEOPS.VERSION", VERSION), ("CACHEOPS.STORE", "$-1\r\n")]).await;
-    let cache = Cacheops::connect(server.url.as_str()).await.unwrap();
+    let cache = Client::connect(server.url.as_str()).await.unwrap();
 
     assert_eq!(cache.store("k", "v").on("t", Condition::all()).await.unwrap(), None);
 }
@@ -128,7 +128,7 @@ async fn a_refused_store_is_none() {
 async fn invalidate_sends_all_rows_in_one_command() {
     let server =
         Server::start(&[("CACHEOPS.VERSION", VERSION), ("CACHEOPS.INVALIDATE", ":3\r\n")]).await;
-    let cache = Cacheops::connect(server.url.as_str()).await.unwrap();
+    let cache = Client::connect(server.url.as_str()).await.unwrap();
     let row = Row::new().set("id", 7);
 
     let cut = cache
@@ -156,10 +156,10 @@ async fn token_asks_only_a_module_that_has_it() {
     )])
     .await;
 
-    let cache = Cacheops::connect(with.url.as_str()).await.unwrap();
+    let cache = Client::connect(with.url.as_str()).await.unwrap();
     assert_eq!(cache.token().await.unwrap().get(), 9);
 
-    let cache = Cacheops::connect(without.url.as_str()).await.unwrap();
+    let cache = Client::connect(without.url.as_str()).await.unwrap();
     assert_eq!(cache.token().await.unwrap_err().kind(), ErrorKind::Unsupported);
     assert_eq!(without.last(), "CACHEOPS.VERSION");
 }
@@ -173,14 +173,14 @@ async fn lookup_tells_a_value_from_a_token() {
     ] {
         let replies = vec![("CACHEOPS.VERSION", VERSION), ("CACHEOPS.GET", reply)];
         let server = Server::start(Vec::leak(replies)).await;
-        let cache = Cacheops::connect(server.url.as_str()).await.unwrap();
+        let cache = Client::connect(server.url.as_str()).await.unwrap();
 
         assert_eq!(cache.lookup("k").await.unwrap(), expected);
         assert_eq!(server.last(), "CACHEOPS.GET k TOKEN");
     }
 
     let server = Server::start(&[("CACHEOPS.VERSION", VERSION), ("CACHEOPS.GET", ":7\r\n")]).await;
-    let cache = Cacheops::connect(server.url.as_str()).await.unwrap();
+    let cache = Client::connect(server.url.as_str()).await.unwrap();
     let Lookup::Miss(Some(token)) = cache.lookup("k").await.unwrap() else { panic!("no token") };
     assert_eq!(token.get(), 7);
 }
@@ -193,7 +193,7 @@ async fn check_names_token_and_conditions() {
         ("CACHEOPS.CHECK", ":1\r\n"),
     ])
     .await;
-    let cache = Cacheops::connect(server.url.as_str()).await.unwrap();
+    let cache = Client::connect(server.url.as_str()).await.unwrap();
     let token = cache.token().await.unwrap();
 
     assert!(cache.check(token).on("post", Condition::all().null("a")).await.unwrap());
@@ -217,7 +217,7 @@ async fn get_tells_kinds_of_errors_apart() {
     ] {
         let replies = vec![("CACHEOPS.VERSION", VERSION), ("CACHEOPS.GET", reply)];
         let server = Server::start(Vec::leak(replies)).await;
-        let cache = Cacheops::connect(server.url.as_str()).await.unwrap();
+        let cache = Client::connect(server.url.as_str()).await.unwrap();
 
         let error = cache.get("k").await.unwrap_err();
 
@@ -237,7 +237,7 @@ async fn explain_reads_the_map() {
         ),
     ])
     .await;
-    let cache = Cacheops::connect(server.url.as_str()).await.unwrap();
+    let cache = Client::connect(server.url.as_str()).await.unwrap();
 
     let why = cache.explain("k").await.unwrap().unwrap();
 

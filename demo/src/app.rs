@@ -1,6 +1,6 @@
 //! The application: it fills the cache, writes to the database, and trusts nobody.
 
-use cacheops::{Cacheops, Invalidate, Row, Token};
+use cacheops::{Client, Invalidate, Row, Token};
 
 use crate::Failure;
 use crate::query::{Conditions, Query};
@@ -15,7 +15,7 @@ const FAULTS: usize = 5;
 
 pub struct App {
     pub shop: Shop,
-    pub cache: Cacheops,
+    pub cache: Client,
     entries: Vec<Entry>,
     /// Hits that were compared with a fresh result.
     pub compared: u64,
@@ -39,7 +39,7 @@ pub struct Audit {
 }
 
 impl App {
-    pub fn new(shop: Shop, cache: Cacheops) -> Self {
+    pub fn new(shop: Shop, cache: Client) -> Self {
         Self { shop, cache, entries: Vec::new(), compared: 0 }
     }
 

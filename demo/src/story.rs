@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use cacheops::redis;
 use cacheops::redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use cacheops::{Cacheops, Condition, Explanation, Row};
+use cacheops::{Client, Condition, Explanation, Row};
 use futures_util::future::try_join_all;
 
 use crate::Failure;
@@ -56,7 +56,7 @@ async fn open(page: &mut Page, server: &Server) -> Result<App, Failure> {
     let config = ConnectionManagerConfig::new().set_response_timeout(Some(PATIENCE));
     let client = redis::Client::open(server.url())?;
     let connection = ConnectionManager::new_with_config(client, config).await?;
-    let cache = Cacheops::new(connection).await?;
+    let cache = Client::new(connection).await?;
     let fields = stats::info(&cache, "server").await?;
     let field =
         |name: &str| fields.iter().find(|(known, _)| known == name).map(|(_, v)| v.as_str());
@@ -394,7 +394,7 @@ async fn explain(page: &mut Page, app: &mut App) -> Result<(), Failure> {
     app.refill(&audit).await
 }
 
-async fn fan_out(page: &mut Page, cache: &Cacheops) -> Result<(), Failure> {
+async fn fan_out(page: &mut Page, cache: &Client) -> Result<(), Failure> {
     page.chapter("One row that everything depends on");
     let value = "x".repeat(200);
     let keys: Vec<String> = (0..FAN_OUT).map(|i| format!("page:{i}")).collect();
@@ -473,7 +473,7 @@ async fn fan_out(page: &mut Page, cache: &Cacheops) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn hits(cache: &Cacheops, keys: &[String]) -> Result<usize, Failure> {
+async fn hits(cache: &Client, keys: &[String]) -> Result<usize, Failure> {
     let mut hits = 0;
     for batch in keys.chunks(1_000) {
         hits += cache.get_many(batch).await?.iter().flatten().count();

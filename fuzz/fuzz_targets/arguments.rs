@@ -5,11 +5,11 @@
 
 use cacheops_protocol::{
     ArgError, CheckArgs, Dependencies, Expiry, GetArgs, InvalidateArgs, Limits, MAX_NUMBER,
-    ReapArgs, ShardArgs, StoreArgs, TopArgs,
+    ReapArgs, ReleaseArgs, ShardArgs, StoreArgs, TopArgs,
 };
 use libfuzzer_sys::fuzz_target;
 
-const SMALL: Limits = Limits { key_bytes: 4, value_bytes: 4, terms: 2, conjunctions: 3 };
+const SMALL: Limits = Limits { key_bytes: 4, value_bytes: 4, name_bytes: 4, terms: 2, conjunctions: 3 };
 
 fuzz_target!(|input: &[u8]| {
     let Some((first, rest)) = input.split_first() else { return };
@@ -29,6 +29,13 @@ fuzz_target!(|input: &[u8]| {
     }
     if let Some(get) = accepted(GetArgs::parse(&args)) {
         assert!(get.if_not.is_none_or(|version| version < MAX_NUMBER));
+        if let Some(lock) = get.lock {
+            assert!(get.token && (1..=3_600_000).contains(&lock.hold_ms));
+            assert!(lock.wait_ms.is_none_or(|ms| (1..=3_600_000).contains(&ms)));
+        }
+    }
+    if let Some(release) = accepted(ReleaseArgs::parse(&args)) {
+        assert!((1..MAX_NUMBER).contains(&release.token));
     }
     if let Some(check) = accepted(CheckArgs::parse(&args, &limits)) {
         assert!((1..MAX_NUMBER).contains(&check.token));
@@ -66,6 +73,7 @@ fn within(on: &Dependencies<'_>, limits: &Limits) {
     let mut conjunctions = 0;
     for (table, condition) in on {
         assert!(!table.is_empty() && condition.max_terms() <= limits.terms);
+        assert!(table.len() <= limits.name_bytes);
         conjunctions += condition.conjunctions();
     }
     assert!(conjunctions <= limits.conjunctions);

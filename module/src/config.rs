@@ -33,12 +33,15 @@ numbers! {
     MAX_SCHEMES c"max-schemes" 128 1..=1024 false nothing;
     MAX_PROBES c"max-probes" 200_000 100..=10_000_000 false nothing;
     PARTIAL_SCAN c"partial-scan" 1000 0..=100_000 false nothing;
+    MAX_LOCKS c"max-locks" 65_536 0..=1_048_576 false nothing;
+    MAX_WAITING c"max-waiting" 2_000 0..=1_000_000 false nothing;
     TOMBSTONES c"tombstones" 524_288 1024..=67_108_864 false crate::lifecycle::tombstones_changed;
 }
 
 static ON_RESTART: AtomicI64 = AtomicI64::new(DISCARD);
 static ON_RESTORE: AtomicI64 = AtomicI64::new(DISCARD);
 static ON_PROMOTION: AtomicI64 = AtomicI64::new(DISCARD);
+static ON_SWAPDB: AtomicI64 = AtomicI64::new(DISCARD);
 
 const WORDS: &[(&std::ffi::CStr, i64)] = &[(c"discard", DISCARD), (c"keep", KEEP)];
 
@@ -46,6 +49,7 @@ pub(crate) static ENUMS: &[EnumSpec] = &[
     EnumSpec { name: c"on-restart", default: DISCARD, words: WORDS, value: &ON_RESTART },
     EnumSpec { name: c"on-restore", default: DISCARD, words: WORDS, value: &ON_RESTORE },
     EnumSpec { name: c"on-promotion", default: DISCARD, words: WORDS, value: &ON_PROMOTION },
+    EnumSpec { name: c"on-swapdb", default: DISCARD, words: WORDS, value: &ON_SWAPDB },
 ];
 
 /// Whether entries survive a restart.
@@ -61,6 +65,11 @@ pub(crate) fn keeps_on_restore() -> bool {
 /// Whether a replica's entries survive its promotion.
 pub(crate) fn keeps_on_promotion() -> bool {
     ON_PROMOTION.load(Ordering::Relaxed) == KEEP
+}
+
+/// Whether entries survive SWAPDB.
+pub(crate) fn keeps_on_swapdb() -> bool {
+    ON_SWAPDB.load(Ordering::Relaxed) == KEEP
 }
 
 fn get(place: &AtomicI64) -> usize {
@@ -80,6 +89,16 @@ pub(crate) fn reap_inline() -> usize {
 /// Slots of the tombstones of each database.
 pub(crate) fn tombstones() -> usize {
     get(&TOMBSTONES)
+}
+
+/// How many keys of a database may be locked at a time.
+pub(crate) fn max_locks() -> usize {
+    get(&MAX_LOCKS)
+}
+
+/// How many clients may wait for locks at a time.
+pub(crate) fn max_waiting() -> usize {
+    get(&MAX_WAITING)
 }
 
 /// What the arguments of clients may be.

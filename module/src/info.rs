@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 
 use crate::ffi::{self, InfoWriter, with_state};
+use crate::state::State;
 
 /// The module's version, as CACHEOPS.VERSION and INFO say it.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -10,6 +11,9 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(crate) fn write(info: &InfoWriter) {
     let (sizes, counters, counts) =
         with_state(|state| (state.sizes(), state.counters(), state.counts));
+    let (flights, locks, waiting, expired) = with_state(|State { flights, .. }| {
+        (flights.counts, flights.locks(), flights.clients.len(), flights.expired())
+    });
     let value_bytes = ffi::entry_bytes();
     let index_bytes = ffi::allocated_bytes().saturating_sub(value_bytes);
     info.text(c"version", VERSION);
@@ -29,6 +33,16 @@ pub(crate) fn write(info: &InfoWriter) {
         (c"hits", counts.hits),
         (c"misses", counts.misses),
         (c"misses_dead", counts.misses_dead),
+        (c"locks", locks as u64),
+        (c"locks_granted", flights.granted),
+        (c"locks_unlocked", flights.unlocked),
+        (c"locks_expired", expired),
+        (c"locks_passed_on", flights.passed_on),
+        (c"waiting", waiting as u64),
+        (c"waits", flights.waits),
+        (c"waits_served", flights.served),
+        (c"waits_given_up", flights.given_up),
+        (c"waits_turned_away", flights.turned_away),
         (c"invalidations", counters.invalidations),
         (c"rows_invalidated", counters.rows),
         (c"links_cut", counters.links_cut),

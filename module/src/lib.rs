@@ -11,6 +11,7 @@ mod config;
 mod error;
 #[allow(unsafe_code)]
 mod ffi;
+mod flight;
 mod info;
 mod lifecycle;
 mod reaper;

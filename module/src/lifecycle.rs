@@ -7,6 +7,7 @@ use cacheops_protocol::Dependencies;
 
 use crate::config;
 use crate::ffi::{self, Context, Entry, EntryRef, Held, Key, Mode, OwnedName, with_state};
+use crate::flight;
 use crate::reaper;
 use crate::state::State;
 
@@ -151,9 +152,17 @@ pub(crate) fn flushed(database: Option<usize>) {
     });
 }
 
-/// SWAPDB.
+/// SWAPDB. What was invalidated in a database so far was not told to the entries that come to it.
 pub(crate) fn swapped(first: usize, second: usize) {
-    with_state(|state| state.swap(first, second));
+    with_state(|state| {
+        state.swap(first, second);
+        if first != second && !config::keeps_on_swapdb() {
+            for database in [first, second] {
+                state.index(database).flush(ffi::random());
+            }
+            reaper::schedule_with(state);
+        }
+    });
 }
 
 pub(crate) fn loading_started(loading: Loading) {
@@ -195,6 +204,7 @@ pub(crate) fn role_changed(is_primary: bool) {
             state.start_sweep();
         } else {
             state.sweep = None;
+            state.end_flights();
         }
         reaper::schedule_with(state);
     });
@@ -207,6 +217,7 @@ pub(crate) fn listeners_may_come() {
 
 /// About ten times a second.
 pub(crate) fn cron(ctx: &Context) {
+    flight::watch();
     /// Asking the server costs some 10 µs.
     const EVERY: u32 = 10;
     let is_due = with_state(|state| {

@@ -32,7 +32,7 @@ pub(crate) fn schedule_with(state: &mut State) {
     if !state.is_reaper_scheduled && state.has_work() {
         state.is_reaper_scheduled = true;
         // What was discarded is told to replicas and to the append only file before any client can ask.
-        ffi::schedule(if state.owes_flush { Duration::ZERO } else { PAUSE });
+        ffi::schedule_reaper(if state.owes_flush { Duration::ZERO } else { PAUSE });
     }
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn run(ctx: &Context) {
     };
     with_state(|state| state.is_reaper_scheduled = pause.is_some());
     if let Some(pause) = pause {
-        ffi::schedule(pause);
+        ffi::schedule_reaper(pause);
     }
 }
 

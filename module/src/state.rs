@@ -3,6 +3,7 @@
 use cacheops_index::{Counters, DeadKey, Index, Sizes, Slot, index_id};
 
 use crate::ffi;
+use crate::flight::Airspace;
 use crate::lifecycle::Loading;
 
 /// Everything that the module remembers.
@@ -27,6 +28,8 @@ pub(crate) struct State {
     pub(crate) cron_loops: u32,
     /// Small invalidations so far, most of which are not timed.
     pub(crate) untimed: u32,
+    /// Who fetches what, and who waits for it.
+    pub(crate) flights: Airspace,
     /// Memory that every slice of the reaper uses again.
     pub(crate) dead_keys: Vec<DeadKey>,
     pub(crate) counts: Counts,
@@ -70,6 +73,7 @@ impl Default for State {
             is_reaper_scheduled: false,
             cron_loops: 0,
             untimed: 0,
+            flights: Airspace::default(),
             dead_keys: Vec::new(),
             counts: Counts::default(),
             #[cfg(feature = "panic-injection")]
@@ -88,18 +92,25 @@ impl State {
     /// The index of a database.
     #[inline]
     pub(crate) fn index(&mut self, database: usize) -> &mut Index {
+        self.flights_and_index(database).1
+    }
+
+    /// The flights of all databases and the index of one, for each lock takes a number of the index.
+    #[inline]
+    pub(crate) fn flights_and_index(&mut self, database: usize) -> (&mut Airspace, &mut Index) {
         if self.indexes.len() <= database {
             self.indexes.resize_with(database + 1, || None);
         }
         let owners = &mut self.owners;
         let seeds = self.seeds;
-        self.indexes[database].get_or_insert_with(|| {
+        let index = self.indexes[database].get_or_insert_with(|| {
             // An id is never given again, so that a slot of an index that is gone is known nowhere. There are 65535 of them:
             // a server has fewer databases, and only a panic replaces an index.
             let id = u16::try_from(owners.len()).unwrap_or(u16::MAX);
             owners.push(database);
             Index::new(id, seeds, ffi::random(), crate::config::tombstones())
-        })
+        });
+        (&mut self.flights, index)
     }
 
     /// The index that a slot belongs to, wherever its database is by now.

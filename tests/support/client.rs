@@ -41,6 +41,26 @@ impl Client {
         }
     }
 
+    /// Sends a command line, and leaves the answer for [`Client::receive`].
+    #[track_caller]
+    pub fn send(&mut self, line: &str) {
+        let mut command = redis::Cmd::new();
+        split(line).iter().for_each(|word| {
+            command.arg(word);
+        });
+        if let Err(error) = self.connection.send_packed_command(&command.get_packed_command()) {
+            panic!("{}: {line}: {error}", self.name);
+        }
+    }
+
+    /// The answer to a line that was sent.
+    pub fn receive(&mut self) -> Reply {
+        match self.connection.recv_response()? {
+            Value::ServerError(error) => Err(error.into()),
+            value => Ok(value),
+        }
+    }
+
     /// Sends a command line. Words are parted by blanks; double quotes keep blanks and make empty words.
     pub fn run(&mut self, line: &str) -> Reply {
         self.call(split(line))
@@ -158,6 +178,20 @@ impl Client {
     #[track_caller]
     pub fn invalidate(&mut self, rows: &str) -> i64 {
         self.int(&format!("CACHEOPS.INVALIDATE ON {rows}"))
+    }
+
+    /// Invalidates the rows, which must concern somebody, and runs the lines before anything can be reclaimed: in one
+    /// transaction. Returns what the lines are answered.
+    #[track_caller]
+    pub fn while_dead(&mut self, rows: &str, lines: &[&str]) -> Vec<Value> {
+        self.ok("MULTI");
+        self.ok(&format!("CACHEOPS.INVALIDATE ON {rows}"));
+        for line in lines {
+            self.ok(line);
+        }
+        let mut answers = self.list("EXEC");
+        assert!(matches!(answers.remove(0), Value::Int(1..)), "nothing depends on {rows}");
+        answers
     }
 
     /// A field of INFO as text, if it is there.

@@ -104,6 +104,12 @@ impl Index {
         self.clock.number(self.clock.now())
     }
 
+    /// A token that nobody else was given: each lock takes the next number.
+    pub fn next_token(&mut self) -> u64 {
+        let tick = self.clock.advance();
+        self.clock.number(tick)
+    }
+
     /// The id that was given to [`Index::new`].
     pub fn id(&self) -> u16 {
         crate::index_id(self.clock.now())

@@ -115,13 +115,24 @@ fn check_dependencies(on: &Dependencies<'_>, limits: &Limits) -> Result<(), ArgE
     )
 }
 
-/// `key [IFNOT version] [TOKEN]`
+/// `key [IFNOT version] [TOKEN] [LOCK ms [WAIT ms]]`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named as in the command")]
 pub struct GetArgs<'a> {
     pub key: &'a [u8],
     pub if_not: Option<u64>,
+    /// A miss is to be answered with a token. LOCK implies it.
     pub token: bool,
+    pub lock: Option<LockArgs>,
+}
+
+/// `LOCK ms [WAIT ms]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LockArgs {
+    /// Milliseconds that the lock is held at most.
+    pub hold_ms: u64,
+    /// Milliseconds to wait for somebody else's lock.
+    pub wait_ms: Option<u64>,
 }
 
 impl<'a> GetArgs<'a> {
@@ -134,7 +145,7 @@ impl<'a> GetArgs<'a> {
     pub fn parse(args: &[&'a [u8]]) -> Result<Self, ArgError> {
         let mut cursor = Cursor::new(args);
         let key = cursor.next().ok_or(ArgError::Arity)?;
-        let (mut if_not, mut token) = (None, None);
+        let (mut if_not, mut token, mut hold_ms, mut wait_ms) = (None, None, None, None);
         while let Some(option) = cursor.next() {
             if option.eq_ignore_ascii_case(b"IFNOT") {
                 let rule = "0 or a version that STORE or GET answered";
@@ -142,11 +153,39 @@ impl<'a> GetArgs<'a> {
                 once(&mut if_not, version, "IFNOT")?;
             } else if option.eq_ignore_ascii_case(b"TOKEN") {
                 once(&mut token, (), "TOKEN")?;
+            } else if option.eq_ignore_ascii_case(b"LOCK") {
+                once(&mut hold_ms, parse_patience(cursor.value("LOCK")?, "LOCK")?, "LOCK")?;
+            } else if option.eq_ignore_ascii_case(b"WAIT") {
+                once(&mut wait_ms, parse_patience(cursor.value("WAIT")?, "WAIT")?, "WAIT")?;
             } else {
-                return Err(unknown(option, "IFNOT or TOKEN"));
+                return Err(unknown(option, "IFNOT, TOKEN, LOCK or WAIT"));
             }
         }
-        Ok(Self { key, if_not, token: token.is_some() })
+        if wait_ms.is_some() && hold_ms.is_none() {
+            return Err(ArgError::Needs { option: "WAIT", needed: "LOCK" });
+        }
+        let lock = hold_ms.map(|hold_ms| LockArgs { hold_ms, wait_ms });
+        Ok(Self { key, if_not, token: token.is_some() || lock.is_some(), lock })
+    }
+}
+
+/// `key token`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named as in the command")]
+pub struct ReleaseArgs<'a> {
+    pub key: &'a [u8],
+    pub token: u64,
+}
+
+impl<'a> ReleaseArgs<'a> {
+    /// Reads the arguments behind the command's name.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgError`] names the argument and the rule that it breaks.
+    pub fn parse(args: &[&'a [u8]]) -> Result<Self, ArgError> {
+        let &[key, token] = args else { return Err(ArgError::Arity) };
+        Ok(Self { key, token: parse_number(token, "token")? })
     }
 }
 
@@ -334,6 +373,12 @@ impl TopArgs {
         }
         Ok(Self { by: by.unwrap_or(TopBy::FanOut), count: count.unwrap_or(10) as usize })
     }
+}
+
+/// How long somebody may hold a lock or wait for it: up to an hour.
+fn parse_patience(text: &[u8], name: &'static str) -> Result<u64, ArgError> {
+    const RULE: &str = "a whole number of milliseconds from 1 to 3600000";
+    number_in(text, name, 1..=3_600_000, RULE)
 }
 
 fn parse_number(text: &[u8], name: &'static str) -> Result<u64, ArgError> {

@@ -19,6 +19,13 @@ pub enum ArgError {
     Repeated(&'static str),
     /// Two options that exclude each other.
     Conflict(&'static str),
+    /// An option that means nothing without another one.
+    Needs {
+        /// The option.
+        option: &'static str,
+        /// The other one.
+        needed: &'static str,
+    },
     /// An option without its value.
     MissingValue(&'static str),
     /// A value that is no number, or out of its range.
@@ -74,6 +81,7 @@ impl fmt::Display for ArgError {
             Self::UnknownOption { option, expected } => write!(f, "unknown option '{option}', expected {expected}"),
             Self::Repeated(option) => write!(f, "option {option} is given twice"),
             Self::Conflict(options) => write!(f, "only one of {options} may be given"),
+            Self::Needs { option, needed } => write!(f, "option {option} needs {needed}"),
             Self::MissingValue(option) => write!(f, "option {option} needs a value"),
             Self::Number { name, value, rule } => write!(f, "invalid {name} '{value}', it must be {rule}"),
             Self::MissingOn => f.write_str("ON is missing, it stands before the pairs of table and condition"),

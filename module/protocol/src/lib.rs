@@ -13,7 +13,8 @@ mod saved;
 
 pub use args::{Dependencies, Limits, MAX_NAME};
 pub use commands::{
-    CheckArgs, Expiry, GetArgs, InvalidateArgs, ReapArgs, ShardArgs, StoreArgs, TopArgs, TopBy,
+    CheckArgs, Expiry, GetArgs, InvalidateArgs, LockArgs, ReapArgs, ReleaseArgs, ShardArgs,
+    StoreArgs, TopArgs, TopBy,
 };
 pub use error::ArgError;
 pub use saved::{DamagedEntry, read_conditions, write_conditions};

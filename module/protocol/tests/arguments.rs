@@ -133,6 +133,17 @@ fn the_other_commands_say_what_is_wrong_too() {
     assert_eq!(error("k ifnot 0 token"), None);
     assert_eq!(error("k TOKEN TOKEN").as_deref(), Some("option TOKEN is given twice"));
     assert_eq!(error("k IFNOT").as_deref(), Some("option IFNOT needs a value"));
+    assert_eq!(error("k wait 5 ifnot 3 lock 3600000"), None);
+    assert_eq!(error("k WAIT 5").as_deref(), Some("option WAIT needs LOCK"));
+    assert_eq!(
+        error("k LOCK 3600001").as_deref(),
+        Some("invalid LOCK '3600001', it must be a whole number of milliseconds from 1 to 3600000")
+    );
+
+    let error = |line: &str| ReleaseArgs::parse(&split(line)).err().map(|error| error.to_string());
+    assert_eq!(error("k 5"), None);
+    assert_eq!(error("k").as_deref(), Some("wrong number of arguments"));
+    assert_eq!(error("k 0").map(|text| text.contains("invalid token '0'")), Some(true));
 
     let error = |line: &str| ShardArgs::parse(&split(line)).err().map(|error| error.to_string());
     assert_eq!((error(""), error("shard")), (None, None));
@@ -165,6 +176,7 @@ proptest! {
         let _ = StoreArgs::parse(&args, &LIMITS).map_err(|error| error.to_string());
         let _ = InvalidateArgs::parse(&args).map_err(|error| error.to_string());
         let _ = GetArgs::parse(&args).map_err(|error| error.to_string());
+        let _ = ReleaseArgs::parse(&args).map_err(|error| error.to_string());
         let _ = CheckArgs::parse(&args, &LIMITS).map_err(|error| error.to_string());
         let _ = TopArgs::parse(&args).map_err(|error| error.to_string());
         let _ = ReapArgs::parse(&args).map_err(|error| error.to_string());

@@ -1,11 +1,13 @@
-//! `CACHEOPS.GET key [IFNOT version] [TOKEN]`: the value of an entry, if nothing that it depends on was invalidated.
-//! Reply: the value, or nil. With IFNOT a hit is `[version, value]`, or `[version, nil]` if that is the version the client has.
-//! With TOKEN a miss is an integer: the token for the coming STORE. Never writes, never replicated. O(conjunctions).
+//! `CACHEOPS.GET key [IFNOT version] [TOKEN] [LOCK ms [WAIT ms]]`: the value of an entry, if nothing that it depends on was
+//! invalidated. Reply: the value, or nil. With IFNOT a hit is `[version, value]`, or `[version, nil]` if that is the version the
+//! client has. With TOKEN a miss is an integer: the token for the coming STORE. With LOCK only one asker gets it; the others
+//! get nil, or after WAIT what was stored. Never writes, never replicated. O(conjunctions).
 
 use cacheops_protocol::GetArgs;
 
 use crate::error::CommandError;
 use crate::ffi::{Args, Context, EntryRef, Held, Key, Mode, with_state};
+use crate::flight;
 
 pub(crate) fn get(ctx: &Context, args: &Args<'_>) -> Result<(), CommandError> {
     let options = GetArgs::parse(args.bytes())?;
@@ -28,15 +30,19 @@ pub(crate) fn get(ctx: &Context, args: &Args<'_>) -> Result<(), CommandError> {
         },
         held => {
             let is_dead = matches!(held, Held::Entry(_));
+            drop(key);
             let token = with_state(|state| {
                 state.counts.misses += 1;
                 state.counts.misses_dead += u64::from(is_dead);
                 // A replica gives no token: what it has not heard yet may be invalidated already.
                 (options.token && state.is_primary).then(|| state.index(database).token())
             });
-            match token {
-                Some(token) => ctx.reply_integer(token),
-                None => ctx.reply_null(),
+            match (token, options.lock) {
+                (None, _) => ctx.reply_null(),
+                (Some(token), None) => ctx.reply_integer(token),
+                (Some(_), Some(lock)) => {
+                    flight::ask(ctx, database, options.key, options.if_not, lock);
+                }
             }
         }
     }

@@ -9,6 +9,7 @@ mod mget;
 #[cfg(feature = "panic-injection")]
 mod panic;
 mod reap;
+mod release;
 pub(crate) mod specs;
 mod store;
 mod tables;
@@ -25,6 +26,7 @@ pub(crate) use mget::mget;
 #[cfg(feature = "panic-injection")]
 pub(crate) use panic::panic;
 pub(crate) use reap::reap;
+pub(crate) use release::release;
 pub(crate) use store::store;
 pub(crate) use tables::tables;
 pub(crate) use token::token;

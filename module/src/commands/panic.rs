@@ -1,4 +1,4 @@
-//! `CACHEOPS.PANIC command|index|timer|unlink|save`: panics when the module next comes to that place. For tests only.
+//! `CACHEOPS.PANIC command|index|timer|unlink|save|lock`: panics when the module next comes to that place. For tests only.
 //! Reply: integer, 1.
 
 use crate::error::CommandError;
@@ -6,7 +6,7 @@ use crate::ffi::{Args, Context, with_state};
 
 pub(crate) fn panic(ctx: &Context, args: &Args<'_>) -> Result<(), CommandError> {
     let [place] = args.bytes() else { return Err(CommandError::Arity) };
-    let places = ["command", "index", "timer", "unlink", "save"];
+    let places = ["command", "index", "timer", "unlink", "save", "lock"];
     let Some(place) = places.into_iter().find(|known| known.as_bytes() == *place) else {
         return Err(CommandError::Arity);
     };

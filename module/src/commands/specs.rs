@@ -70,18 +70,40 @@ pub(crate) const STORE: CommandSpec = CommandSpec {
 
 pub(crate) const GET: CommandSpec = CommandSpec {
     name: c"cacheops.get",
-    flags: c"readonly fast",
+    flags: c"readonly fast blocking",
     keys: KeySpec::ReadFirst,
     arity: -2,
     summary: c"Answers an entry unless something it depends on was invalidated.",
-    complexity: c"O(C), C being the conjunctions of the entry",
+    complexity: c"O(C), C being the conjunctions of the entry; with LOCK, O(log L) more on a miss, L being the locks and who waits for them",
     tips: None,
-    categories: c"read fast cacheops",
+    categories: c"read fast blocking cacheops",
     args: &[
         arg(c"key", ArgKind::Key),
         option(c"version", c"IFNOT", ArgKind::Integer),
         option(c"token", c"TOKEN", ArgKind::Flag),
+        Arg {
+            name: c"single-flight",
+            kind: ArgKind::Block(&[
+                choice(c"hold-milliseconds", c"LOCK", ArgKind::Integer),
+                option(c"wait-milliseconds", c"WAIT", ArgKind::Integer),
+            ]),
+            token: None,
+            optional: true,
+            multiple: false,
+        },
     ],
+};
+
+pub(crate) const RELEASE: CommandSpec = CommandSpec {
+    name: c"cacheops.release",
+    flags: c"readonly fast",
+    keys: KeySpec::ReadFirst,
+    arity: 3,
+    summary: c"Gives up the lock that a GET has answered with this token.",
+    complexity: c"O(log L), L being the locks and who waits for them",
+    tips: None,
+    categories: c"read fast cacheops",
+    args: &[arg(c"key", ArgKind::Key), arg(c"token", ArgKind::Integer)],
 };
 
 pub(crate) const MGET: CommandSpec = CommandSpec {

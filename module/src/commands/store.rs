@@ -9,6 +9,7 @@ use cacheops_protocol::{Expiry, Limits, StoreArgs};
 use crate::config;
 use crate::error::CommandError;
 use crate::ffi::{self, Args, Context, Entry, Held, Key, Mode, with_state};
+use crate::flight;
 use crate::lifecycle::{Loading, UNBOUND};
 
 /// Where a STORE comes from, and what it may do.
@@ -66,6 +67,9 @@ pub(crate) fn store(ctx: &Context, args: &Args<'_>) -> Result<(), CommandError> 
             (None, stored.version)
         }
         Err(_) if source == Source::Client => {
+            if let Some(token) = token {
+                flight::release(database, key_bytes, token);
+            }
             ctx.reply_null();
             return Ok(());
         }
@@ -88,6 +92,9 @@ pub(crate) fn store(ctx: &Context, args: &Args<'_>) -> Result<(), CommandError> 
     replicate(ctx, args, expires_at, version);
     ctx.signal_modified(name);
     ctx.notify_module(c"cacheops.store", name);
+    if source == Source::Client {
+        flight::stored(database, key_bytes, version, value);
+    }
     ctx.reply_integer(version);
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::ffi::{Args, Context};
 const GRAMMAR: u64 = 1;
 
 const CAPABILITIES: &[&str] =
-    &["token", "check", "ifnot", "dryrun", "shard", "explain", "top", "reap"];
+    &["token", "check", "ifnot", "lock", "dryrun", "shard", "explain", "top", "reap"];
 
 pub(crate) fn version(ctx: &Context, args: &Args<'_>) -> Result<(), CommandError> {
     if !args.bytes().is_empty() {

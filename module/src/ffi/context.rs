@@ -88,6 +88,20 @@ impl Context {
         self.flags() & raw::REDISMODULE_CTX_FLAGS_READONLY != 0
     }
 
+    /// The connection that the command came through.
+    pub(crate) fn client(&self) -> u64 {
+        // SAFETY: the context is valid.
+        unsafe { api!(RedisModule_GetClientId(self.raw)) }
+    }
+
+    /// Whether the client may be kept waiting: not within MULTI, a script, or what another module calls.
+    pub(super) fn may_block(&self) -> bool {
+        const DENIED: u32 = raw::REDISMODULE_CTX_FLAGS_MULTI
+            | raw::REDISMODULE_CTX_FLAGS_LUA
+            | raw::REDISMODULE_CTX_FLAGS_DENY_BLOCKING;
+        self.flags() & DENIED == 0
+    }
+
     pub(crate) fn is_cluster(&self) -> bool {
         self.flags() & raw::REDISMODULE_CTX_FLAGS_CLUSTER != 0
     }

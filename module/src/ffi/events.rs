@@ -5,11 +5,12 @@ use std::os::raw::{c_char, c_int, c_void};
 
 use super::data_type::bytes;
 use super::{Context, guarded, raw};
+use crate::flight;
 use crate::lifecycle::{self, Loading};
 
 /// Subscribes to all events; false if the server refuses.
 pub(super) fn subscribe(ctx: &Context) -> bool {
-    let events: [(u64, u64, EventHandler); 7] = [
+    let events: [(u64, u64, EventHandler); 8] = [
         (raw::REDISMODULE_EVENT_FLUSHDB, 1, flushed),
         (raw::REDISMODULE_EVENT_SWAPDB, 1, swapped),
         (raw::REDISMODULE_EVENT_LOADING, 1, loading),
@@ -17,6 +18,7 @@ pub(super) fn subscribe(ctx: &Context) -> bool {
         (raw::REDISMODULE_EVENT_FORK_CHILD, 1, listeners_may_come),
         (raw::REDISMODULE_EVENT_REPLICA_CHANGE, 1, listeners_may_come),
         (raw::REDISMODULE_EVENT_CRON_LOOP, 1, cron),
+        (raw::REDISMODULE_EVENT_CLIENT_CHANGE, 1, client_changed),
     ];
     let mut accepted = true;
     for (id, dataver, handler) in events {
@@ -129,6 +131,19 @@ unsafe extern "C" fn cron(
 ) {
     // SAFETY: the server lends the context for this call.
     guarded((), || lifecycle::cron(&unsafe { Context::new(ctx) }));
+}
+
+unsafe extern "C" fn client_changed(
+    _ctx: *mut raw::RedisModuleCtx,
+    _event: raw::RedisModuleEvent,
+    subevent: u64,
+    data: *mut c_void,
+) {
+    if subevent == raw::REDISMODULE_SUBEVENT_CLIENT_CHANGE_DISCONNECTED {
+        // SAFETY: the server lends the structure of this event.
+        let info = unsafe { data.cast::<raw::RedisModuleClientInfo>().as_ref() };
+        guarded((), || info.map_or((), |info| flight::disconnected(info.id)));
+    }
 }
 
 unsafe extern "C" fn notified(

@@ -89,6 +89,7 @@ fn load(ctx: &Context, argc: c_int) -> Result<(), &'static str> {
         command::register(ctx, &specs::STORE, command!(commands::store)),
         command::register(ctx, &specs::GET, command!(commands::get)),
         command::register(ctx, &specs::MGET, command!(commands::mget)),
+        command::register(ctx, &specs::RELEASE, command!(commands::release)),
         command::register(ctx, &specs::TOKEN, command!(commands::token)),
         command::register(ctx, &specs::CHECK, command!(commands::check)),
         command::register(ctx, &specs::INVALIDATE, command!(commands::invalidate)),

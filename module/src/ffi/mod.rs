@@ -29,6 +29,7 @@ macro_rules! api_ptr {
 }
 
 mod alloc;
+mod blocked;
 mod command;
 mod config;
 mod context;
@@ -44,6 +45,7 @@ mod state;
 mod timer;
 
 pub(crate) use alloc::allocated_bytes;
+pub(crate) use blocked::{Answer, BlockedClients};
 pub(crate) use command::{Arg, ArgKind, Args, CommandSpec, KeySpec};
 pub(crate) use config::{EnumSpec, NumberSpec};
 pub(crate) use context::{Context, OwnedName};
@@ -54,7 +56,7 @@ pub(crate) use info::InfoWriter;
 pub(crate) use key::{Held, Key, Mode};
 pub(crate) use scan::Scan;
 pub(crate) use state::with_state;
-pub(crate) use timer::schedule;
+pub(crate) use timer::{Timer, schedule_flights, schedule_reaper};
 
 /// 64 bits that nobody can guess.
 pub(crate) fn random() -> u64 {

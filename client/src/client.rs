@@ -1,22 +1,26 @@
-//! The handle: one connection to a server with the module.
+//! The thin layer: one connection to a server with the module, and its commands.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use redis::aio::ConnectionManager;
 use redis::{Cmd, FromRedisValue, IntoConnectionInfo, RedisError, Value};
 
-use crate::{Check, Error, ErrorKind, Explanation, Invalidate, Store, Token};
+use crate::connection::Connection;
+use crate::{Changes, Check, Error, ErrorKind, Explanation, Invalidate, Store, Token};
 
 /// The grammar of commands that this crate speaks.
 const MIN_GRAMMAR: u64 = 1;
 
-/// A cache. Cheap to clone; all clones share one connection, which is renewed when it breaks.
+/// The module's commands over one connection, one method each, and nothing more: what a
+/// [`Cacheops`](crate::Cacheops) stands on.
 ///
-/// Concurrent calls travel together: awaiting many futures at once pipelines them.
+/// Cheap to clone; all clones share the connection. Concurrent calls travel together: awaiting many
+/// futures at once pipelines them.
 #[derive(Clone)]
-pub struct Cacheops {
-    connection: ConnectionManager,
+pub struct Client {
+    connection: Connection,
     server: Arc<Server>,
 }
 
@@ -32,7 +36,7 @@ pub struct Server {
     pub capabilities: Vec<String>,
 }
 
-/// What [`Cacheops::lookup`] found.
+/// What [`Client::lookup`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lookup {
     /// The value.
@@ -42,7 +46,7 @@ pub enum Lookup {
     Miss(Option<Token>),
 }
 
-impl Cacheops {
+impl Client {
     /// Connects to a server by its URL, `redis://user:password@host:port/database`.
     ///
     /// # Errors
@@ -54,12 +58,14 @@ impl Cacheops {
         Self::new(connection).await
     }
 
-    /// Uses a connection with settings of its own: timeouts, retries, TLS.
+    /// Uses a connection with settings of its own: timeouts, retries, TLS. A `ConnectionManager`
+    /// renews itself, a `MultiplexedConnection` ends when it breaks.
     ///
     /// # Errors
     ///
     /// As [`connect`](Self::connect).
-    pub async fn new(mut connection: ConnectionManager) -> Result<Self, Error> {
+    pub async fn new(connection: impl Into<Connection>) -> Result<Self, Error> {
+        let mut connection = connection.into();
         let server = Server::ask(&mut connection).await?;
         Ok(Self { connection, server: Arc::new(server) })
     }
@@ -139,7 +145,11 @@ impl Cacheops {
     /// Kills all entries of the database at once, and returns how many there were. Keys of other
     /// types stay.
     pub async fn flush(&self) -> Result<u64, Error> {
-        self.query(&redis::cmd("CACHEOPS.FLUSH")).await
+        let mut command = redis::cmd("CACHEOPS.FLUSH");
+        if self.connection.is_cluster() {
+            command.arg("SHARD");
+        }
+        self.query_all(&command).await
     }
 
     /// Why an entry is alive or dead; none if there is no such key.
@@ -153,12 +163,12 @@ impl Cacheops {
     }
 
     /// The connection, for commands beyond this crate.
-    pub fn connection(&self) -> ConnectionManager {
+    pub fn connection(&self) -> Connection {
         self.connection.clone()
     }
 
     pub(crate) fn require(&self, capability: &str) -> Result<(), Error> {
-        if self.server.capabilities.iter().any(|known| known == capability) {
+        if self.has(capability) {
             return Ok(());
         }
         let version = &self.server.version;
@@ -166,13 +176,51 @@ impl Cacheops {
         Err(Error::new(ErrorKind::Unsupported, text))
     }
 
-    pub(crate) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Error> {
-        Ok(command.query_async(&mut self.connection.clone()).await?)
+    /// The same server over another connection.
+    pub(crate) fn over(&self, connection: impl Into<Connection>) -> Self {
+        Self { connection: connection.into(), server: Arc::clone(&self.server) }
+    }
+
+    /// Whether they were made by one handshake.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.server, &other.server)
+    }
+
+    pub(crate) fn has(&self, capability: &str) -> bool {
+        self.server.capabilities.iter().any(|known| known == capability)
+    }
+
+    pub(crate) async fn send_changes(&self, changes: &Changes) -> Result<u64, Error> {
+        if changes.is_everything() {
+            return self.flush().await;
+        }
+        self.invalidate().changes(changes).await
+    }
+
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.connection.is_cluster()
+    }
+
+    /// Sends a command to every primary and returns the sum of the answers.
+    pub(crate) async fn query_all(&self, command: &Cmd) -> Result<u64, Error> {
+        #[cfg(feature = "cluster")]
+        if let crate::connection::Kind::Cluster(link) = &self.connection.0 {
+            return Box::pin(link.ask_all_primaries(command)).await;
+        }
+        self.query(command).await
+    }
+
+    /// Boxed, so that futures which contain it stay small and of a type that compilers can follow.
+    pub(crate) fn query<'a, T: FromRedisValue + Send + 'a>(
+        &'a self,
+        command: &'a Cmd,
+    ) -> Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>> {
+        Box::pin(async move { Ok(command.query_async(&mut self.connection.clone()).await?) })
     }
 }
 
 impl Server {
-    async fn ask(connection: &mut ConnectionManager) -> Result<Self, Error> {
+    async fn ask(connection: &mut Connection) -> Result<Self, Error> {
         let reply: Value = redis::cmd("CACHEOPS.VERSION").query_async(connection).await?;
         let unexpected =
             |what| Error::new(ErrorKind::UnexpectedReply, format!("CACHEOPS.VERSION {what}"));
@@ -201,8 +249,8 @@ impl Server {
     }
 }
 
-impl fmt::Debug for Cacheops {
+impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cacheops").field("server", &self.server).finish_non_exhaustive()
+        f.debug_struct("Client").field("server", &self.server).finish_non_exhaustive()
     }
 }

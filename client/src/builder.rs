@@ -1,0 +1,317 @@
+//! How a handle is built.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::endpoint::{Endpoint, Timeouts};
+use crate::flight::Flights;
+use crate::handle::Inner;
+use crate::hooks::{Hooks, InvalidateEvent, ReadEvent};
+use crate::link::{Link, Settings};
+use crate::outbox::Bounds;
+use crate::profile::Profiles;
+use crate::wait::Waiting;
+use crate::{Cacheops, Deps, Error, ErrorKind, Format, Profile};
+
+/// The settings of a [`Cacheops`] in the making.
+#[must_use = "a builder does nothing until it is built"]
+pub struct Builder {
+    address: Address,
+    timeouts: Timeouts,
+    retry_at_most: Duration,
+    outbox: Bounds,
+    lock: LockTimes,
+    names: Names,
+    format: Format,
+    hooks: Hooks,
+    profiles: Vec<(String, Option<Profile>)>,
+    defaults: Profile,
+    tables: Option<Vec<String>>,
+    enabled: bool,
+    strict: bool,
+    waiting: usize,
+    near_bytes: u64,
+}
+
+enum Address {
+    Url(String),
+    #[cfg(feature = "sentinel")]
+    Sentinel(Vec<String>, String, String),
+    #[cfg(feature = "cluster")]
+    Cluster(Vec<String>),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LockTimes {
+    pub(crate) hold: Duration,
+    pub(crate) wait: Duration,
+}
+
+type Prefix = dyn Fn(&Deps) -> String + Send + Sync;
+
+/// What stands before every key.
+#[derive(Default)]
+pub(crate) struct Names {
+    namespace: String,
+    prefix: Option<Box<Prefix>>,
+}
+
+impl Names {
+    pub(crate) fn full(&self, key: &[u8], deps: &Deps) -> Vec<u8> {
+        let prefix = self.prefix.as_ref().map(|prefix| prefix(deps)).unwrap_or_default();
+        let mut full = Vec::with_capacity(prefix.len() + self.namespace.len() + key.len() + 1);
+        full.extend_from_slice(prefix.as_bytes());
+        full.extend_from_slice(self.namespace.as_bytes());
+        full.push(b':');
+        full.extend_from_slice(key);
+        full
+    }
+}
+
+impl fmt::Debug for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Names({:?})", self.namespace)
+    }
+}
+
+impl Builder {
+    pub(crate) fn url(url: impl Into<String>) -> Self {
+        Self::at(Address::Url(url.into()))
+    }
+
+    /// The primary that these sentinels name. `url` is what the sentinels do not know of it: database,
+    /// user and password, as `redis://user:password@-/1`.
+    #[cfg(feature = "sentinel")]
+    pub fn sentinel<S: Into<String>>(
+        sentinels: impl IntoIterator<Item = S>,
+        name: impl Into<String>,
+        url: impl Into<String>,
+    ) -> Self {
+        let sentinels = sentinels.into_iter().map(Into::into).collect();
+        Self::at(Address::Sentinel(sentinels, name.into(), url.into()))
+    }
+
+    /// The cluster to which these nodes belong.
+    #[cfg(feature = "cluster")]
+    pub fn cluster<S: Into<String>>(nodes: impl IntoIterator<Item = S>) -> Self {
+        Self::at(Address::Cluster(nodes.into_iter().map(Into::into).collect()))
+    }
+
+    fn at(address: Address) -> Self {
+        Self {
+            address,
+            timeouts: Timeouts {
+                connect: Duration::from_millis(500),
+                response: Duration::from_millis(500),
+            },
+            retry_at_most: Duration::from_secs(1),
+            outbox: Bounds { rows: 10_000, bytes: 4 << 20 },
+            lock: LockTimes { hold: Duration::from_secs(30), wait: Duration::from_secs(30) },
+            names: Names { namespace: "cacheops".to_owned(), prefix: None },
+            format: Format::default(),
+            hooks: Hooks::default(),
+            profiles: Vec::new(),
+            defaults: Profile::new(),
+            tables: None,
+            enabled: true,
+            strict: false,
+            waiting: 16,
+            near_bytes: 32 << 20,
+        }
+    }
+
+    /// How long a request waits for its answer; 500 ms by default. Then the server counts as away.
+    pub fn response_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.response = timeout;
+        self
+    }
+
+    /// How long a connection may take; 500 ms by default.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.connect = timeout;
+        self
+    }
+
+    /// The longest pause between two attempts to reach a server that is away; 1 s by default. No
+    /// caller waits for it.
+    pub fn retry_at_most(mut self, pause: Duration) -> Self {
+        self.retry_at_most = pause;
+        self
+    }
+
+    /// How many rows and bytes of unconfirmed invalidations are kept; 10,000 and 4 MiB by default.
+    /// Beyond, they become whole tables, and these everything.
+    pub fn outbox(mut self, rows: usize, bytes: usize) -> Self {
+        self.outbox = Bounds { rows, bytes };
+        self
+    }
+
+    /// An invalidation that the server does not confirm is an error, and so is a server that is away
+    /// when the handle is built. Off by default: the application goes on with its database.
+    ///
+    /// Either way nothing is lost: it goes to the outbox, and until that was sent this process trusts
+    /// no hit.
+    pub fn strict(mut self, strict: bool) -> Self {
+        self.strict = strict;
+        self
+    }
+
+    /// With `false`, the handle does nothing: every read goes to the database, nothing is invalidated
+    /// and no connection is made. Not for one process among others that are on: they would not hear
+    /// of its writes.
+    pub fn enabled(mut self, enabled: bool) -> Self {
+        self.enabled = enabled;
+        self
+    }
+
+    /// What all keys begin with; `cacheops` by default. Applications that share a database of the
+    /// server need one each.
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.names.namespace = namespace.into();
+        self
+    }
+
+    /// What a key begins with, before the namespace: a tenant, a schema. Called at each read.
+    ///
+    /// Invalidations know no prefix: a changed row concerns the entries of all of them.
+    pub fn prefix(mut self, prefix: impl Fn(&Deps) -> String + Send + Sync + 'static) -> Self {
+        self.names.prefix = Some(Box::new(prefix));
+        self
+    }
+
+    /// The format of values; MessagePack by default.
+    pub fn format(mut self, format: Format) -> Self {
+        self.format = format;
+        self
+    }
+
+    /// The profile of a table, or of all tables that fit a pattern: `blog.*`, `blog_*`, `*`.
+    pub fn profile(mut self, table: impl Into<String>, profile: Profile) -> Self {
+        self.profiles.push((table.into(), Some(profile)));
+        self
+    }
+
+    /// Nothing of this table, or of all that fit a pattern, may be cached.
+    pub fn forbid(mut self, table: impl Into<String>) -> Self {
+        self.profiles.push((table.into(), None));
+        self
+    }
+
+    /// What profiles leave open.
+    pub fn defaults(mut self, defaults: Profile) -> Self {
+        self.defaults = defaults;
+        self
+    }
+
+    /// The tables that there are. A profile of another one is then an error.
+    pub fn tables<S: Into<String>>(mut self, tables: impl IntoIterator<Item = S>) -> Self {
+        self.tables.get_or_insert_default().extend(tables.into_iter().map(Into::into));
+        self
+    }
+
+    /// How long a lock is held at most, and how long others wait for it; 30 s each by default.
+    pub fn lock_times(mut self, hold: Duration, wait: Duration) -> Self {
+        self.lock = LockTimes { hold, wait };
+        self
+    }
+
+    /// How many connections may wait for locks; 16 by default. A reader beyond loads for itself.
+    pub fn waiting_connections(mut self, connections: usize) -> Self {
+        self.waiting = connections;
+        self
+    }
+
+    /// How many bytes of values are kept in the process, with the feature `moka`; 32 MiB by default.
+    pub fn near_bytes(mut self, bytes: u64) -> Self {
+        self.near_bytes = bytes;
+        self
+    }
+
+    /// Calls a function after each read. It must be quick.
+    pub fn on_read(mut self, hook: impl Fn(&ReadEvent<'_>) + Send + Sync + 'static) -> Self {
+        self.hooks.on_read(hook);
+        self
+    }
+
+    /// Calls a function after each invalidation. It must be quick.
+    pub fn on_invalidate(
+        mut self,
+        hook: impl Fn(&InvalidateEvent<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.on_invalidate(hook);
+        self
+    }
+
+    /// Builds the handle in the current tokio runtime, and connects.
+    ///
+    /// A server that is away is no error unless [`strict`](Self::strict): the application can start
+    /// without it, and the handle finds it when it comes.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidConfig`] and [`ErrorKind::UnknownTable`] for these settings;
+    /// [`ErrorKind::ModuleMissing`], [`ErrorKind::ModuleTooOld`] and [`ErrorKind::Denied`] if the
+    /// server cannot be used as it is.
+    pub async fn build(self) -> Result<Cacheops, Error> {
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| {
+            Error::new(ErrorKind::InvalidConfig, "build the handle inside a tokio runtime")
+        })?;
+        let profiles = Profiles::build(self.profiles, self.defaults, self.tables.as_deref())?;
+        let endpoint = self.address.endpoint()?;
+        let settings = Settings {
+            timeouts: self.timeouts,
+            retry_at_most: self.retry_at_most.max(Duration::from_millis(1)),
+            outbox: self.outbox,
+        };
+        let link = Link::new(endpoint, settings, runtime);
+        let cacheops = Cacheops::new(Inner {
+            link,
+            flights: Flights::new(),
+            waiting: Waiting::new(self.waiting),
+            #[cfg(feature = "moka")]
+            near: crate::near::Near::new(self.near_bytes),
+            hooks: self.hooks,
+            profiles,
+            format: self.format,
+            names: self.names,
+            enabled: self.enabled,
+            strict: self.strict,
+            lock: self.lock,
+        });
+        if self.enabled {
+            let link = &cacheops.inner.link;
+            match link.connect().await {
+                Ok(()) => {}
+                Err(error) if error.is_retryable() && !self.strict => {
+                    tracing::warn!(exception.message = %error, "cacheops: starts without the server");
+                    link.mend();
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(cacheops)
+    }
+}
+
+impl Address {
+    fn endpoint(self) -> Result<Endpoint, Error> {
+        match self {
+            Self::Url(url) => Endpoint::single(&url),
+            #[cfg(feature = "sentinel")]
+            Self::Sentinel(sentinels, name, url) => {
+                Ok(Endpoint::Sentinel(crate::sentinel::Sentinels::new(sentinels, name, &url)?))
+            }
+            #[cfg(feature = "cluster")]
+            Self::Cluster(nodes) => {
+                Ok(Endpoint::Cluster(crate::cluster::ClusterEndpoint::new(nodes)?))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The address may hold a password.
+        f.debug_struct("Builder").field("names", &self.names).finish_non_exhaustive()
+    }
+}

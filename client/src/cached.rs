@@ -1,0 +1,176 @@
+//! Functions: what they compute is kept under their name and arguments.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{Cacheops, Condition, Deps, Key};
+
+/// A function's result in the making: see [`Cacheops::cached_as`] and [`Cacheops::cached`].
+///
+/// The key is a hash of name, extras and dependencies: the same function over other rows is another
+/// entry.
+///
+/// ```no_run
+/// # use cacheops::{Cacheops, Condition};
+/// # use std::time::Duration;
+/// # async fn build(_category: i64) -> Result<String, std::io::Error> { Ok(String::new()) }
+/// # async fn run(cacheops: Cacheops) -> Result<(), Box<dyn std::error::Error>> {
+/// let category = 3;
+/// let menu: String = cacheops
+///     .cached_as([("article", Condition::all().term("category_id", category))])
+///     .key("menu")
+///     .extra("en")
+///     .timeout(Duration::from_secs(120))
+///     .get_or_try(|| build(category))
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "it does nothing until it is given a function"]
+pub struct CachedAs<'a> {
+    cacheops: &'a Cacheops,
+    deps: Deps,
+    name: String,
+    extra: Vec<Extra>,
+    timeout: Option<Duration>,
+    lock: Option<bool>,
+    local: bool,
+}
+
+#[derive(Debug)]
+enum Extra {
+    Bytes(Vec<u8>),
+    /// It could not be serialised, so there is no key for it.
+    Unknown,
+}
+
+impl<'a> CachedAs<'a> {
+    pub(crate) fn new(cacheops: &'a Cacheops, deps: Deps) -> Self {
+        Self {
+            cacheops,
+            deps,
+            name: String::new(),
+            extra: Vec::new(),
+            timeout: None,
+            lock: None,
+            local: false,
+        }
+    }
+
+    /// What is computed: the function's name.
+    pub fn key(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// What else the result depends on: an argument, a language, a user. One that cannot be
+    /// serialised turns the cache off for this call.
+    pub fn extra<X: Serialize + ?Sized>(mut self, extra: &X) -> Self {
+        self.extra.push(rmp_serde::to_vec_named(extra).map_or(Extra::Unknown, Extra::Bytes));
+        self
+    }
+
+    /// One more table.
+    pub fn on(mut self, table: impl AsRef<[u8]>, condition: Condition) -> Self {
+        self.deps = self.deps.and(table, condition);
+        self
+    }
+
+    /// How long the result lives, unless it is invalidated.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Among all processes, one computes while the others wait.
+    pub fn lock(mut self, lock: bool) -> Self {
+        self.lock = Some(lock);
+        self
+    }
+
+    /// The value is kept in this process too: see [`Read::local`](crate::Read::local).
+    pub fn local(mut self, local: bool) -> Self {
+        self.local = local;
+        self
+    }
+
+    /// The result that is kept, or else that of `function`, which is then kept if it is no error.
+    ///
+    /// # Errors
+    ///
+    /// Those of `function`.
+    pub async fn get_or_try<T, E, F, Fut>(self, function: F) -> Result<T, E>
+    where
+        T: Serialize + DeserializeOwned,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let bypass = self.is_unknown();
+        let mut read = self.cacheops.read(self.whole_key()).op("cached").bypass(bypass);
+        if let Some(timeout) = self.timeout {
+            read = read.timeout(timeout);
+        }
+        if let Some(lock) = self.lock {
+            read = read.lock(lock);
+        }
+        read.local(self.local).deps(self.deps).get_or_store(function).await
+    }
+
+    /// The same for a function that cannot fail.
+    pub async fn get_or<T, F, Fut>(self, function: F) -> T
+    where
+        T: Serialize + DeserializeOwned,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = T>,
+    {
+        let result: Result<T, std::convert::Infallible> =
+            self.get_or_try(|| async { Ok(function().await) }).await;
+        match result {
+            Ok(value) => value,
+            Err(never) => match never {},
+        }
+    }
+
+    /// Forgets the result of this function for these extras, and no other.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Connection`](crate::ErrorKind::Connection) and the like.
+    pub async fn invalidate(self) -> Result<bool, crate::Error> {
+        if self.is_unknown() || !self.cacheops.is_enabled() {
+            return Ok(false);
+        }
+        let inner = &self.cacheops.inner;
+        let key = inner.names.full(self.whole_key().as_bytes(), &self.deps);
+        let client = self.cacheops.client()?;
+        let deleted = client.query(redis::cmd("UNLINK").arg(key)).await;
+        if let Err(error) = &deleted {
+            inner.link.failed(&client, error);
+        }
+        deleted
+    }
+
+    /// The key, without prefix and namespace.
+    pub fn whole_key(&self) -> Key {
+        let mut key = Key::query("", &self.name);
+        for extra in &self.extra {
+            key = match extra {
+                Extra::Bytes(bytes) => key.part(bytes),
+                Extra::Unknown => key.part(b"?"),
+            };
+        }
+        // Extras and dependencies are lists: their border must show.
+        key = key.part(&(self.extra.len() as u64).to_be_bytes());
+        for (table, condition) in self.deps.iter() {
+            key = key.part(table).part(condition);
+        }
+        key.into()
+    }
+
+    fn is_unknown(&self) -> bool {
+        self.extra.iter().any(|extra| matches!(extra, Extra::Unknown))
+    }
+}

@@ -1,0 +1,241 @@
+//! What changed in the database, to be told to the cache.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{Condition, Row};
+
+/// Rows of one table that are remembered one by one; more become the whole table.
+const MAX_ROWS: usize = 10_000;
+
+/// Changed rows of any number of tables: what one invalidation sends.
+///
+/// A set: rows that are told twice count once, and a whole table contains its rows. More than 10,000
+/// rows of one table become the whole table, so that neither memory nor command grow without bound.
+///
+/// ```
+/// use cacheops::{Changes, Row};
+///
+/// let mut changes = Changes::row("post", &Row::new().set("id", 7));
+/// changes.add_change("post", &Row::new().set("author", 1), &Row::new().set("author", 2));
+/// changes.add_table("tag");
+/// assert_eq!(changes.tables().collect::<Vec<_>>(), [b"post", b"tag".as_slice()]);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use = "changes do nothing until they are sent"]
+pub struct Changes {
+    tables: BTreeMap<Vec<u8>, Rows>,
+    everything: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Rows {
+    /// The texts of rows, in the grammar's words.
+    Some(BTreeSet<Vec<u8>>),
+    All,
+}
+
+/// The text of a row of which nothing is known.
+const ANY: &[u8] = b"*";
+
+impl Changes {
+    /// No change at all.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One row that was inserted or deleted. Where fields are missing: every row that has the rest.
+    pub fn row(table: impl AsRef<[u8]>, row: &Row) -> Self {
+        let mut changes = Self::new();
+        changes.add_row(table, row);
+        changes
+    }
+
+    /// Any row of one table.
+    pub fn table(table: impl AsRef<[u8]>) -> Self {
+        let mut changes = Self::new();
+        changes.add_table(table);
+        changes
+    }
+
+    /// Everything that the cache holds.
+    pub fn everything() -> Self {
+        Self { tables: BTreeMap::new(), everything: true }
+    }
+
+    /// Adds a row that was inserted or deleted. Where fields are missing: every row that has the
+    /// rest.
+    pub fn add_row(&mut self, table: impl AsRef<[u8]>, row: &Row) {
+        self.add_text(table, row.to_bytes());
+    }
+
+    /// Adds a row that was updated: its image before and after.
+    pub fn add_change(&mut self, table: impl AsRef<[u8]>, old: &Row, new: &Row) {
+        let table = table.as_ref();
+        self.add_row(table, old);
+        self.add_row(table, new);
+    }
+
+    /// Adds any row of a table.
+    pub fn add_table(&mut self, table: impl AsRef<[u8]>) {
+        self.add_text(table, ANY);
+    }
+
+    /// Adds all rows that satisfy a condition: a mass change, known by its WHERE.
+    pub fn add_matching(&mut self, table: impl AsRef<[u8]>, condition: &Condition) {
+        self.add_text(table, condition.to_bytes());
+    }
+
+    /// Adds rows that are written in the grammar already, as an analyser of SQL does.
+    pub fn add_text(&mut self, table: impl AsRef<[u8]>, rows: impl Into<Vec<u8>>) {
+        if self.everything {
+            return;
+        }
+        let rows = rows.into();
+        let known = match self.tables.get_mut(table.as_ref()) {
+            Some(known) => known,
+            None => self
+                .tables
+                .entry(table.as_ref().to_vec())
+                .or_insert_with(|| Rows::Some(BTreeSet::new())),
+        };
+        known.insert(rows);
+    }
+
+    /// Adds all changes of another set.
+    pub fn merge(&mut self, other: Self) {
+        if other.everything {
+            *self = Self::everything();
+        }
+        if self.everything {
+            return;
+        }
+        for (table, rows) in other.tables {
+            let known = self.tables.entry(table).or_insert_with(|| Rows::Some(BTreeSet::new()));
+            match rows {
+                Rows::All => *known = Rows::All,
+                Rows::Some(rows) => rows.into_iter().for_each(|row| known.insert(row)),
+            }
+        }
+    }
+
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        !self.everything && self.tables.is_empty()
+    }
+
+    /// Whether it is everything that the cache holds.
+    pub fn is_everything(&self) -> bool {
+        self.everything
+    }
+
+    /// The tables that changed, in order. None where everything did.
+    pub fn tables(&self) -> impl Iterator<Item = &[u8]> {
+        self.tables.keys().map(Vec::as_slice)
+    }
+
+    /// The number of rows and whole tables.
+    pub fn rows(&self) -> usize {
+        self.tables.values().map(Rows::len).sum()
+    }
+
+    /// The bytes of names and rows, as a measure of memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.tables.iter().map(|(table, rows)| table.len() + rows.bytes()).sum()
+    }
+
+    /// Forgets which rows they were: the whole of every table.
+    pub(crate) fn widen(&mut self) {
+        self.tables.values_mut().for_each(|rows| *rows = Rows::All);
+    }
+
+    /// Table and rows, as INVALIDATE takes them.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (&[u8], Vec<u8>)> {
+        self.tables.iter().map(|(table, rows)| (table.as_slice(), rows.text()))
+    }
+}
+
+impl Rows {
+    fn insert(&mut self, row: Vec<u8>) {
+        let Self::Some(rows) = self else { return };
+        if row == ANY || (rows.len() >= MAX_ROWS && !rows.contains(&row)) {
+            *self = Self::All;
+        } else {
+            rows.insert(row);
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Some(rows) => rows.len(),
+            Self::All => 1,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Some(rows) => rows.iter().map(Vec::len).sum(),
+            Self::All => ANY.len(),
+        }
+    }
+
+    fn text(&self) -> Vec<u8> {
+        match self {
+            Self::Some(rows) => {
+                rows.iter().map(Vec::as_slice).collect::<Vec<_>>().join(b"|".as_slice())
+            }
+            Self::All => ANY.to_vec(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(changes: &Changes) -> Vec<(String, String)> {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        changes.texts().map(|(table, rows)| (text(table), text(&rows))).collect()
+    }
+
+    #[test]
+    fn is_a_set_of_rows_in_which_a_table_contains_its_rows() {
+        let row = |id: i64| Row::new().set("id", id);
+        let mut changes = Changes::row("b", &row(2));
+        changes.add_row("b", &row(1));
+        changes.add_row("b", &row(2));
+        changes.add_table("a");
+        changes.add_row("a", &row(1));
+        let mut more = Changes::row("c", &row(3));
+        more.add_matching("c", &Condition::all().one_of("x", [1, 2]));
+        changes.merge(more);
+
+        let expected = [("a", "*"), ("b", "id=1|id=2"), ("c", "id=3|x=1|x=2")];
+        assert_eq!(texts(&changes), expected.map(|(t, r)| (t.to_owned(), r.to_owned())));
+        assert_eq!(changes.rows(), 5);
+    }
+
+    #[test]
+    fn too_many_rows_become_the_table() {
+        let mut changes = Changes::new();
+        for id in 0..MAX_ROWS {
+            changes.add_row("t", &Row::new().set("id", id));
+        }
+        assert_eq!(changes.rows(), MAX_ROWS);
+        changes.add_row("t", &Row::new().set("id", 0));
+        assert_eq!(changes.rows(), MAX_ROWS);
+
+        changes.add_row("t", &Row::new().set("id", MAX_ROWS));
+
+        assert_eq!(texts(&changes), [("t".to_owned(), "*".to_owned())]);
+    }
+
+    #[test]
+    fn everything_contains_all_tables() {
+        let mut changes = Changes::table("t");
+        changes.merge(Changes::everything());
+        changes.add_table("u");
+
+        assert_eq!(changes, Changes::everything());
+        assert!(!changes.is_empty());
+    }
+}

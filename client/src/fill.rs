@@ -1,0 +1,134 @@
+//! What a reader holds while it loads: the token, the flight it leads, the lock.
+
+use std::future::IntoFuture;
+use std::sync::Arc;
+
+use tracing::Instrument;
+
+use crate::codec::{self, Codec};
+use crate::flight::{Landing, Lead, Outcome, Stamp};
+use crate::handle::Inner;
+use crate::read::Options;
+use crate::stats::count;
+use crate::{Client, Deps, ErrorKind, Token, Version};
+
+/// The right to store a result, and the duty to tell those who wait for it. Dropped, it does neither:
+/// the flight is abandoned and the lock given up.
+#[derive(Debug)]
+pub(crate) struct Fill {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) client: Client,
+    pub(crate) key: Vec<u8>,
+    /// Without one nothing may be stored.
+    pub(crate) token: Option<Token>,
+    /// When the server was asked for the token.
+    pub(crate) asked: Stamp,
+    pub(crate) lead: Option<Lead>,
+    pub(crate) lock: Option<Lock>,
+}
+
+/// A lock of the server, given up when dropped.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    inner: Arc<Inner>,
+    client: Client,
+    key: Vec<u8>,
+    token: Option<Token>,
+}
+
+impl Lock {
+    pub(crate) fn new(inner: &Arc<Inner>, client: &Client, key: &[u8], token: Token) -> Self {
+        let (inner, client) = (Arc::clone(inner), client.clone());
+        Self { inner, client, key: key.to_vec(), token: Some(token) }
+    }
+
+    /// The server has ended it with the store.
+    fn ended(mut self) {
+        self.token = None;
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let Some(token) = self.token else { return };
+        let (client, key) = (self.client.clone(), std::mem::take(&mut self.key));
+        // If this fails, the lock ends by itself.
+        self.inner.link.runtime().spawn(async move { client.release(key, token).await });
+    }
+}
+
+impl Fill {
+    /// The loader failed: those who wait load for themselves.
+    pub(crate) fn failed(mut self) {
+        if let Some(lead) = self.lead.take() {
+            lead.end(Outcome::Failed);
+        }
+    }
+
+    /// Stores the value and hands it to those who wait. Nothing that goes wrong here concerns the
+    /// caller.
+    pub(crate) async fn store<T, C: Codec<T>>(
+        mut self,
+        codec: &C,
+        value: &T,
+        deps: &Deps,
+        options: &Options<'_>,
+    ) {
+        let bytes: Arc<[u8]> = match codec::seal(codec, value) {
+            Ok(bytes) => bytes.into(),
+            Err(error) => {
+                tracing::warn!(exception.message = %error, "cacheops: a result is not cached");
+                count(&self.inner.link.counters.unencodable);
+                return self.failed();
+            }
+        };
+        let version = self.put(&bytes, deps, options).await;
+        #[cfg(feature = "moka")]
+        if let (true, Some(version)) = (options.near, version) {
+            self.inner.near.put(&self.key, version, Arc::clone(&bytes));
+        }
+        if let Some(lead) = self.lead.take() {
+            let (asked, token) = (self.asked, self.token);
+            lead.end(Outcome::Landed(Landing { bytes, asked, token, version }));
+        }
+    }
+
+    async fn put(&mut self, bytes: &[u8], deps: &Deps, options: &Options<'_>) -> Option<Version> {
+        let counters = &self.inner.link.counters;
+        let token = self.token?;
+        if deps.is_empty() {
+            return None;
+        }
+        let span = tracing::debug_span!(
+            "cacheops.store",
+            otel.kind = "client",
+            db.system.name = "redis",
+            db.operation.name = "CACHEOPS.STORE",
+            cacheops.bytes = bytes.len(),
+            cacheops.conditions = deps.len(),
+        );
+        let store =
+            self.client.store(&self.key, bytes).ttl(options.timeout).token(token).deps(deps);
+        let watch = self.inner.link.watch(&self.client);
+        let stored = store.into_future().instrument(span).await;
+        watch.done();
+        match stored {
+            Ok(version) => {
+                count(if version.is_some() { &counters.stores } else { &counters.stores_refused });
+                if let Some(lock) = self.lock.take() {
+                    lock.ended();
+                }
+                version
+            }
+            Err(error) => {
+                tracing::debug!(exception.message = %error, "cacheops: a result was not stored");
+                count(&counters.store_errors);
+                // A server that takes no writes, or not from us, may well answer reads.
+                if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Denied) {
+                    self.inner.link.failed(&self.client, &error);
+                }
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! Finding a value: the server, then whoever of this process is loading it, then nobody.
+
+use std::sync::Arc;
+
+use crate::ask::{Answer, Ask};
+use crate::codec::{self, Codec};
+use crate::fill::{Fill, Lock};
+use crate::flight::{self, Landing, Lead, Outcome, Role, Stamp};
+use crate::handle::Inner;
+use crate::hooks::ReadOutcome;
+use crate::read::Options;
+use crate::stats::count;
+use crate::{Client, Error, Token, Version};
+
+pub(crate) struct Find<'a> {
+    pub(crate) inner: &'a Arc<Inner>,
+    pub(crate) key: &'a [u8],
+    pub(crate) options: &'a Options<'a>,
+}
+
+pub(crate) enum Found<T> {
+    Value(T, ReadOutcome),
+    /// The caller must load. Without a fill, only for itself.
+    Nothing(Option<Box<Fill>>, ReadOutcome),
+}
+
+/// A miss, and what came with it.
+struct Miss {
+    token: Option<Token>,
+    /// When the server was asked.
+    asked: Stamp,
+    lock: Option<Lock>,
+}
+
+/// What one question came to.
+enum Asked<T> {
+    Value(T, ReadOutcome),
+    Miss(Miss),
+    Failed,
+}
+
+impl Find<'_> {
+    pub(crate) async fn find<T, C: Codec<T>>(&self, codec: &C) -> Found<T> {
+        let client = match self.inner.trusted() {
+            Some(client) if !self.options.bypass => client,
+            _ => return Found::Nothing(None, ReadOutcome::Bypass),
+        };
+        match self.options.snapshot {
+            Some(_) => self.find_in_snapshot(&client, codec).await,
+            None => self.find_with_others(&client, codec).await,
+        }
+    }
+
+    /// In a transaction: no newer token than its own, and nobody else's rows.
+    async fn find_in_snapshot<T, C: Codec<T>>(&self, client: &Client, codec: &C) -> Found<T> {
+        match self.ask(client, codec, Ask::default()).await {
+            Asked::Value(value, outcome) => Found::Value(value, outcome),
+            Asked::Miss(miss) => {
+                let token = self.options.snapshot.and_then(|taken| taken.token_for(self.key));
+                self.nothing(client, Miss { token, ..miss }, None)
+            }
+            Asked::Failed => Found::Nothing(None, ReadOutcome::Error),
+        }
+    }
+
+    async fn find_with_others<T, C: Codec<T>>(&self, client: &Client, codec: &C) -> Found<T> {
+        let begun = flight::now();
+        let lock = (self.options.lock && client.has("lock")).then_some(self.inner.lock.hold);
+        let first = Ask { token: true, lock, ..Ask::default() };
+        let again = Ask { token: true, ..Ask::default() };
+        let mut miss = match self.ask(client, codec, first).await {
+            Asked::Value(value, outcome) => return Found::Value(value, outcome),
+            Asked::Miss(miss) => miss,
+            Asked::Failed => return Found::Nothing(None, ReadOutcome::Error),
+        };
+        loop {
+            let follow = match self.inner.flights.join(self.key, miss.asked) {
+                Role::Lead(lead) => return self.lead(client, codec, miss, lead).await,
+                Role::Follow(follow) => follow,
+            };
+            // Who leads may be waiting for this very lock.
+            drop(miss.lock.take());
+            let next = match follow.outcome().await {
+                Outcome::Landed(landing) if landing.serves(begun, miss.token) => {
+                    return self.share(client, codec, miss, &landing);
+                }
+                Outcome::Landed(landing) => self.prove(client, codec, again, &landing).await,
+                Outcome::Failed => return self.nothing(client, miss, None),
+                Outcome::Abandoned => self.ask(client, codec, again).await,
+            };
+            miss = match next {
+                Asked::Value(value, outcome) => return Found::Value(value, outcome),
+                Asked::Miss(later) => later,
+                Asked::Failed => return Found::Nothing(None, ReadOutcome::Error),
+            };
+        }
+    }
+
+    /// The first of this process: asks again if that may help, and waits for the lock of another.
+    async fn lead<T, C: Codec<T>>(
+        &self,
+        client: &Client,
+        codec: &C,
+        mut miss: Miss,
+        lead: Lead,
+    ) -> Found<T> {
+        let locks = self.options.lock && client.has("lock");
+        // Who holds the lock was given it by a miss, and nobody has stored since.
+        if miss.lock.is_some() || !(locks || lead.late) {
+            return self.nothing(client, miss, Some(lead));
+        }
+        let asked = flight::now();
+        let answer = if locks { self.wait(client).await } else { Ok(None) };
+        let (answer, held) = match answer {
+            Ok(Some(Answer::Miss(Some(token)))) => (
+                Ok(Answer::Miss(Some(token))),
+                Some(Lock::new(self.inner, client, self.key, token)),
+            ),
+            Ok(Some(hit @ (Answer::Hit(..) | Answer::Unchanged))) => (Ok(hit), None),
+            // Nobody was waited for, or in vain.
+            Ok(_) | Err(_) => {
+                let versioned = Ask { if_not: Some(0), token: true, ..Ask::default() };
+                (self.put_question(client, versioned).await, None)
+            }
+        };
+        match answer {
+            Ok(Answer::Hit(bytes, version)) => match codec::open(codec, &bytes) {
+                Ok(value) => {
+                    let bytes = bytes.into();
+                    lead.end(Outcome::Landed(Landing { bytes, asked, token: None, version }));
+                    return Found::Value(value, ReadOutcome::Hit);
+                }
+                Err(_) => {
+                    count(&self.inner.link.counters.undecodable);
+                    miss = Miss { asked, token: self.token(client).await, lock: None };
+                }
+            },
+            Ok(Answer::Miss(token)) => miss = Miss { token, asked, lock: held },
+            Ok(Answer::Unchanged) => {}
+            Err(error) => {
+                self.inner.link.failed(client, &error);
+                return Found::Nothing(None, ReadOutcome::Error);
+            }
+        }
+        self.nothing(client, miss, Some(lead))
+    }
+
+    async fn wait(&self, client: &Client) -> Result<Option<Answer>, Error> {
+        count(&self.inner.link.counters.waits);
+        let times = self.inner.lock;
+        let ask =
+            Ask { if_not: Some(0), token: true, lock: Some(times.hold), wait: Some(times.wait) };
+        self.inner.waiting.ask(&self.inner.link, client, self.key, ask).await
+    }
+
+    /// Asks the server whether the entry that a landing left is good.
+    async fn prove<T, C: Codec<T>>(
+        &self,
+        client: &Client,
+        codec: &C,
+        again: Ask,
+        landing: &Landing,
+    ) -> Asked<T> {
+        let Some(version) = landing.version else { return self.ask(client, codec, again).await };
+        let asked = flight::now();
+        let ask = Ask { if_not: Some(version.get()), ..again };
+        match self.put_question(client, ask).await {
+            Ok(Answer::Unchanged) => match codec::open(codec, &landing.bytes) {
+                Ok(value) => Asked::Value(value, ReadOutcome::Coalesced),
+                Err(_) => self.undecodable(client, asked).await,
+            },
+            answer => self.answered(client, codec, answer, asked, false).await,
+        }
+    }
+
+    /// One question, with the value that is kept in the process as a stake.
+    async fn ask<T, C: Codec<T>>(&self, client: &Client, codec: &C, ask: Ask) -> Asked<T> {
+        let asked = flight::now();
+        let near = self.near();
+        let if_not = self.options.near.then(|| near.as_ref().map_or(0, |(v, _)| v.get()));
+        let locks = ask.lock.is_some();
+        let answer = self.put_question(client, Ask { if_not, ..ask }).await;
+        if let (Ok(Answer::Unchanged), Some((_, bytes))) = (&answer, near) {
+            return match codec::open(codec, &bytes) {
+                Ok(value) => Asked::Value(value, ReadOutcome::NearHit),
+                Err(_) => self.undecodable(client, asked).await,
+            };
+        }
+        self.answered(client, codec, answer, asked, locks).await
+    }
+
+    async fn put_question(&self, client: &Client, ask: Ask) -> Result<Answer, Error> {
+        let watch = self.inner.link.watch(client);
+        let answer = client.ask(self.key, ask).await;
+        watch.done();
+        answer
+    }
+
+    async fn answered<T, C: Codec<T>>(
+        &self,
+        client: &Client,
+        codec: &C,
+        answer: Result<Answer, Error>,
+        asked: Stamp,
+        locks: bool,
+    ) -> Asked<T> {
+        match answer {
+            Ok(Answer::Hit(bytes, version)) => match codec::open(codec, &bytes) {
+                Ok(value) => {
+                    self.keep(version, bytes);
+                    Asked::Value(value, ReadOutcome::Hit)
+                }
+                Err(_) => self.undecodable(client, asked).await,
+            },
+            Ok(Answer::Miss(token)) => {
+                let lock = token
+                    .filter(|_| locks)
+                    .map(|token| Lock::new(self.inner, client, self.key, token));
+                Asked::Miss(Miss { token, asked, lock })
+            }
+            // Said of a value that nobody named: not to be trusted.
+            Ok(Answer::Unchanged) => Asked::Miss(Miss { token: None, asked, lock: None }),
+            Err(error) => {
+                self.inner.link.failed(client, &error);
+                Asked::Failed
+            }
+        }
+    }
+
+    /// The entry is there and of no use: as a miss, with a token to replace it.
+    async fn undecodable<T>(&self, client: &Client, asked: Stamp) -> Asked<T> {
+        count(&self.inner.link.counters.undecodable);
+        Asked::Miss(Miss { token: self.token(client).await, asked, lock: None })
+    }
+
+    async fn token(&self, client: &Client) -> Option<Token> {
+        match client.token_for(self.key).await {
+            Ok(token) => token,
+            Err(error) => {
+                self.inner.link.failed(client, &error);
+                None
+            }
+        }
+    }
+
+    fn share<T, C: Codec<T>>(
+        &self,
+        client: &Client,
+        codec: &C,
+        miss: Miss,
+        landing: &Landing,
+    ) -> Found<T> {
+        match codec::open(codec, &landing.bytes) {
+            Ok(value) => Found::Value(value, ReadOutcome::Coalesced),
+            // Two types under one key.
+            Err(_) => {
+                count(&self.inner.link.counters.undecodable);
+                self.nothing(client, miss, None)
+            }
+        }
+    }
+
+    fn nothing<T>(&self, client: &Client, miss: Miss, lead: Option<Lead>) -> Found<T> {
+        let Miss { token, asked, lock } = miss;
+        let (inner, client, key) = (Arc::clone(self.inner), client.clone(), self.key.to_vec());
+        let fill = Fill { inner, client, key, token, asked, lead, lock };
+        Found::Nothing(Some(Box::new(fill)), ReadOutcome::Miss)
+    }
+
+    #[cfg(feature = "moka")]
+    fn near(&self) -> Option<(Version, Arc<[u8]>)> {
+        if self.options.near { self.inner.near.get(self.key) } else { None }
+    }
+
+    #[cfg(feature = "moka")]
+    fn keep(&self, version: Option<Version>, bytes: Vec<u8>) {
+        if let (true, Some(version)) = (self.options.near, version) {
+            self.inner.near.put(self.key, version, bytes.into());
+        }
+    }
+
+    #[cfg(not(feature = "moka"))]
+    fn near(&self) -> Option<(Version, Arc<[u8]>)> {
+        None
+    }
+
+    #[cfg(not(feature = "moka"))]
+    fn keep(&self, _: Option<Version>, _: Vec<u8>) {}
+}
+
+impl Inner {
+    /// The connection, if the cache is on and may be trusted. Otherwise somebody sees to it.
+    pub(crate) fn trusted(&self) -> Option<Client> {
+        if !self.enabled {
+            return None;
+        }
+        let client = self.link.trusted();
+        if client.is_none() {
+            self.link.mend();
+        }
+        client
+    }
+}

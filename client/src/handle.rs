@@ -1,0 +1,275 @@
+//! The handle that an application keeps.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tracing::Instrument;
+
+use crate::builder::Builder;
+use crate::cached::CachedAs;
+use crate::flight::Flights;
+use crate::hooks::{Hooks, Invalidated};
+use crate::link::Link;
+use crate::profile::Profiles;
+use crate::read::Read;
+use crate::simple::Simple;
+use crate::snapshot::Snapshot;
+use crate::stats::{Stats, count};
+use crate::{Changes, Client, Deps, Error, ErrorKind, Format, Key, Pending, Profile, Row, scope};
+
+/// A cache of query results that invalidates itself. Cheap to clone; clones share everything.
+///
+/// It lives in the tokio runtime in which it was built.
+#[derive(Clone, Debug)]
+pub struct Cacheops {
+    pub(crate) inner: Arc<Inner>,
+    /// This handle, and no other, does not invalidate.
+    suppressed: bool,
+}
+
+/// What all clones share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) link: Arc<Link>,
+    pub(crate) flights: Arc<Flights>,
+    pub(crate) waiting: crate::wait::Waiting,
+    #[cfg(feature = "moka")]
+    pub(crate) near: crate::near::Near,
+    pub(crate) hooks: Hooks,
+    pub(crate) profiles: Profiles,
+    pub(crate) format: Format,
+    pub(crate) names: crate::builder::Names,
+    pub(crate) enabled: bool,
+    pub(crate) strict: bool,
+    pub(crate) lock: crate::builder::LockTimes,
+}
+
+impl Cacheops {
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner), suppressed: false }
+    }
+
+    /// Begins to build a handle for a server: `redis://user:password@host:port/database`,
+    /// `rediss://` with the feature `rustls`, `unix:///path?db=1`.
+    pub fn builder(url: impl Into<String>) -> Builder {
+        Builder::url(url)
+    }
+
+    /// A handle with all defaults.
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::build`].
+    pub async fn connect(url: impl Into<String>) -> Result<Self, Error> {
+        Self::builder(url).build().await
+    }
+
+    /// The value under a key; if there is none, what `load` says, which is then stored.
+    ///
+    /// The shortest form of [`read`](Self::read). `deps` are the rows that the value depends on.
+    ///
+    /// # Errors
+    ///
+    /// Only those of `load`. What goes wrong with the cache is counted and logged.
+    pub async fn get_or_store<T, E, F, Fut>(
+        &self,
+        key: impl Into<Key>,
+        deps: impl Into<Deps>,
+        ttl: impl Into<Option<Duration>>,
+        load: F,
+    ) -> Result<T, E>
+    where
+        T: Serialize + DeserializeOwned,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let mut read = self.read(key).deps(deps.into());
+        if let Some(ttl) = ttl.into() {
+            read = read.timeout(ttl);
+        }
+        read.get_or_store(load).await
+    }
+
+    /// A read with all its options: see [`Read`].
+    pub fn read(&self, key: impl Into<Key>) -> Read<'_> {
+        Read::new(self, key.into())
+    }
+
+    /// Caches what a function computes from the rows that `deps` name: see [`CachedAs`].
+    pub fn cached_as(&self, deps: impl Into<Deps>) -> CachedAs<'_> {
+        CachedAs::new(self, deps.into())
+    }
+
+    /// Caches what a function computes, by time only: see [`CachedAs`].
+    pub fn cached(&self, timeout: Duration) -> CachedAs<'_> {
+        CachedAs::new(self, Simple::deps()).timeout(timeout)
+    }
+
+    /// Values by name and time, without dependencies.
+    pub fn cache(&self) -> Simple<'_> {
+        Simple::new(self)
+    }
+
+    /// The moment of now, for a transaction that reads from a snapshot: take it *before* BEGIN, and
+    /// use it for every read of the transaction.
+    ///
+    /// If the server cannot be asked, the snapshot stores nothing.
+    pub async fn snapshot(&self) -> Snapshot {
+        Snapshot::take(&self.inner).await
+    }
+
+    /// Tells the cache what has changed in the database: after the commit.
+    ///
+    /// From the moment of the call it cannot be lost: should the future be dropped, even before it is
+    /// first polled, the changes go to the outbox.
+    ///
+    /// # Errors
+    ///
+    /// Only with [`strict`](Builder::strict): why the server did not confirm it. Otherwise such
+    /// changes are [`Invalidated::Queued`], and this process trusts no hit until they are sent.
+    pub fn invalidate(
+        &self,
+        changes: Changes,
+    ) -> impl Future<Output = Result<Invalidated, Error>> + Send + 'static {
+        self.pending(changes).send()
+    }
+
+    /// Tells the cache that a row was inserted or deleted, or what is known of rows that changed.
+    ///
+    /// # Errors
+    ///
+    /// As [`invalidate`](Self::invalidate).
+    pub async fn invalidate_row(
+        &self,
+        table: impl AsRef<[u8]>,
+        row: &Row,
+    ) -> Result<Invalidated, Error> {
+        self.invalidate(Changes::row(table, row)).await
+    }
+
+    /// Tells the cache that any row of a table may have changed.
+    ///
+    /// # Errors
+    ///
+    /// As [`invalidate`](Self::invalidate).
+    pub async fn invalidate_table(&self, table: impl AsRef<[u8]>) -> Result<Invalidated, Error> {
+        self.invalidate(Changes::table(table)).await
+    }
+
+    /// Forgets everything.
+    ///
+    /// # Errors
+    ///
+    /// As [`invalidate`](Self::invalidate).
+    pub async fn invalidate_all(&self) -> Result<Invalidated, Error> {
+        self.invalidate(Changes::everything()).await
+    }
+
+    /// An invalidation to be made before the statement runs: see [`Pending`].
+    pub fn pending(&self, changes: Changes) -> Pending {
+        Pending::new(Arc::clone(&self.inner), changes, self.suppressed)
+    }
+
+    /// Runs a future in which nothing is invalidated, whichever handle it uses. Tasks that it spawns
+    /// are not concerned.
+    ///
+    /// What it changes in the database stays unknown to the cache until it expires: invalidate by
+    /// other means afterwards.
+    pub async fn no_invalidation<F: Future>(&self, future: F) -> F::Output {
+        scope::suppress(future).await
+    }
+
+    /// A handle that does not invalidate. Clones of it do not either; all others do.
+    pub fn without_invalidation(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), suppressed: true }
+    }
+
+    /// Whether changes that are told now reach the cache: it is on, and `no_invalidation` is not.
+    pub fn invalidates(&self) -> bool {
+        self.inner.enabled && !self.suppressed && !scope::is_suppressed()
+    }
+
+    /// Whether the cache is on: see [`Builder::enabled`].
+    pub fn is_enabled(&self) -> bool {
+        self.inner.enabled
+    }
+
+    /// The profile of a table; none if nothing of it may be cached.
+    pub fn profile(&self, table: &str) -> Option<&Profile> {
+        self.inner.profiles.of(table)
+    }
+
+    /// What has been counted since the handle was built.
+    pub fn stats(&self) -> Stats {
+        let link = &self.inner.link;
+        let mut stats = link.counters.snapshot();
+        stats.outbox = link.waiting() as u64;
+        stats.available = link.trusted().is_some();
+        stats
+    }
+
+    /// How many readers of this process are loading a value for others too.
+    pub fn flights(&self) -> usize {
+        self.inner.flights.len()
+    }
+
+    /// Waits until the server is there and has confirmed every invalidation: before the process ends,
+    /// for what is in the outbox then is lost.
+    pub async fn settled(&self) {
+        if self.inner.enabled {
+            self.inner.link.settled().await;
+        }
+    }
+
+    /// Why the server cannot be asked; none while it can.
+    pub fn last_error(&self) -> Option<Arc<Error>> {
+        self.inner.link.last_error()
+    }
+
+    /// The module's commands, over the connection of now.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Connection`] while there is none.
+    pub fn client(&self) -> Result<Client, Error> {
+        let away = || Error::new(ErrorKind::Connection, "the server is away");
+        self.inner.link.up().ok_or_else(away)
+    }
+}
+
+impl Inner {
+    /// One attempt to tell the server, and no second. Answers the links that were cut.
+    pub(crate) async fn tell(&self, changes: &Changes) -> Result<u64, Error> {
+        let Some(client) = self.link.up() else {
+            // To be told from a connection that breaks now.
+            return Err(Error::new(ErrorKind::Unavailable, "the server is away"));
+        };
+        let span = tracing::debug_span!(
+            "cacheops.invalidate",
+            otel.kind = "client",
+            db.system.name = "redis",
+            db.operation.name =
+                if changes.is_everything() { "CACHEOPS.FLUSH" } else { "CACHEOPS.INVALIDATE" },
+            db.collection.name = tracing::field::Empty,
+            cacheops.rows = changes.rows(),
+        );
+        if let Some(table) = changes.tables().next() {
+            span.record("db.collection.name", &*String::from_utf8_lossy(table));
+        }
+        match client.send_changes(changes).instrument(span).await {
+            Ok(links) => {
+                let counters = &self.link.counters;
+                count(&counters.invalidations);
+                counters.links_cut.fetch_add(links, std::sync::atomic::Ordering::Relaxed);
+                Ok(links)
+            }
+            Err(error) => {
+                tracing::warn!(exception.message = %error, "cacheops: not confirmed, will be repeated");
+                self.link.failed(&client, &error);
+                Err(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! A primary that sentinels name.
+
+use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
+use redis::{ConnectionAddr, IntoConnectionInfo, RedisError, TlsMode};
+use tokio::sync::Mutex;
+
+use crate::{Error, ErrorKind};
+
+/// The sentinels. Asked anew for each connection: after a failover they name another primary.
+pub(crate) struct Sentinels(Mutex<SentinelClient>);
+
+impl Sentinels {
+    pub(crate) fn new(sentinels: Vec<String>, name: String, url: &str) -> Result<Self, Error> {
+        #[cfg(feature = "rustls")]
+        crate::endpoint::choose_cryptography();
+        let invalid = |error: RedisError| {
+            Error::new(ErrorKind::InvalidConfig, format!("the sentinels cannot be used: {error}"))
+        };
+        let addresses = sentinels
+            .iter()
+            .map(|sentinel| Ok(sentinel.as_str().into_connection_info()?.addr().clone()))
+            .collect::<Result<Vec<ConnectionAddr>, RedisError>>()
+            .map_err(invalid)?;
+        let primary = url.into_connection_info().map_err(invalid)?;
+        let settings = primary.redis_settings();
+        let mut builder = SentinelClientBuilder::new(addresses, name, SentinelServerType::Master)
+            .map_err(invalid)?
+            .set_client_to_redis_db(settings.db())
+            .set_client_to_redis_protocol(settings.protocol());
+        if let Some(user) = settings.username() {
+            builder = builder.set_client_to_redis_username(user);
+        }
+        if let Some(password) = settings.password() {
+            builder = builder.set_client_to_redis_password(password);
+        }
+        if let ConnectionAddr::TcpTls { insecure, .. } = primary.addr() {
+            let mode = if *insecure { TlsMode::Insecure } else { TlsMode::Secure };
+            builder = builder.set_client_to_redis_tls_mode(mode);
+        }
+        Ok(Self(Mutex::new(builder.build().map_err(invalid)?)))
+    }
+
+    /// The primary of now.
+    pub(crate) async fn primary(&self) -> Result<redis::Client, Error> {
+        Ok(self.0.lock().await.async_get_client().await?)
+    }
+}
+
+impl std::fmt::Debug for Sentinels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sentinels")
+    }
+}

@@ -1,0 +1,123 @@
+//! Values by name and time: `cache().get`, `set`, `delete`.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::ask::{Answer, Ask};
+use crate::codec;
+use crate::stats::count;
+use crate::{Cacheops, Deps, Error, ErrorKind, Key};
+
+/// The table on which all values without dependencies depend: invalidate it to forget them all.
+pub(crate) const SIMPLE_TABLE: &str = "cacheops:simple";
+
+/// A cache of values by name, without dependencies: see [`Cacheops::cache`].
+///
+/// Its errors are the caller's, unlike those of a [`Read`](crate::Read). Values end with their time,
+/// with [`delete`](Self::delete), and with [`Cacheops::invalidate_all`].
+#[derive(Debug)]
+pub struct Simple<'a>(&'a Cacheops);
+
+impl<'a> Simple<'a> {
+    pub(crate) fn new(cacheops: &'a Cacheops) -> Self {
+        Self(cacheops)
+    }
+
+    pub(crate) fn deps() -> Deps {
+        Deps::on_table(SIMPLE_TABLE)
+    }
+
+    /// The value of a key; none also if it is of another type or the cache is off.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Connection`] and the like if the server cannot be asked.
+    pub async fn get<T>(&self, key: impl Into<Key>) -> Result<Option<T>, Error>
+    where
+        T: Serialize + DeserializeOwned,
+    {
+        let inner = &self.0.inner;
+        if !inner.enabled {
+            return Ok(None);
+        }
+        self.0.client()?;
+        // There, but it has not yet heard of everything: it may have been told to forget.
+        let Some(client) = inner.trusted() else { return Ok(None) };
+        match client.ask(&self.full(key), Ask::default()).await {
+            Ok(Answer::Hit(bytes, _)) => {
+                let value = codec::open(&inner.format, &bytes);
+                if value.is_err() {
+                    count(&inner.link.counters.undecodable);
+                }
+                Ok(value.ok())
+            }
+            Ok(_) => Ok(None),
+            Err(error) => {
+                inner.link.failed(&client, &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Sets a key, for a time.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Encode`], [`ErrorKind::ValueTooLarge`], [`ErrorKind::Connection`] and the like.
+    pub async fn set<T>(
+        &self,
+        key: impl Into<Key>,
+        value: &T,
+        timeout: impl Into<Option<Duration>>,
+    ) -> Result<(), Error>
+    where
+        T: Serialize + DeserializeOwned,
+    {
+        let inner = &self.0.inner;
+        if !inner.enabled {
+            return Ok(());
+        }
+        let bytes = codec::seal(&inner.format, value)?;
+        let client = self.0.client()?;
+        let (key, deps) = (self.full(key), Self::deps());
+        let mut store = client.store(&key, &bytes).deps(&deps);
+        if let Some(timeout) = timeout.into() {
+            store = store.ttl(timeout);
+        }
+        match store.await {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(Error::new(
+                ErrorKind::Rejected,
+                "the server tracks no more tables: raise the directive cacheops.max-tables",
+            )),
+            Err(error) => {
+                inner.link.failed(&client, &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Deletes a key; false if there was none.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Connection`] and the like.
+    pub async fn delete(&self, key: impl Into<Key>) -> Result<bool, Error> {
+        let inner = &self.0.inner;
+        if !inner.enabled {
+            return Ok(false);
+        }
+        let client = self.0.client()?;
+        let deleted = client.query(redis::cmd("UNLINK").arg(self.full(key))).await;
+        if let Err(error) = &deleted {
+            inner.link.failed(&client, error);
+        }
+        deleted
+    }
+
+    fn full(&self, key: impl Into<Key>) -> Vec<u8> {
+        self.0.inner.names.full(key.into().as_bytes(), &Self::deps())
+    }
+}

@@ -1,0 +1,154 @@
+//! A cluster of three primaries: entries on their shards, invalidations on all of them.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use cacheops::{Builder, Cacheops, Invalidated, Key};
+use support::{Server, deadline, eventually as wait_for};
+
+use crate::{author, eventually, posts_of};
+
+struct Cluster(Vec<Server>);
+
+impl Cluster {
+    fn start() -> Self {
+        let servers: Vec<Server> = (0..3)
+            .map(|_| {
+                Server::builder()
+                    .arg("cluster-enabled", "yes")
+                    // A primary that is away does not end the cluster by itself.
+                    .arg("cluster-node-timeout", "600000")
+                    .start()
+            })
+            .collect();
+        for (server, slots) in servers.iter().zip(["0 5460", "5461 10922", "10923 16383"]) {
+            let mut con = server.connect();
+            con.ok(&format!("CLUSTER ADDSLOTSRANGE {slots}"));
+            let first = &servers[0];
+            con.ok(&format!("CLUSTER MEET 127.0.0.1 {} {}", first.port(), first.bus_port()));
+        }
+        for server in &servers {
+            let mut con = server.connect();
+            wait_for("the cluster is up", || {
+                con.text("CLUSTER INFO").is_some_and(|info| {
+                    info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3")
+                })
+            });
+        }
+        Self(servers)
+    }
+
+    fn builder(&self) -> Builder {
+        Builder::cluster(self.0.iter().map(|s| format!("redis://127.0.0.1:{}/", s.port())))
+    }
+
+    async fn handle(&self) -> Cacheops {
+        let builder = self.builder().response_timeout(deadline()).connect_timeout(deadline());
+        builder.build().await.unwrap()
+    }
+}
+
+/// Keys of every shard.
+const KEYS: i64 = 30;
+
+async fn read(cacheops: &Cacheops, id: i64, value: u32) -> u32 {
+    let load = || async { Ok::<_, Infallible>(value) };
+    let key = Key::query("db", "SELECT").value(&id);
+    cacheops.get_or_store(key, ("post", author(id % 2)), None, load).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_invalidation_reaches_every_shard() {
+    let cluster = Cluster::start();
+    let cacheops = cluster.handle().await;
+    for id in 0..KEYS {
+        assert_eq!(read(&cacheops, id, 1).await, 1);
+    }
+    for server in &cluster.0 {
+        assert!(server.connect().info("cacheops_entries") > 0, "the keys are spread");
+    }
+
+    let told = cacheops.invalidate(posts_of(0)).await.unwrap();
+
+    assert_eq!(told, Invalidated::Confirmed(KEYS as u64 / 2));
+    for id in 0..KEYS {
+        let expected = if id % 2 == 0 { 2 } else { 1 };
+        assert_eq!(read(&cacheops, id, 2).await, expected);
+    }
+    cacheops.invalidate_all().await.unwrap();
+    for id in 0..KEYS {
+        assert_eq!(read(&cacheops, id, 3).await, 3);
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_has_a_token_of_every_shard() {
+    let cluster = Cluster::start();
+    let cacheops = cluster.handle().await;
+    let read_in = async |snapshot: &cacheops::Snapshot, id: i64, value: u32| {
+        cacheops
+            .read(Key::query("db", "SELECT").value(&id))
+            .on("post", author(id % 2))
+            .snapshot(snapshot)
+            .get_or_store(|| async { Ok::<_, Infallible>(value) })
+            .await
+            .unwrap()
+    };
+    let snapshot = cacheops.snapshot().await;
+    for id in 0..KEYS {
+        read_in(&snapshot, id, 1).await;
+    }
+    assert_eq!(cacheops.stats().stores, KEYS as u64);
+
+    cacheops.invalidate(posts_of(0)).await.unwrap();
+
+    for id in 0..KEYS {
+        read_in(&snapshot, id, 2).await;
+    }
+    assert_eq!(cacheops.stats().stores_refused, KEYS as u64 / 2);
+}
+
+#[tokio::test]
+async fn a_primary_that_does_not_answer_makes_an_invalidation_unconfirmed() {
+    let cluster = Cluster::start();
+    let timeout = Duration::from_millis(500);
+    let cacheops =
+        cluster.builder().response_timeout(timeout).connect_timeout(timeout).build().await.unwrap();
+    for id in 0..KEYS {
+        read(&cacheops, id, 1).await;
+    }
+    cluster.0[1].freeze();
+
+    assert_eq!(cacheops.invalidate(posts_of(0)).await.unwrap(), Invalidated::Queued);
+    for id in 0..KEYS {
+        assert_eq!(read(&cacheops, id, 2).await, 2, "from the database, whatever the shard");
+    }
+
+    cluster.0[1].thaw();
+    eventually("the handle has recovered", || cacheops.stats().available).await;
+    for id in (0..KEYS).step_by(2) {
+        assert_eq!(read(&cacheops, id, 3).await, 3);
+    }
+}
+
+#[tokio::test]
+async fn a_primary_that_is_dead_makes_an_invalidation_unconfirmed() {
+    let mut cluster = Cluster::start();
+    let timeout = Duration::from_millis(500);
+    let cacheops =
+        cluster.builder().response_timeout(timeout).connect_timeout(timeout).build().await.unwrap();
+    for id in 0..KEYS {
+        read(&cacheops, id, 1).await;
+    }
+    cluster.0[2].kill();
+
+    assert_eq!(cacheops.invalidate(posts_of(0)).await.unwrap(), Invalidated::Queued);
+    assert_eq!(read(&cacheops, 0, 2).await, 2);
+    assert_eq!(read(&cacheops, 1, 2).await, 2);
+
+    cluster.0[2].relaunch();
+    eventually("the handle has recovered", || cacheops.stats().available).await;
+    for id in (0..KEYS).step_by(2) {
+        assert_eq!(read(&cacheops, id, 3).await, 3);
+    }
+}

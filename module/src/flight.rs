@@ -1,0 +1,309 @@
+//! Single flight across all clients: who fetches what, who waits for it, and what they are told.
+//!
+//! The rules are `cacheops-flight`'s; here they meet the clock, the tokens and the clients. Those who wait are answered in
+//! slices, so that a thousand of them never hold up the server. The locks know nothing of epochs: after a FLUSH, a SWAPDB or
+//! a panic the owner's STORE is refused, and the lock passes on then.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use cacheops_flight::{Asked, Asker, Due, Flights, Handover, Released};
+use cacheops_protocol::LockArgs;
+
+use crate::config;
+use crate::ffi::{self, Answer, BlockedClients, Context, Timer, with_state};
+use crate::state::State;
+
+/// Clients that one command or one slice of the timer answers: about a microsecond or two each.
+const SLICE: usize = 256;
+/// Between two slices.
+const PAUSE_MS: u64 = 1;
+/// A timer that is later than this will not fire any more.
+const LATE_MS: u64 = 200;
+
+/// The flights of all databases.
+#[derive(Debug)]
+pub(crate) struct Airspace {
+    started: Instant,
+    /// By number of the database. A lock stays with its database when two of them are swapped, as clients do.
+    databases: Vec<Flights<u64>>,
+    pub(crate) clients: BlockedClients,
+    /// What those who wait have asked for.
+    requests: BTreeMap<u64, Request>,
+    /// Who is to be told what, when it is their turn.
+    answers: VecDeque<(u64, Answer)>,
+    /// The only timer, and when it fires.
+    timer: Option<(u64, Timer)>,
+    pub(crate) counts: FlightCounts,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Request {
+    database: usize,
+    if_not: Option<u64>,
+}
+
+/// What INFO tells.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct FlightCounts {
+    pub(crate) granted: u64,
+    /// Tokens without a lock, because there were too many locks.
+    pub(crate) unlocked: u64,
+    pub(crate) passed_on: u64,
+    pub(crate) waits: u64,
+    pub(crate) served: u64,
+    /// Waits that ended with nothing: the time was up, or the client gone.
+    pub(crate) given_up: u64,
+    /// Clients that were not kept waiting, because too many did.
+    pub(crate) turned_away: u64,
+}
+
+impl Default for Airspace {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            databases: Vec::new(),
+            clients: BlockedClients::default(),
+            requests: BTreeMap::new(),
+            answers: VecDeque::new(),
+            timer: None,
+            counts: FlightCounts::default(),
+        }
+    }
+}
+
+impl Airspace {
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn of(&mut self, database: usize) -> &mut Flights<u64> {
+        if self.databases.len() <= database {
+            self.databases.resize_with(database + 1, Flights::default);
+        }
+        &mut self.databases[database]
+    }
+
+    #[inline]
+    fn are_locked(&self, database: usize) -> bool {
+        self.databases.get(database).is_some_and(|flights| !flights.is_empty())
+    }
+
+    pub(crate) fn locks(&self) -> usize {
+        self.databases.iter().map(Flights::locks).sum()
+    }
+
+    pub(crate) fn expired(&self) -> u64 {
+        self.databases.iter().map(Flights::expired).sum()
+    }
+
+    fn answer(&mut self, number: u64, answer: Answer) {
+        self.requests.remove(&number);
+        self.clients.answer(number, answer);
+    }
+
+    fn hand_over(&mut self, handover: Handover<u64>) {
+        self.counts.passed_on += 1;
+        self.answer(handover.waiter, Answer::Token(handover.token));
+    }
+
+    fn time_out(&mut self, number: u64) {
+        self.counts.given_up += 1;
+        self.answer(number, Answer::Nil);
+    }
+
+    /// Answers some of those whose turn it is.
+    fn answer_some(&mut self) {
+        let turn = self.answers.len().min(SLICE);
+        for (number, answer) in self.answers.drain(..turn).collect::<Vec<_>>() {
+            self.answer(number, answer);
+        }
+    }
+
+    fn next_due(&self) -> Option<u64> {
+        match self.answers.is_empty() {
+            true => self.databases.iter().filter_map(Flights::next_due).min(),
+            false => Some(0),
+        }
+    }
+
+    /// Sets the timer to when something is due, unless it fires before that anyway.
+    fn schedule(&mut self) {
+        let now = self.now();
+        let Some(due) = self.next_due().map(|due| due.max(now + PAUSE_MS)) else { return };
+        if self.timer.as_ref().is_none_or(|&(time, _)| due < time) {
+            self.timer = Some((due, ffi::schedule_flights(Duration::from_millis(due - now))));
+        }
+    }
+}
+
+/// A client has missed a key and offers to fetch it. Replies, or keeps it waiting.
+pub(crate) fn ask(ctx: &Context, database: usize, key: &[u8], if_not: Option<u64>, lock: LockArgs) {
+    let asker = Asker { client: ctx.client(), lock_ms: lock.hold_ms };
+    let token = with_state(|state| {
+        #[cfg(feature = "panic-injection")]
+        state.panic_if("lock");
+        let now = state.flights.now();
+        let (flights, index) = state.flights_and_index(database);
+        let max_locks = config::max_locks();
+        match flights.of(database).ask(key, asker, now, max_locks, || index.next_token()) {
+            Asked::Granted(token) => {
+                flights.counts.granted += 1;
+                flights.schedule();
+                Some(token)
+            }
+            Asked::Full => {
+                flights.counts.unlocked += 1;
+                Some(index.token())
+            }
+            Asked::Locked => None,
+        }
+    });
+    match (token, lock.wait_ms) {
+        (Some(token), _) => ctx.reply_integer(token),
+        (None, Some(wait_ms)) => {
+            if !wait(ctx, Request { database, if_not }, key, asker, wait_ms) {
+                ctx.reply_null();
+            }
+        }
+        (None, None) => ctx.reply_null(),
+    }
+}
+
+/// Keeps a client waiting; false if it must be answered at once.
+fn wait(ctx: &Context, request: Request, key: &[u8], asker: Asker, wait_ms: u64) -> bool {
+    with_state(|State { flights, .. }| {
+        if flights.clients.len() >= config::max_waiting() {
+            flights.counts.turned_away += 1;
+            return false;
+        }
+        let until = flights.now() + wait_ms;
+        let Some(number) = flights.clients.block(ctx) else { return false };
+        flights.counts.waits += 1;
+        flights.requests.insert(number, request);
+        if !flights.of(request.database).wait(key, number, asker, until) {
+            flights.time_out(number);
+        }
+        flights.schedule();
+        true
+    })
+}
+
+/// A result is stored: everybody who waited for it is told.
+#[inline]
+pub(crate) fn stored(database: usize, key: &[u8], version: u64, value: &[u8]) {
+    with_state(|State { flights, .. }| {
+        if !flights.are_locked(database) {
+            return;
+        }
+        let waiters = flights.of(database).land(key);
+        if waiters.is_empty() {
+            return;
+        }
+        let value: Rc<[u8]> = value.into();
+        for number in waiters {
+            let if_not = flights.requests.get(&number).and_then(|request| request.if_not);
+            flights.counts.served += 1;
+            let answer = Answer::Value { version, value: Rc::clone(&value), if_not };
+            flights.answers.push_back((number, answer));
+        }
+        flights.answer_some();
+        flights.schedule();
+    });
+}
+
+/// Gives up the lock that is known by a token, because its owner says so or because its STORE was refused. Answers whether
+/// there was one.
+pub(crate) fn release(database: usize, key: &[u8], token: u64) -> bool {
+    with_state(|state| {
+        if !state.flights.are_locked(database) {
+            return false;
+        }
+        let (flights, index) = state.flights_and_index(database);
+        let now = flights.now();
+        let released = flights.of(database).release(key, token, now, || index.next_token());
+        if let Released::PassedOn(handover) = released {
+            flights.hand_over(handover);
+        }
+        flights.schedule();
+        released != Released::NotOwner
+    })
+}
+
+/// A client waits no more, for a reason of its own or of the server's.
+pub(crate) fn left(state: &mut State, number: u64) {
+    let flights = &mut state.flights;
+    if let Some(request) = flights.requests.remove(&number)
+        && flights.of(request.database).leave(number)
+    {
+        flights.counts.given_up += 1;
+    }
+}
+
+/// A connection has ended. What it had locked passes on.
+pub(crate) fn disconnected(client: u64) {
+    with_state(|State { flights, .. }| {
+        let mut had_locks = false;
+        for database in &mut flights.databases {
+            had_locks |= database.disconnected(client);
+        }
+        if had_locks {
+            flights.schedule();
+        }
+    });
+}
+
+/// Does what is due. Called by the server's timer.
+pub(crate) fn run() {
+    with_state(|state| {
+        if let Some((_, timer)) = state.flights.timer.take() {
+            timer.fired();
+        }
+        state.flights.answer_some();
+        let now = state.flights.now();
+        let mut left = SLICE;
+        for database in 0..state.flights.databases.len() {
+            if !state.flights.are_locked(database) {
+                continue;
+            }
+            let (flights, index) = state.flights_and_index(database);
+            while left > 0 {
+                left -= 1;
+                match flights.of(database).due(now, || index.next_token()) {
+                    None => break,
+                    Some(Due::PassedOn(handover)) => flights.hand_over(handover),
+                    Some(Due::TimedOut(number)) => flights.time_out(number),
+                }
+            }
+        }
+        state.flights.schedule();
+    });
+}
+
+/// Does what is due if the timer has been lost. Called a few times a second.
+pub(crate) fn watch() {
+    let is_late = with_state(|State { flights, .. }| {
+        let now = flights.now();
+        match &flights.timer {
+            Some((time, _)) => time + LATE_MS < now,
+            None => flights.next_due().is_some(),
+        }
+    });
+    if is_late {
+        run();
+    }
+}
+
+impl State {
+    /// Ends all flights: this server gives no tokens any more. Who waited is told nothing.
+    pub(crate) fn end_flights(&mut self) {
+        let flights = &mut self.flights;
+        for database in &mut flights.databases {
+            flights
+                .answers
+                .extend(database.clear().into_iter().map(|number| (number, Answer::Nil)));
+        }
+        flights.schedule();
+    }
+}
