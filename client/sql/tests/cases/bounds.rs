@@ -105,7 +105,7 @@ fn a_long_write_still_names_its_table() {
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2000))]
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(600))]
 
     /// Whatever the text is, there is an answer, and its conditions can be read.
     #[test]
