@@ -184,7 +184,10 @@ impl Template {
         self.unknown
     }
 
-    /// The one table (or view) that an INSERT, UPDATE or DELETE writes to, if the statement is understood so far.
+    /// The one table that an INSERT, UPDATE or DELETE writes to, if it is known to be a table and no other is meant.
+    ///
+    /// Who has its rows, old and new, sends these in the place of what [`changes`](Self::changes) says of this table. What
+    /// it says of other tables (see [`Table::also`](crate::Table::also)) is sent all the same.
     pub fn target(&self) -> Option<&str> {
         self.target.as_deref()
     }

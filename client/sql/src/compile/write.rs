@@ -208,7 +208,7 @@ pub(super) fn update(
     template.assigned =
         set.filter(|_| update.or != Some(SqliteOnConflict::Replace)).map(|set| set.columns);
     template.returning = returning(setting.dialect, update.returning.as_deref());
-    if !joined && update.or.is_none() {
+    if !joined && update.or.is_none() && template.target.is_some() {
         template.old_rows = OldRows::of_update(setting.dialect, sql);
     }
     template
@@ -248,7 +248,7 @@ pub(super) fn delete(
     };
     let mut template = changed(setting, compiler, table, images, WriteKind::Delete);
     template.returning = returning(setting.dialect, delete.returning.as_deref());
-    if !joined {
+    if !joined && template.target.is_some() {
         template.old_rows = OldRows::of_delete(setting.dialect, sql);
     }
     template
@@ -272,7 +272,10 @@ fn changed(
     let mut template = Template::of(Kind::Write(kind));
     template.changes = TableConditions::of(compiler.tables);
     template.tables = template.changes.iter().map(|table| table.table.clone()).collect();
-    template.target = Some(table);
+    // The rows of a view are not rows of a table.
+    if setting.schema.view_of(&table).is_none() {
+        template.target = Some(table);
+    }
     template
 }
 

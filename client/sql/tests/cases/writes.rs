@@ -182,6 +182,7 @@ fn old_rows_are_read_by_the_text_of_the_write() {
         let old = template.old_rows().unwrap_or_else(|| panic!("{sql}"));
         assert_eq!((old.sql(), old.parameters()), (expected, parameters), "{sql}");
     }
+    assert_eq!(registered(Postgres).analyse("DELETE FROM v").old_rows(), None);
     for sql in
         ["UPDATE t SET a = 1 FROM u", "DELETE FROM t USING u", "INSERT INTO t (a) VALUES (1)"]
     {
@@ -202,4 +203,34 @@ fn returning_and_assigned_columns_are_told() {
     let template = postgres.analyse("DELETE FROM t RETURNING id + 1");
     assert_eq!(template.returning(), &Returning::Expressions);
     assert_eq!(postgres.analyse("DELETE FROM t").returning(), &Returning::Nothing);
+}
+
+#[test]
+fn the_old_image_leaves_out_what_the_write_assigned() {
+    let analyser = registered(Postgres);
+    let row = [("id", Value::Int(7)), ("tag", Value::Int(5)), ("slug", Value::from("x"))];
+    let row = || row.iter().map(|(column, value)| (*column, value));
+    let image = |sql: &str| {
+        let image = analyser.old_image(&analyser.analyse(sql), row());
+        image.map(|image| String::from_utf8(image).unwrap())
+    };
+
+    assert_eq!(image("UPDATE article SET tag = 5 WHERE id = 7 RETURNING *").unwrap(), "id=7");
+    assert_eq!(image("UPDATE article SET name = 'x' RETURNING *").unwrap(), "id=7&tag=5");
+    let upsert = "INSERT INTO article (id, tag) VALUES (7, 5) ON CONFLICT (id) DO UPDATE SET tag = 5 RETURNING *";
+    assert_eq!(image(upsert).unwrap(), "id=7");
+    for sql in [
+        "INSERT INTO article (id, tag) VALUES (7, 5) RETURNING *",
+        "DELETE FROM article RETURNING *",
+        "UPDATE v SET tag = 5",
+    ] {
+        assert_eq!(image(sql), None, "{sql}");
+    }
+}
+
+#[test]
+fn values_that_name_a_moving_time_are_not_cached_where_they_may_be_converted() {
+    let sql = "SELECT * FROM t WHERE day = $1::date";
+    assert_eq!(reads(&analyser(Postgres), sql, &["today".into()]), "uncached");
+    assert_eq!(reads(&analyser(Postgres), sql, &["2024-01-05".into()]), "t: day=2024-01-05");
 }
