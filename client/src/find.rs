@@ -80,7 +80,10 @@ impl Find<'_> {
             };
             // Who leads may be waiting for this very lock.
             drop(miss.lock.take());
-            let next = match follow.outcome().await {
+            // Not for ever: the leader may be waiting for something that this reader holds.
+            let limit = self.inner.lock.wait;
+            let outcome = tokio::time::timeout(limit, follow.outcome()).await;
+            let next = match outcome.unwrap_or(Outcome::Failed) {
                 Outcome::Landed(landing) if landing.serves(begun, miss.token) => {
                     return self.share(client, codec, miss, &landing);
                 }

@@ -89,7 +89,7 @@ impl<'a, C> Read<'a, C> {
         self
     }
 
-    /// How long the result lives, unless it is invalidated.
+    /// How long the result lives, unless it is invalidated; an hour, where nothing else is said.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options.timeout = timeout;
         self
@@ -131,7 +131,11 @@ impl<'a, C> Read<'a, C> {
     }
 
     /// The read belongs to a transaction that began after this snapshot, and is stored by its token,
-    /// never by a newer one. Such a read loads for itself.
+    /// never by a newer one.
+    ///
+    /// Such a read loads for itself, without waiting for anybody. So inside a transaction use a
+    /// snapshot even where the isolation level does not ask for it: a reader that holds a connection
+    /// of the database must not wait for one that needs a connection.
     pub fn snapshot(mut self, snapshot: &'a Snapshot) -> Self {
         self.options.snapshot = Some(snapshot);
         self
