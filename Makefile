@@ -65,6 +65,14 @@ fuzz: ## fuzz each target for FUZZ_SECONDS (needs cargo-fuzz and a nightly toolc
 		cargo +nightly fuzz run $$target target/fuzz/$$target fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=20; \
 	done
 
+.PHONY: test-django
+test-django: build ## run the tests of django-cacheops 7.2 and of its bridge, on SQLite and PostgreSQL (minutes)
+	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so python3 client/django/tools/test.py
+
+.PHONY: bench-django
+bench-django: build ## django-cacheops with and without the bridge: its bench.py, a large fan-out, stale hits
+	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so python3 client/django/bench/run.py
+
 .PHONY: run
 run: ## show the module at work on a bookshop in SQLite, every answer verified
 	@./tools/run.sh

@@ -1,0 +1,281 @@
+//! Canonical values: the one form of a value, whatever it was written as.
+//!
+//! **The law.** What the database calls equal has one form, or at least one of the two has none. Merging distinct values
+//! only invalidates too much; splitting equal ones serves stale data. So the form is a function of the value alone:
+//! case, accents and blanks around it go, numbers and texts that look like numbers become the same digits. What is
+//! known of the column can only decide that a value has no form there, or that it has one after all.
+
+mod number;
+mod text;
+
+use sha2::{Digest, Sha256};
+
+use crate::{ColumnKind, Date, Dialect, Value};
+
+/// Longer forms are hashed.
+pub(crate) const MAX_PLAIN_BYTES: usize = 64;
+
+/// Where a value stands, which decides what can be said of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// A constant of a read's condition.
+    Query,
+    /// A value of a row that came from the database.
+    Row,
+    /// A constant of a write's condition.
+    Predicate,
+    /// What a write puts into a column. The database may convert it.
+    Assigned,
+}
+
+/// A place for a value: what is known of the column, and on which side it stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) dialect: Dialect,
+    pub(crate) kind: ColumnKind,
+    pub(crate) side: Side,
+    /// A string literal of the statement, whose type the database guesses.
+    pub(crate) literal: bool,
+}
+
+/// Whether a value has a form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Canon {
+    /// The form was appended.
+    Plain,
+    /// NULL, which is out of band.
+    Null,
+    /// No form: nothing was appended.
+    Opaque,
+}
+
+/// Appends the canonical form of `value` to `out`.
+pub(crate) fn canonical(value: &Value<'_>, place: Place, out: &mut Vec<u8>) -> Canon {
+    let start = out.len();
+    let plain = match value {
+        Value::Null => return Canon::Null,
+        Value::Opaque | Value::Array(_) => false,
+        _ if place.kind == ColumnKind::Opaque => false,
+        Value::Bool(value) => place.integer(i128::from(*value), out),
+        Value::Int(value) => place.integer(i128::from(*value), out),
+        Value::UInt(value) => place.integer(i128::from(*value), out),
+        Value::Float(value) => {
+            const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
+            value.fract() == 0.0 && value.abs() < EXACT && place.integer(*value as i128, out)
+        }
+        Value::Decimal(text) => place.decimal(text, out),
+        Value::Text(text) => place.text(text, out),
+        Value::Bytes(bytes) => {
+            place.kind == ColumnKind::Uuid
+                && <&[u8; 16]>::try_from(bytes.as_ref()).is_ok_and(|bytes| place.uuid(bytes, out))
+        }
+        Value::Uuid(bytes) => place.uuid(bytes, out),
+        Value::Date(date) => place.date(*date, out),
+    };
+    if !plain {
+        out.truncate(start);
+        return Canon::Opaque;
+    }
+    if out.len() - start > MAX_PLAIN_BYTES {
+        hash(out, start);
+    }
+    Canon::Plain
+}
+
+impl Place {
+    fn integer(self, value: i128, out: &mut Vec<u8>) -> bool {
+        let fits = match self.kind {
+            ColumnKind::Int => true,
+            // SQLite may store a large one as a double.
+            ColumnKind::Decimal => {
+                self.side != Side::Assigned
+                    || self.dialect != Dialect::Sqlite
+                    || value.abs() < self.exact_when_assigned()
+            }
+            ColumnKind::Bool => value == 0 || value == 1,
+            // MySQL compares text with a number as numbers: '7 dwarfs' = 7. SQLite and PostgreSQL compare texts.
+            ColumnKind::Text | ColumnKind::BinaryText => self.dialect != Dialect::MySql,
+            ColumnKind::Unknown => {
+                // MySQL: 'any text' = 0.
+                (self.dialect != Dialect::MySql || value != 0)
+                    && (self.side != Side::Assigned || value.abs() < self.exact_when_assigned())
+            }
+            _ => false,
+        };
+        fits && {
+            number::write_integer(value, out);
+            true
+        }
+    }
+
+    /// Integers below it are stored as they are in a column of any type of number.
+    fn exact_when_assigned(self) -> i128 {
+        match self.dialect {
+            Dialect::Sqlite => 1 << 53,
+            // A column of single precision.
+            Dialect::Postgres | Dialect::MySql => 1 << 24,
+        }
+    }
+
+    fn decimal(self, text: &str, out: &mut Vec<u8>) -> bool {
+        match number::parse(text.as_bytes()) {
+            Some(number) => self.number(&number, true, out),
+            None => false,
+        }
+    }
+
+    /// A decimal, or a text that looks like a number.
+    fn number(self, number: &number::Number<'_>, decimal: bool, out: &mut Vec<u8>) -> bool {
+        let start = out.len();
+        let Some(shape) = number.write(out) else { return false };
+        // What has more digits than a double may be rounded on its way into a comparison.
+        let precise = shape.digits <= 15;
+        let compared_exactly = precise
+            || shape.integral
+                && match self.dialect {
+                    Dialect::Sqlite => !decimal,
+                    Dialect::MySql => decimal || self.is_text(),
+                    Dialect::Postgres => true,
+                };
+        let fits = match self.kind {
+            ColumnKind::Int | ColumnKind::Decimal => true,
+            ColumnKind::Bool => matches!(&out[start..], b"0" | b"1"),
+            ColumnKind::Text | ColumnKind::BinaryText => !decimal || self.dialect != Dialect::MySql,
+            ColumnKind::Unknown => self.dialect != Dialect::MySql || shape.digits > 0,
+            _ => false,
+        };
+        fits && compared_exactly && (self.side != Side::Assigned || self.is_stored(shape, decimal))
+    }
+
+    /// Whether a column keeps such a number as it is: some round to their scale or precision.
+    fn is_stored(self, shape: number::Shape, decimal: bool) -> bool {
+        match self.kind {
+            ColumnKind::Text | ColumnKind::BinaryText => true,
+            ColumnKind::Unknown if self.dialect != Dialect::Sqlite => {
+                // PostgreSQL puts a parameter of type text into a column of text only.
+                shape.integral
+                    && (shape.digits <= 7 || self.dialect == Dialect::Postgres && !decimal)
+            }
+            ColumnKind::Unknown => shape.digits <= 15,
+            ColumnKind::Decimal if self.dialect == Dialect::Sqlite => shape.digits <= 15,
+            _ => shape.integral,
+        }
+    }
+
+    fn is_text(self) -> bool {
+        matches!(self.kind, ColumnKind::Text | ColumnKind::BinaryText)
+    }
+
+    fn text(self, text: &str, out: &mut Vec<u8>) -> bool {
+        let folded = text::fold(text);
+        let bytes = folded.as_bytes();
+        match self.kind {
+            ColumnKind::Date => return text::date(bytes).is_some_and(|date| self.date(date, out)),
+            ColumnKind::Uuid => {
+                return text::uuid(bytes).is_some_and(|hex| {
+                    out.extend(hex);
+                    true
+                });
+            }
+            _ => {}
+        }
+        let unknown = self.kind == ColumnKind::Unknown;
+        let written = matches!(self.side, Side::Predicate | Side::Assigned);
+        if unknown && written && self.literal && self.dialect == Dialect::Postgres {
+            // PostgreSQL reads a literal as whatever type the column has, in many spellings.
+            return false;
+        }
+        if let Some(hex) = text::uuid(bytes) {
+            // If it could be a number as well, nobody knows which.
+            let numeric = match self.dialect {
+                Dialect::MySql => text::begins_with_number(bytes),
+                _ => number::parse(&hex).is_some(),
+            };
+            let fits = self.is_text() || unknown && !numeric;
+            out.extend(hex);
+            return fits;
+        }
+        if let Some(truth) = text::truth(&folded) {
+            out.push(truth);
+            // MySQL: 'true' = 0.
+            return self.is_text()
+                || unknown
+                || self.kind == ColumnKind::Bool && self.dialect != Dialect::MySql;
+        }
+        if let Some(number) = number::parse(bytes) {
+            return self.number(&number, false, out);
+        }
+        let fits = match (self.kind, self.dialect) {
+            (ColumnKind::BinaryText, _) => true,
+            // Which other characters are equal is the secret of the collation.
+            (ColumnKind::Text, Dialect::MySql) => folded.is_ascii(),
+            (ColumnKind::Text, _) => true,
+            (ColumnKind::Unknown, Dialect::MySql) => {
+                folded.is_ascii() && !text::begins_with_number(bytes)
+            }
+            (ColumnKind::Unknown, Dialect::Postgres) => !text::is_odd_number(bytes),
+            (ColumnKind::Unknown, Dialect::Sqlite) => true,
+            _ => false,
+        };
+        out.extend(bytes);
+        fits
+    }
+
+    fn uuid(self, bytes: &[u8; 16], out: &mut Vec<u8>) -> bool {
+        let hex = text::hex(bytes);
+        let known = self.kind == ColumnKind::Uuid || self.is_text();
+        let fits = known || self.kind == ColumnKind::Unknown && number::parse(&hex).is_none();
+        fits && {
+            out.extend(hex);
+            true
+        }
+    }
+
+    fn date(self, date: Date, out: &mut Vec<u8>) -> bool {
+        // A column of unknown type may hold dates in a spelling of its own: a query's date is compared with it,
+        // but a row's date is not claimed to be spelled so.
+        let known = self.kind == ColumnKind::Date
+            || self.kind == ColumnKind::Unknown
+                && self.side == Side::Query
+                && self.dialect != Dialect::MySql;
+        known && text::write_date(date, out)
+    }
+}
+
+/// Replaces what was appended since `start` by `h:` and the first 16 bytes of its SHA-256, in hex.
+#[cold]
+fn hash(out: &mut Vec<u8>, start: usize) {
+    let digest = Sha256::digest(&out[start..]);
+    out.truncate(start);
+    out.extend(b"h:");
+    for byte in &digest[..16] {
+        out.extend(text::hex_byte(*byte));
+    }
+}
+
+/// The integer that a text is, written without an exponent: `CAST('1e2' AS INTEGER)` is 1 in SQLite.
+pub(crate) fn integer_of(text: &str) -> Option<i64> {
+    let mut digits = Vec::new();
+    let text = text.trim_ascii();
+    if text.contains(['e', 'E']) {
+        return None;
+    }
+    number::parse(text.as_bytes())?.write(&mut digits)?;
+    std::str::from_utf8(&digits).ok()?.parse().ok()
+}
+
+/// Whether the text is a UUID.
+pub(crate) fn is_uuid(text: &str) -> bool {
+    text::uuid(text.trim_ascii().as_bytes()).is_some()
+}
+
+/// Whether the text is a truth value.
+pub(crate) fn is_truth(text: &str) -> bool {
+    let folded = text::fold(text);
+    matches!(folded.as_ref(), "0" | "1") || text::truth(&folded).is_some()
+}
+
+/// The date that the text is, written `YYYY-MM-DD`.
+pub(crate) fn as_date(text: &str) -> Option<Date> {
+    text::date(text.trim_ascii().as_bytes())
+}

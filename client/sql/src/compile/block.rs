@@ -1,0 +1,268 @@
+//! Queries: which relations they read, and which rows of these can matter.
+//!
+//! Each occurrence of a table gets the condition that its rows must satisfy to have any part in the result. A block of
+//! SELECT narrows an occurrence by its WHERE, and by the ON of a join if that join drops the rows that fail it.
+
+use std::collections::HashMap;
+use std::ops::{ControlFlow, Range};
+
+use sqlparser::ast::{ObjectName, ObjectNamePart, Query, Select, SetExpr, Visit, Visitor, With};
+
+use super::dnf::Dnf;
+use super::formula::Formula;
+use super::from::Known;
+use super::functions;
+use super::scope::Block;
+use crate::canon::Side;
+use crate::{Dialect, Schema};
+
+/// More relations in one block are tracked whole.
+const MAX_RELATIONS: usize = 64;
+
+/// Collects what a statement depends on.
+pub(crate) struct Compiler<'s> {
+    pub(crate) dialect: Dialect,
+    pub(crate) schema: &'s Schema,
+    pub(crate) side: Side,
+    #[cfg(feature = "fault-injection")]
+    pub(crate) fault: Option<crate::Fault>,
+    /// What each table's rows must satisfy, in the order of appearance.
+    pub(crate) tables: Vec<(String, Dnf)>,
+    /// How often a name was met as a relation, common table expressions included.
+    pub(crate) met: HashMap<String, usize>,
+    /// Reads something that is not a table of the user's: its rows cannot be tracked.
+    pub(crate) untracked: bool,
+    /// Whether any expression holds a query.
+    pub(crate) nested: bool,
+    pub(crate) visible: Vec<Common>,
+}
+
+/// A common table expression that a name may mean.
+pub(crate) struct Common {
+    pub(crate) name: String,
+    /// Not only perhaps.
+    pub(crate) certain: bool,
+}
+
+impl<'s> Compiler<'s> {
+    pub(crate) fn new(dialect: Dialect, schema: &'s Schema, side: Side) -> Self {
+        Self {
+            dialect,
+            schema,
+            side,
+            #[cfg(feature = "fault-injection")]
+            fault: None,
+            tables: Vec::new(),
+            met: HashMap::new(),
+            untracked: false,
+            nested: true,
+            visible: Vec::new(),
+        }
+    }
+
+    /// Adds what one occurrence of a table depends on.
+    pub(crate) fn add(&mut self, table: &str, condition: Dnf) {
+        self.untracked |=
+            self.schema.excludes(table) || table.is_empty() || table.len() > super::MAX_NAME_BYTES;
+        if let Some(tables) = self.schema.view_of(table) {
+            for table in tables {
+                self.add_table(table, Dnf::any());
+            }
+        } else {
+            self.add_table(table, condition);
+        }
+    }
+
+    fn add_table(&mut self, table: &str, condition: Dnf) {
+        match self.tables.iter_mut().find(|(known, _)| known == table) {
+            Some((_, known)) => *known = std::mem::replace(known, Dnf::none()).or(condition),
+            None => self.tables.push((table.to_owned(), condition)),
+        }
+    }
+
+    /// The name of a relation: with its schema if that is not the default one.
+    pub(crate) fn key(&mut self, name: &ObjectName) -> Option<String> {
+        let mut names = Vec::with_capacity(2);
+        for part in &name.0 {
+            match part {
+                ObjectNamePart::Identifier(ident) => names.push(self.dialect.name(ident)),
+                ObjectNamePart::Function(_) => {
+                    self.untracked = true;
+                    return None;
+                }
+            }
+        }
+        let table = names.pop()?;
+        let qualifier = names.pop();
+        if functions::is_system_relation(self.dialect, qualifier.as_deref(), &table) {
+            self.untracked = true;
+        }
+        let key = match (self.schema.schema_name(), qualifier) {
+            (Some(default), Some(qualifier)) if default != qualifier => {
+                format!("{qualifier}.{table}")
+            }
+            _ => table,
+        };
+        Some(key)
+    }
+
+    pub(crate) fn query(&mut self, query: &Query, correlated: bool) {
+        let visible = self.visible.len();
+        if let Some(with) = &query.with {
+            self.with(with, correlated);
+        }
+        self.set(&query.body, correlated);
+        self.subqueries(&query.order_by);
+        self.subqueries(&query.limit_clause);
+        self.subqueries(&query.fetch);
+        if !query.pipe_operators.is_empty() {
+            self.untracked = true;
+        }
+        self.visible.truncate(visible);
+    }
+
+    fn with(&mut self, with: &With, correlated: bool) {
+        let name =
+            |compiler: &Self, at: usize| compiler.dialect.name(&with.cte_tables[at].alias.name);
+        let first = self.visible.len();
+        // Where a query may be recursive it sees itself, and perhaps those behind it.
+        let recursive = with.recursive || self.dialect == Dialect::Sqlite;
+        if recursive {
+            for at in 0..with.cte_tables.len() {
+                let name = name(self, at);
+                self.visible.push(Common { name, certain: false });
+            }
+        }
+        for (at, common) in with.cte_tables.iter().enumerate() {
+            if with.recursive {
+                self.visible[first + at].certain = true;
+            }
+            self.query(&common.query, correlated);
+            if recursive {
+                self.visible[first + at].certain = true;
+            } else {
+                let name = name(self, at);
+                self.visible.push(Common { name, certain: true });
+            }
+        }
+    }
+
+    fn set(&mut self, body: &SetExpr, correlated: bool) {
+        // Long unions lean to the left.
+        let mut body = body;
+        while let SetExpr::SetOperation { left, right, .. } = body {
+            self.set(right, correlated);
+            body = left;
+        }
+        match body {
+            SetExpr::Select(select) => self.select(select, correlated),
+            SetExpr::Query(query) => self.query(query, correlated),
+            SetExpr::Values(values) => self.subqueries(values),
+            SetExpr::Table(table) => {
+                // The parser kept no quotes, so the name is only known without regard to case.
+                self.untracked |= self.dialect == Dialect::Postgres;
+                if let Some(name) = &table.table_name {
+                    let name = self.dialect.catalogue_name(name);
+                    self.add(&name, Dnf::any());
+                }
+            }
+            _ => self.untracked = true,
+        }
+    }
+
+    fn select(&mut self, select: &Select, correlated: bool) {
+        let mut block = Block { correlated, ..Block::default() };
+        let mut known = Known::default();
+        for item in &select.from {
+            let first = block.relations.len();
+            let had_outer = std::mem::replace(&mut block.outer, false);
+            self.join(&mut block, item, &mut known);
+            if block.outer {
+                // In SQLite a comma binds as tightly as JOIN.
+                block.relations[..first].iter_mut().for_each(|relation| relation.nullable = true);
+            }
+            block.outer |= had_outer;
+        }
+        if let Some(condition) = &select.selection {
+            let formula = self.formula(&block, condition, false, Some(&mut known.equal));
+            formula.facts(&mut known.facts);
+            let all = 0..block.relations.len();
+            self.narrow(&mut block, all, &formula);
+            self.subqueries(condition);
+        }
+        self.subqueries(&select.projection);
+        self.subqueries(&select.group_by);
+        self.subqueries(&select.having);
+        self.subqueries(&select.named_window);
+        self.subqueries(&select.qualify);
+        self.subqueries(&select.distinct);
+        let plain = select.lateral_views.is_empty()
+            && select.prewhere.is_none()
+            && select.connect_by.is_empty()
+            && select.into.is_none()
+            && select.top.is_none();
+        self.untracked |= !plain;
+        if !block.outer {
+            self.propagate(&mut block, known);
+        }
+        self.finish(block);
+    }
+
+    /// Hands the conditions of a block's tables over.
+    pub(crate) fn finish(&mut self, block: Block) {
+        let many = block.relations.len() > MAX_RELATIONS;
+        for relation in block.relations {
+            if let Some(table) = relation.table {
+                let filter = if many { Dnf::any() } else { relation.filter };
+                #[cfg(feature = "fault-injection")]
+                let filter = match self.fault {
+                    Some(fault) => fault.spoil(filter),
+                    None => filter,
+                };
+                self.add(&table, filter);
+            }
+        }
+    }
+
+    /// Narrows some relations of the block by a formula that their rows must satisfy.
+    pub(crate) fn narrow(&self, block: &mut Block, range: Range<usize>, formula: &Formula) {
+        let first = range.start;
+        if block.relations.len() > MAX_RELATIONS {
+            return;
+        }
+        for (at, relation) in block.relations[range].iter_mut().enumerate() {
+            let filter = std::mem::replace(&mut relation.filter, Dnf::any());
+            relation.filter = filter.and(formula.project(first + at));
+        }
+    }
+
+    /// Looks for queries inside expressions.
+    pub(crate) fn subqueries<V: Visit>(&mut self, node: &V) {
+        if self.nested {
+            let _ = node.visit(&mut Nested { compiler: self, depth: 0 });
+        }
+    }
+}
+
+/// Hands the queries inside an expression to the compiler, outermost first.
+struct Nested<'c, 's> {
+    compiler: &'c mut Compiler<'s>,
+    depth: usize,
+}
+
+impl Visitor for Nested<'_, '_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        if self.depth == 0 {
+            self.compiler.query(query, true);
+        }
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,332 @@
+//! What an expression says of single columns: AND, OR and `column = constant`, everything else true.
+//!
+//! Negation is pushed down first, so that only what stands in a positive place is kept, and dropping any part of a
+//! formula makes it wider.
+
+use std::sync::Arc;
+
+use smallvec::{SmallVec, smallvec};
+use sqlparser::ast::{BinaryOperator as Op, Expr, UnaryOperator, Value as Literal};
+
+use super::block::Compiler;
+use super::dnf::Dnf;
+use super::operand::{Operand, operand};
+use super::scope::Block;
+use crate::canon::{Canon, Place};
+use crate::factor::{Cast, Factor, NullMeans, Slot, escape_from};
+use crate::{ColumnKind, Dialect, Value};
+
+/// A formula over the relations of one block.
+#[derive(Debug, Clone)]
+pub(crate) enum Formula {
+    /// Says nothing.
+    True,
+    /// Never holds.
+    False,
+    /// A term of the relation with this number.
+    Atom(usize, Arc<Factor>),
+    And(Vec<Formula>),
+    Or(Vec<Formula>),
+}
+
+/// A column of one relation of a block.
+pub(crate) type Column = (usize, String);
+
+impl Formula {
+    /// What the formula says of one relation alone.
+    pub(crate) fn project(&self, relation: usize) -> Dnf {
+        match self {
+            Self::True => Dnf::any(),
+            Self::False => Dnf::none(),
+            Self::Atom(at, factor) if *at == relation => Dnf::atom(factor.clone()),
+            Self::Atom(..) => Dnf::any(),
+            Self::And(parts) => {
+                parts.iter().map(|part| part.project(relation)).fold(Dnf::any(), Dnf::and)
+            }
+            Self::Or(parts) => {
+                parts.iter().map(|part| part.project(relation)).fold(Dnf::none(), Dnf::or)
+            }
+        }
+    }
+
+    /// The terms that hold whenever the formula does.
+    pub(crate) fn facts(&self, facts: &mut Vec<(usize, Arc<Factor>)>) {
+        match self {
+            Self::Atom(at, factor) => facts.push((*at, factor.clone())),
+            Self::And(parts) => parts.iter().for_each(|part| part.facts(facts)),
+            _ => {}
+        }
+    }
+}
+
+impl Compiler<'_> {
+    /// The formula of `expr`, or of its negation. Equal columns of the outermost AND are noted in `equal`.
+    pub(crate) fn formula(
+        &self,
+        block: &Block,
+        expr: &Expr,
+        negated: bool,
+        mut equal: Option<&mut Vec<(Column, Column)>>,
+    ) -> Formula {
+        match expr {
+            Expr::Nested(inner) => self.formula(block, inner, negated, equal),
+            Expr::UnaryOp { op: UnaryOperator::Not, expr } => {
+                self.formula(block, expr, !negated, None)
+            }
+            Expr::BinaryOp { op: op @ (Op::And | Op::Or), .. } => {
+                let and = (*op == Op::And) != negated;
+                let parts = chain(expr, op);
+                let parts = parts.iter().map(|part| {
+                    let equal = if and && !negated { equal.as_deref_mut() } else { None };
+                    self.formula(block, part, negated, equal)
+                });
+                if and { Formula::And(parts.collect()) } else { Formula::Or(parts.collect()) }
+            }
+            Expr::BinaryOp { left, op, right } => {
+                let null = match (op, negated) {
+                    (Op::Eq, false) | (Op::NotEq, true) => NullMeans::Nothing,
+                    (Op::Spaceship, false) if self.dialect == Dialect::MySql => NullMeans::IsNull,
+                    _ => return Formula::True,
+                };
+                if let (Some(equal), NullMeans::Nothing) = (equal, null)
+                    && let (Some(left), Some(right)) =
+                        (self.column(block, left), self.column(block, right))
+                {
+                    equal.push((left, right));
+                    return Formula::True;
+                }
+                self.equality(block, left, right, null)
+            }
+            Expr::IsNotDistinctFrom(left, right) if !negated => {
+                self.equality(block, left, right, NullMeans::IsNull)
+            }
+            Expr::IsDistinctFrom(left, right) if negated => {
+                self.equality(block, left, right, NullMeans::IsNull)
+            }
+            Expr::IsNull(inner) if !negated => self.is_null(block, inner),
+            Expr::IsNotNull(inner) if negated => self.is_null(block, inner),
+            Expr::InList { expr, list, negated: not } if negated == *not => {
+                self.in_list(block, expr, list)
+            }
+            Expr::AnyOp { left, compare_op: Op::Eq, right, .. } if !negated => match right.as_ref()
+            {
+                Expr::Nested(inner) => self.equals_any(block, left, inner),
+                right => self.equals_any(block, left, right),
+            },
+            Expr::IsTrue(inner) if !negated => self.truth(block, inner, true),
+            Expr::IsFalse(inner) if !negated => self.truth(block, inner, false),
+            Expr::Value(value) => match &value.value {
+                Literal::Boolean(value) if *value == negated => Formula::False,
+                _ => Formula::True,
+            },
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => self.truth(block, expr, !negated),
+            _ => Formula::True,
+        }
+    }
+
+    fn equality(&self, block: &Block, left: &Expr, right: &Expr, null: NullMeans) -> Formula {
+        if let (Expr::Tuple(left), Expr::Tuple(right)) = (unnested(left), unnested(right)) {
+            if left.len() != right.len() {
+                return Formula::True;
+            }
+            let pairs = left.iter().zip(right);
+            return Formula::And(
+                pairs.map(|(left, right)| self.equality(block, left, right, null)).collect(),
+            );
+        }
+        if let Some(column) = self.column(block, left) {
+            return match operand(self.dialect, right) {
+                Some(operand) => self.term(block, column, [operand], null),
+                None => Formula::True,
+            };
+        }
+        if let Some(column) = self.column(block, right) {
+            return match operand(self.dialect, left) {
+                Some(operand) => self.term(block, column, [operand], null),
+                None => Formula::True,
+            };
+        }
+        // What query builders write for an empty list: 1 = 2.
+        match (operand(self.dialect, left), operand(self.dialect, right)) {
+            (
+                Some(Operand::Constant { value: Value::Int(left), .. }),
+                Some(Operand::Constant { value: Value::Int(right), .. }),
+            ) if left != right => Formula::False,
+            _ => Formula::True,
+        }
+    }
+
+    fn is_null(&self, block: &Block, inner: &Expr) -> Formula {
+        match self.column(block, inner) {
+            Some(column) => self.term(block, column, [Operand::Null], NullMeans::IsNull),
+            None => Formula::True,
+        }
+    }
+
+    fn in_list(&self, block: &Block, expr: &Expr, list: &[Expr]) -> Formula {
+        if list.is_empty() {
+            return Formula::False;
+        }
+        if let Expr::Tuple(_) = unnested(expr) {
+            let rows = list.iter().map(|row| self.equality(block, expr, row, NullMeans::Nothing));
+            return Formula::Or(rows.collect());
+        }
+        let Some(column) = self.column(block, expr) else { return Formula::True };
+        match list.iter().map(|value| operand(self.dialect, value)).collect::<Option<Vec<_>>>() {
+            Some(operands) => self.term(block, column, operands, NullMeans::Nothing),
+            None => Formula::True,
+        }
+    }
+
+    fn equals_any(&self, block: &Block, left: &Expr, right: &Expr) -> Formula {
+        let Some(column) = self.column(block, left) else { return Formula::True };
+        if let Expr::Array(array) = unnested(right) {
+            let operands = array.elem.iter().map(|value| operand(self.dialect, value));
+            return match operands.collect::<Option<Vec<_>>>() {
+                Some(operands) if operands.is_empty() => Formula::False,
+                Some(operands) => self.term(block, column, operands, NullMeans::Nothing),
+                None => Formula::True,
+            };
+        }
+        match super::operand::elements(self.dialect, right) {
+            Some(operand) => self.term(block, column, [operand], NullMeans::Nothing),
+            None => Formula::True,
+        }
+    }
+
+    /// A column that stands for a truth value by itself.
+    fn truth(&self, block: &Block, expr: &Expr, truth: bool) -> Formula {
+        let Some(column) = self.column(block, expr) else { return Formula::True };
+        // Elsewhere any number but zero is true.
+        if self.dialect != Dialect::Postgres && self.kind(block, &column) != ColumnKind::Bool {
+            return Formula::True;
+        }
+        let value =
+            Operand::Constant { value: Value::Bool(truth), cast: Cast::None, literal: false };
+        self.term(block, column, [value], NullMeans::Nothing)
+    }
+
+    fn kind(&self, block: &Block, column: &Column) -> ColumnKind {
+        match &block.relations[column.0].table {
+            Some(table) => self.schema.kind(table, &column.1),
+            None => ColumnKind::Unknown,
+        }
+    }
+
+    /// `column = one of operands`, as far as these have canonical forms.
+    fn term(
+        &self,
+        block: &Block,
+        (relation, column): Column,
+        operands: impl IntoIterator<Item = Operand>,
+        null: NullMeans,
+    ) -> Formula {
+        let Some(table) = &block.relations[relation].table else { return Formula::True };
+        let place = self.place(table, &column);
+        // On the nullable side of an outer join "has no value" is also true where there is no row.
+        let null = match null {
+            NullMeans::IsNull if block.relations[relation].nullable => NullMeans::Unknown,
+            null => null,
+        };
+        match factor(column, place, operands, null) {
+            Built::Factor(mut factor) => {
+                factor.generated = self.schema.is_generated(table, &factor.column);
+                Formula::Atom(relation, Arc::new(factor))
+            }
+            Built::Impossible => Formula::False,
+            Built::Unknown => Formula::True,
+        }
+    }
+
+    pub(crate) fn place(&self, table: &str, column: &str) -> Place {
+        Place {
+            dialect: self.dialect,
+            kind: self.schema.kind(table, column),
+            side: self.side,
+            literal: false,
+        }
+    }
+}
+
+/// What became of a comparison.
+pub(crate) enum Built {
+    Factor(Factor),
+    Impossible,
+    Unknown,
+}
+
+/// Builds a factor of constants and parameters.
+pub(crate) fn factor(
+    column: String,
+    place: Place,
+    operands: impl IntoIterator<Item = Operand>,
+    null: NullMeans,
+) -> Built {
+    let mut slots: SmallVec<[Slot; 1]> = smallvec![];
+    for operand in operands {
+        match operand {
+            Operand::Null => match null {
+                NullMeans::Nothing => {}
+                NullMeans::IsNull => slots.push(Slot::Null),
+                NullMeans::Unknown => return Built::Unknown,
+            },
+            Operand::Parameter(at, cast) => slots.push(Slot::Parameter(at, cast)),
+            Operand::Elements(at, cast) => slots.push(Slot::Elements(at, cast)),
+            Operand::Constant { value, cast, literal } => {
+                let mut text = Vec::new();
+                match cast.apply(&value, Place { literal, ..place }, &mut text) {
+                    Canon::Plain => {
+                        escape_from(&mut text, 0);
+                        slots.push(Slot::Plain(text.into()));
+                    }
+                    Canon::Null | Canon::Opaque => return Built::Unknown,
+                }
+            }
+        }
+    }
+    if slots.is_empty() {
+        return Built::Impossible;
+    }
+    let mut field = Vec::new();
+    cacheops_condition::write_field(&mut field, column.as_bytes());
+    if field.is_empty() || column.len() > super::MAX_NAME_BYTES {
+        return Built::Unknown;
+    }
+    Built::Factor(Factor {
+        column,
+        field: field.into(),
+        slots,
+        place,
+        null,
+        propagated: false,
+        generated: false,
+        inserted: false,
+    })
+}
+
+/// The operands of a chain of one operator. Chains lean to the left and may be long.
+fn chain<'e>(expr: &'e Expr, wanted: &Op) -> Vec<&'e Expr> {
+    let mut parts = Vec::new();
+    let mut rest = expr;
+    while let Expr::BinaryOp { left, op, right } = rest {
+        if op != wanted {
+            break;
+        }
+        parts.push(right.as_ref());
+        rest = left;
+    }
+    parts.push(rest);
+    parts.reverse();
+    parts
+}
+
+fn unnested(mut expr: &Expr) -> &Expr {
+    while let Expr::Nested(inner) = expr {
+        if matches!(inner.as_ref(), Expr::Tuple(_) | Expr::Nested(_) | Expr::Array(_)) {
+            expr = inner;
+        } else {
+            break;
+        }
+    }
+    expr
+}

@@ -1,0 +1,190 @@
+//! FROM: relations and joins.
+
+use std::sync::Arc;
+
+use sqlparser::ast::{
+    Join, JoinConstraint, JoinOperator, ObjectNamePart, TableFactor, TableWithJoins,
+};
+
+use super::block::Compiler;
+use super::dnf::Dnf;
+use super::formula::Column;
+use super::functions;
+use super::scope::Block;
+use crate::factor::Factor;
+
+/// What WHERE and the ON of inner joins say of the whole block.
+#[derive(Default)]
+pub(crate) struct Known {
+    pub(crate) facts: Vec<(usize, Arc<Factor>)>,
+    pub(crate) equal: Vec<(Column, Column)>,
+}
+
+impl Compiler<'_> {
+    /// Adds the relations of one item of FROM.
+    pub(crate) fn join(&mut self, block: &mut Block, item: &TableWithJoins, known: &mut Known) {
+        let left = block.relations.len();
+        self.relation(block, &item.relation, known);
+        for join in &item.joins {
+            let right = block.relations.len();
+            self.relation(block, &join.relation, known);
+            self.join_step(block, join, left, right, known);
+        }
+    }
+
+    fn join_step(
+        &mut self,
+        block: &mut Block,
+        join: &Join,
+        left: usize,
+        right: usize,
+        known: &mut Known,
+    ) {
+        use JoinOperator as J;
+        let (constraint, keeps_left, keeps_right) = match &join.join_operator {
+            J::Join(on) | J::Inner(on) | J::CrossJoin(on) | J::StraightJoin(on) => {
+                (Some(on), false, false)
+            }
+            J::Left(on) | J::LeftOuter(on) => (Some(on), true, false),
+            J::Right(on) | J::RightOuter(on) => (Some(on), false, true),
+            J::FullOuter(on) => (Some(on), true, true),
+            _ => {
+                // A join of another dialect: nothing is known of what it keeps.
+                self.untracked = true;
+                (None, true, true)
+            }
+        };
+        block.outer |= keeps_left || keeps_right;
+        match constraint {
+            Some(JoinConstraint::On(on)) => {
+                let inner = !keeps_left && !keeps_right;
+                let equal = if inner { Some(&mut known.equal) } else { None };
+                let formula = self.formula(block, on, false, equal);
+                if inner {
+                    formula.facts(&mut known.facts);
+                }
+                if !keeps_left || self.is_faulty() {
+                    self.narrow(block, left..right, &formula);
+                }
+                if !keeps_right {
+                    let end = block.relations.len();
+                    self.narrow(block, right..end, &formula);
+                }
+                self.subqueries(on);
+            }
+            Some(JoinConstraint::Using(_) | JoinConstraint::Natural) => block.merged = true,
+            Some(JoinConstraint::None) | None => {}
+        }
+        if keeps_left {
+            block.relations[right..].iter_mut().for_each(|relation| relation.nullable = true);
+        }
+        if keeps_right {
+            block.relations[left..right].iter_mut().for_each(|relation| relation.nullable = true);
+        }
+    }
+
+    #[cfg(feature = "fault-injection")]
+    fn is_faulty(&self) -> bool {
+        self.fault == Some(crate::Fault::OuterJoin)
+    }
+
+    #[cfg(not(feature = "fault-injection"))]
+    fn is_faulty(&self) -> bool {
+        false
+    }
+
+    fn relation(&mut self, block: &mut Block, factor: &TableFactor, known: &mut Known) {
+        match factor {
+            TableFactor::Table { name, alias, args, version, sample, .. } => {
+                let Some(key) = self.key(name) else { return };
+                *self.met.entry(key.clone()).or_default() += 1;
+                self.untracked |= version.is_some() || sample.is_some();
+                if args.is_some() {
+                    self.untracked |= !functions::is_pure_relation(&key);
+                    self.subqueries(args);
+                    block.push(
+                        alias.as_ref().map_or(key, |alias| self.dialect.name(&alias.name)),
+                        None,
+                    );
+                    return;
+                }
+                let plain = alias
+                    .as_ref()
+                    .is_none_or(|alias| alias.columns.is_empty() && alias.at.is_none());
+                let alias = match (alias, name.0.last()) {
+                    (Some(alias), _) => self.dialect.name(&alias.name),
+                    (None, Some(ObjectNamePart::Identifier(ident))) => self.dialect.name(ident),
+                    _ => key.clone(),
+                };
+                let common = if name.0.len() == 1 {
+                    self.visible
+                        .iter()
+                        .rev()
+                        .find(|common| common.name == key)
+                        .map(|common| common.certain)
+                } else {
+                    None
+                };
+                match common {
+                    Some(true) => block.push(alias, None),
+                    Some(false) => {
+                        self.add(&key, Dnf::any());
+                        block.push(alias, None);
+                    }
+                    None if plain && self.schema.view_of(&key).is_none() => {
+                        block.push(alias, Some(key))
+                    }
+                    None => {
+                        self.add(&key, Dnf::any());
+                        block.push(alias, None);
+                    }
+                }
+            }
+            TableFactor::Derived { lateral, subquery, alias, sample } => {
+                self.untracked |= sample.is_some();
+                self.query(subquery, block.correlated || *lateral);
+                block.push(
+                    alias.as_ref().map_or_else(String::new, |alias| self.dialect.name(&alias.name)),
+                    None,
+                );
+            }
+            TableFactor::NestedJoin { table_with_joins, alias: None } => {
+                self.join(block, table_with_joins, known);
+            }
+            TableFactor::NestedJoin { table_with_joins, alias: Some(alias) } => {
+                // The alias hides the names inside.
+                let mut inner = Block { correlated: block.correlated, ..Block::default() };
+                self.join(&mut inner, table_with_joins, &mut Known::default());
+                self.finish(inner);
+                block.push(self.dialect.name(&alias.name), None);
+            }
+            TableFactor::Function { name, alias, args, .. } => {
+                let pure = self.key(name).is_some_and(|name| functions::is_pure_relation(&name));
+                self.untracked |= !pure;
+                self.subqueries(args);
+                block.push(
+                    alias.as_ref().map_or_else(String::new, |alias| self.dialect.name(&alias.name)),
+                    None,
+                );
+            }
+            TableFactor::UNNEST { alias, array_exprs, .. } => {
+                self.subqueries(array_exprs);
+                block.push(
+                    alias.as_ref().map_or_else(String::new, |alias| self.dialect.name(&alias.name)),
+                    None,
+                );
+            }
+            TableFactor::JsonTable { json_expr, alias, .. } => {
+                self.subqueries(json_expr);
+                block.push(
+                    alias.as_ref().map_or_else(String::new, |alias| self.dialect.name(&alias.name)),
+                    None,
+                );
+            }
+            _ => {
+                self.untracked = true;
+                block.push(String::new(), None);
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What a statement contains anywhere: the second look, by the visitor that the parser's author derived.
+//!
+//! A relation that the compiler did not meet stands where the compiler did not look. It is then tracked whole.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, ObjectNamePart,
+    Query, Select, Statement, Value as Literal, ValueWithSpan, Visit, Visitor,
+};
+
+use super::functions;
+use crate::{Dialect, Schema};
+
+/// What was found.
+pub(crate) struct Inventory<'s> {
+    dialect: Dialect,
+    schema: &'s Schema,
+    pub(crate) relations: Vec<ObjectName>,
+    pub(crate) queries: usize,
+    statements: usize,
+    pub(crate) locking: bool,
+    /// Reads the clock, chance or the session, or calls a function that may.
+    pub(crate) volatile: bool,
+    /// A query that writes: DML in a common table expression, SELECT INTO.
+    pub(crate) writes: bool,
+}
+
+impl<'s> Inventory<'s> {
+    pub(crate) fn of(dialect: Dialect, schema: &'s Schema, statement: &Statement) -> Self {
+        let mut inventory = Self {
+            dialect,
+            schema,
+            relations: Vec::new(),
+            queries: 0,
+            statements: 0,
+            locking: false,
+            volatile: false,
+            writes: false,
+        };
+        let _ = statement.visit(&mut inventory);
+        inventory
+    }
+
+    fn function(&mut self, function: &Function) {
+        let mut names = function.name.0.iter().rev().map(|part| match part {
+            ObjectNamePart::Identifier(ident) => ident.value.to_ascii_lowercase(),
+            ObjectNamePart::Function(_) => String::new(),
+        });
+        let name = names.next().unwrap_or_default();
+        let own = names.next().is_some_and(|schema| schema != "pg_catalog");
+        let arguments = match &function.args {
+            FunctionArguments::List(list) => list.args.as_slice(),
+            _ => &[],
+        };
+        let known = match (self.dialect, name.as_str()) {
+            (Dialect::Sqlite, name) if functions::is_sqlite_date(name) => timeless(arguments),
+            (_, "date" | "time" | "timestamp") => !arguments.is_empty(),
+            (_, name) => functions::is_pure(name),
+        };
+        self.volatile |= !((known && !own) || self.schema.is_pure(&name));
+    }
+}
+
+/// Whether no argument of a date function can say `now`.
+fn timeless(arguments: &[FunctionArg]) -> bool {
+    !arguments.is_empty()
+        && arguments.iter().all(|argument| match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) => match &value.value {
+                Literal::SingleQuotedString(text) => !text.to_ascii_lowercase().contains("now"),
+                Literal::Placeholder(_) => false,
+                _ => true,
+            },
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(
+                Expr::Identifier(_) | Expr::CompoundIdentifier(_),
+            )) => true,
+            _ => false,
+        })
+}
+
+impl Visitor for Inventory<'_> {
+    type Break = ();
+
+    fn pre_visit_statement(&mut self, _: &Statement) -> ControlFlow<()> {
+        self.statements += 1;
+        self.writes |= self.statements > 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        self.queries += 1;
+        self.locking |= !query.locks.is_empty() || query.for_clause.is_some();
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        self.writes |= select.into.is_some();
+        // Its count is asked for by the next statement of the session.
+        self.volatile |=
+            select.select_modifiers.as_ref().is_some_and(|modifiers| modifiers.sql_calc_found_rows);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
+        self.relations.push(relation.clone());
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Function(function) => self.function(function),
+            Expr::Identifier(ident) if ident.quote_style.is_none() => {
+                self.volatile |=
+                    functions::is_volatile_word(self.dialect, &ident.value.to_ascii_lowercase());
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_value(&mut self, value: &ValueWithSpan) -> ControlFlow<()> {
+        if self.dialect == Dialect::Postgres
+            && let Literal::SingleQuotedString(text) = &value.value
+        {
+            self.volatile |= functions::is_moving_literal(text);
+        }
+        ControlFlow::Continue(())
+    }
+}

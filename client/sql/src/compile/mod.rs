@@ -1,0 +1,123 @@
+//! From a parsed statement to its template.
+
+mod block;
+pub(crate) mod dnf;
+mod formula;
+mod from;
+mod functions;
+mod inventory;
+mod operand;
+mod other;
+pub(crate) use functions::is_moving_literal;
+pub(crate) use other::by_first_word;
+use other::contains_word;
+mod propagate;
+mod scope;
+mod write;
+
+use sqlparser::ast::{ObjectName, Query, Statement};
+use sqlparser::parser::Parser;
+
+use crate::canon::Side;
+use crate::conditions::TableConditions;
+use crate::template::{Kind, Template};
+use crate::tokens::{self, Prepared};
+use crate::{Dialect, Schema};
+use block::Compiler;
+use dnf::Dnf;
+use inventory::Inventory;
+
+/// Longer names of tables and columns are not tracked: the server refuses them.
+pub(crate) const MAX_NAME_BYTES: usize = 1024;
+
+/// What a compilation needs to know beside the text.
+#[derive(Debug, Clone)]
+pub(crate) struct Setting {
+    pub(crate) dialect: Dialect,
+    pub(crate) schema: Schema,
+    #[cfg(feature = "fault-injection")]
+    pub(crate) fault: Option<crate::Fault>,
+}
+
+impl Setting {
+    fn compiler(&self, side: Side) -> Compiler<'_> {
+        #[allow(unused_mut)]
+        let mut compiler = Compiler::new(self.dialect, &self.schema, side);
+        #[cfg(feature = "fault-injection")]
+        {
+            compiler.fault = self.fault;
+        }
+        compiler
+    }
+}
+
+/// Compiles one text, which may hold several statements.
+pub(crate) fn compile(setting: &Setting, sql: &str) -> Template {
+    // MySQL runs what stands in such a comment.
+    if setting.dialect == Dialect::MySql && (sql.contains("/*!") || sql.contains("/*M!")) {
+        return other::unreadable();
+    }
+    // What a backslash means, and so where a literal ends, depends on the session.
+    if setting.dialect == Dialect::MySql && sql.contains('\\') {
+        return by_first_word(setting, sql);
+    }
+    let Some(prepared) = tokens::prepare(setting.dialect, sql) else {
+        return other::by_first_word(setting, sql);
+    };
+    if prepared.too_deep {
+        return other::by_first_word(setting, sql);
+    }
+    let Prepared { tokens, names, parameters, session, .. } = prepared;
+    let parsed = Parser::new(setting.dialect.grammar())
+        .with_tokens_with_locations(tokens)
+        .parse_statements();
+    let mut template = match parsed {
+        Ok(statements) => match statements.as_slice() {
+            [statement] => one(setting, statement, sql, session),
+            [] => Template::of(Kind::Session),
+            many => other::script(setting, many),
+        },
+        Err(_) => other::by_first_word(setting, sql),
+    };
+    template.converts =
+        setting.dialect == Dialect::Postgres && (sql.contains("::") || contains_word(sql, "cast"));
+    template.names = names;
+    template.parameters = parameters;
+    template
+}
+
+fn one(setting: &Setting, statement: &Statement, sql: &str, session: bool) -> Template {
+    let inventory = Inventory::of(setting.dialect, &setting.schema, statement);
+    match statement {
+        Statement::Query(query) if !inventory.writes => read(setting, query, &inventory, session),
+        Statement::Insert(insert) => write::insert(setting, insert, &inventory),
+        Statement::Update(update) => write::update(setting, update, &inventory, sql),
+        Statement::Delete(delete) => write::delete(setting, delete, &inventory, sql),
+        statement => other::other(setting, statement, &inventory),
+    }
+}
+
+fn read(setting: &Setting, query: &Query, inventory: &Inventory<'_>, session: bool) -> Template {
+    let mut compiler = setting.compiler(Side::Query);
+    compiler.nested = inventory.queries > 1;
+    compiler.query(query, false);
+    missed(&mut compiler, &inventory.relations);
+    let volatile = inventory.volatile || session;
+    let cacheable =
+        !volatile && !inventory.locking && !compiler.untracked && !compiler.tables.is_empty();
+    let mut template = Template::of(Kind::Read { locking: inventory.locking, volatile, cacheable });
+    template.reads = TableConditions::of(compiler.tables);
+    template.tables = template.reads.iter().map(|table| table.table.clone()).collect();
+    template
+}
+
+/// Adds the relations that the compiler did not meet, whole.
+fn missed(compiler: &mut Compiler<'_>, relations: &[ObjectName]) {
+    for relation in relations {
+        let Some(key) = compiler.key(relation) else { continue };
+        match compiler.met.get_mut(&key) {
+            Some(count) if *count > 0 => *count -= 1,
+            _ => compiler.add(&key, Dnf::any()),
+        }
+    }
+}

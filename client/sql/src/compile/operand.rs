@@ -1,0 +1,172 @@
+//! Constants: literals, parameters, and conversions that keep the canonical form.
+
+use sqlparser::ast::{
+    ArrayElemTypeDef, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, TypedString,
+    UnaryOperator, Value as Literal,
+};
+
+use crate::factor::Cast;
+use crate::{Dialect, Value};
+
+/// What a column is compared with.
+#[derive(Debug, Clone)]
+pub(crate) enum Operand {
+    Null,
+    /// `literal` tells that the database guesses the type.
+    Constant {
+        value: Value<'static>,
+        cast: Cast,
+        literal: bool,
+    },
+    /// A parameter, from 0.
+    Parameter(usize, Cast),
+    /// The elements of a parameter.
+    Elements(usize, Cast),
+}
+
+/// The operand that `expr` is, if it is one.
+pub(crate) fn operand(dialect: Dialect, expr: &Expr) -> Option<Operand> {
+    match expr {
+        Expr::Nested(inner) => operand(dialect, inner),
+        Expr::Value(value) => literal(dialect, &value.value),
+        Expr::UnaryOp { op: sign @ (UnaryOperator::Minus | UnaryOperator::Plus), expr } => {
+            match expr.as_ref() {
+                Expr::Value(value) => match &value.value {
+                    Literal::Number(digits, _) => {
+                        let sign = if *sign == UnaryOperator::Minus { "-" } else { "" };
+                        Some(constant(number(format!("{sign}{digits}")), false))
+                    }
+                    _ => None,
+                },
+                _ => None,
+            }
+        }
+        Expr::Cast {
+            kind: CastKind::Cast | CastKind::DoubleColon,
+            expr,
+            data_type,
+            format: None,
+        } => {
+            let cast = cast(dialect, data_type)?;
+            match operand(dialect, expr)? {
+                Operand::Null => Some(Operand::Null),
+                Operand::Constant { value, cast: Cast::None, .. } => {
+                    Some(Operand::Constant { value, cast, literal: false })
+                }
+                Operand::Parameter(at, Cast::None) => Some(Operand::Parameter(at, cast)),
+                _ => None,
+            }
+        }
+        Expr::TypedString(TypedString { data_type: DataType::Date, value, .. })
+            if dialect != Dialect::Sqlite =>
+        {
+            match &value.value {
+                Literal::SingleQuotedString(text) => Some(Operand::Constant {
+                    value: Value::Text(text.clone().into()),
+                    cast: Cast::Date,
+                    literal: false,
+                }),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// The parameter whose elements `expr` stands for.
+pub(crate) fn elements(dialect: Dialect, expr: &Expr) -> Option<Operand> {
+    match expr {
+        Expr::Nested(inner) => elements(dialect, inner),
+        Expr::Cast {
+            kind: CastKind::Cast | CastKind::DoubleColon,
+            expr,
+            data_type,
+            format: None,
+        } => {
+            let DataType::Array(ArrayElemTypeDef::SquareBracket(element, _)) = data_type else {
+                return None;
+            };
+            match elements(dialect, expr)? {
+                Operand::Elements(at, Cast::None) => {
+                    Some(Operand::Elements(at, cast(dialect, element)?))
+                }
+                _ => None,
+            }
+        }
+        _ => match operand(dialect, expr)? {
+            Operand::Parameter(at, Cast::None) => Some(Operand::Elements(at, Cast::None)),
+            _ => None,
+        },
+    }
+}
+
+fn constant(value: Value<'static>, literal: bool) -> Operand {
+    Operand::Constant { value, cast: Cast::None, literal }
+}
+
+fn literal(dialect: Dialect, value: &Literal) -> Option<Operand> {
+    Some(match value {
+        Literal::Null => Operand::Null,
+        Literal::Boolean(value) => constant(Value::Bool(*value), false),
+        Literal::Number(digits, _) => constant(number(digits.clone()), false),
+        Literal::SingleQuotedString(text) => constant(Value::Text(text.clone().into()), true),
+        Literal::EscapedStringLiteral(text) if dialect == Dialect::Postgres => {
+            constant(Value::Text(text.clone().into()), true)
+        }
+        Literal::DollarQuotedString(text) if dialect == Dialect::Postgres => {
+            constant(Value::Text(text.value.clone().into()), true)
+        }
+        Literal::Placeholder(text) => {
+            let at: usize = text.strip_prefix('?')?.parse().ok()?;
+            Operand::Parameter(at.checked_sub(1)?, Cast::None)
+        }
+        _ => return None,
+    })
+}
+
+fn number(digits: String) -> Value<'static> {
+    match digits.parse() {
+        Ok(value) => Value::Int(value),
+        Err(_) => Value::Decimal(digits.into()),
+    }
+}
+
+/// The conversion to a type, if it leaves some values as they are.
+fn cast(dialect: Dialect, to: &DataType) -> Option<Cast> {
+    let plain = |info: &ExactNumberInfo| matches!(info, ExactNumberInfo::None);
+    let unbounded = |length: &Option<CharacterLength>| length.is_none();
+    let postgres = dialect == Dialect::Postgres;
+    Some(match to {
+        DataType::TinyInt(None)
+        | DataType::SmallInt(None)
+        | DataType::MediumInt(None)
+        | DataType::Int(None)
+        | DataType::Integer(None)
+        | DataType::BigInt(None)
+        | DataType::Int2(None)
+        | DataType::Int4(None)
+        | DataType::Int8(None)
+        | DataType::Signed
+        | DataType::SignedInteger => Cast::Int,
+        DataType::Numeric(info) | DataType::Decimal(info) | DataType::Dec(info) if plain(info) => {
+            Cast::Int
+        }
+        DataType::Unsigned | DataType::UnsignedInteger => Cast::Unsigned,
+        DataType::Text => Cast::Text,
+        DataType::Varchar(length)
+        | DataType::CharacterVarying(length)
+        | DataType::CharVarying(length)
+            if unbounded(length) =>
+        {
+            Cast::Text
+        }
+        DataType::Char(length) | DataType::Character(length) if unbounded(length) && !postgres => {
+            Cast::Text
+        }
+        DataType::Uuid if postgres => Cast::Uuid,
+        DataType::Bool | DataType::Boolean if postgres => Cast::Bool,
+        DataType::Date if dialect != Dialect::Sqlite => Cast::Date,
+        DataType::Custom(_, modifiers) if postgres && modifiers.is_empty() => Cast::Custom,
+        _ => return None,
+    })
+}

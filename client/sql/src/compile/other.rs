@@ -1,0 +1,370 @@
+//! Everything that is not a plain read or write, and texts that the parser does not read.
+
+use sqlparser::ast::{
+    AlterTableOperation, CascadeOption, CopySource, ObjectName, ObjectType, Statement,
+};
+
+use super::block::Compiler;
+use super::dnf::Dnf;
+use super::inventory::Inventory;
+use super::{Setting, missed, one};
+use crate::Dialect;
+use crate::canon::Side;
+use crate::conditions::TableConditions;
+use crate::template::{Kind, Template, Transaction, WriteKind};
+
+const UNCACHED: Kind = Kind::Read { locking: false, volatile: true, cacheable: false };
+
+/// All relations that the statement names, whole.
+pub(super) fn visible(setting: &Setting, inventory: &Inventory<'_>, kind: Kind) -> Template {
+    whole(setting, &inventory.relations, kind, false)
+}
+
+/// The same, and perhaps others.
+pub(super) fn unknown(setting: &Setting, inventory: &Inventory<'_>, kind: Kind) -> Template {
+    whole(setting, &inventory.relations, kind, inventory.relations.is_empty())
+}
+
+fn whole(setting: &Setting, relations: &[ObjectName], kind: Kind, more: bool) -> Template {
+    let mut compiler = setting.compiler(Side::Predicate);
+    missed(&mut compiler, relations);
+    whole_of(setting, compiler, kind, more)
+}
+
+/// The tables that were added, and those that change along with them.
+fn whole_of(setting: &Setting, mut compiler: Compiler<'_>, kind: Kind, more: bool) -> Template {
+    super::write::add_others(setting, &mut compiler);
+    let mut template = Template::of(kind);
+    template.changes = TableConditions::of(compiler.tables);
+    template.tables = template.changes.iter().map(|table| table.table.clone()).collect();
+    template.unknown = more;
+    template
+}
+
+/// Several statements in one text.
+pub(super) fn script(setting: &Setting, statements: &[Statement]) -> Template {
+    let mut relations = Vec::new();
+    let (mut unknown, mut reads) = (false, true);
+    for statement in statements {
+        let inventory = Inventory::of(setting.dialect, &setting.schema, statement);
+        let template = one(setting, statement, "", false);
+        reads &= matches!(template.kind, Kind::Read { .. } | Kind::Session);
+        unknown |= template.unknown || matches!(template.kind, Kind::Transaction(_));
+        if !matches!(template.kind, Kind::Read { .. }) {
+            relations.extend(inventory.relations);
+        }
+    }
+    let kind = if reads { UNCACHED } else { Kind::Other };
+    whole(setting, &relations, kind, unknown && !reads)
+}
+
+/// One statement that is neither a plain read nor INSERT, UPDATE or DELETE.
+pub(super) fn other(
+    setting: &Setting,
+    statement: &Statement,
+    inventory: &Inventory<'_>,
+) -> Template {
+    use Statement as S;
+    let name = |ident: &sqlparser::ast::Ident| setting.dialect.name(ident);
+    let write = |kind| visible(setting, inventory, Kind::Write(kind));
+    match statement {
+        S::StartTransaction { statements, .. } if statements.is_empty() => {
+            Template::of(Kind::Transaction(Transaction::Begin))
+        }
+        S::Commit { chain, .. } => {
+            Template::of(Kind::Transaction(Transaction::Commit { chain: *chain }))
+        }
+        S::Rollback { savepoint: Some(savepoint), .. } => {
+            Template::of(Kind::Transaction(Transaction::RollbackTo(name(savepoint))))
+        }
+        S::Rollback { chain, savepoint: None } => {
+            Template::of(Kind::Transaction(Transaction::Rollback { chain: *chain }))
+        }
+        S::Savepoint { name: savepoint } => {
+            Template::of(Kind::Transaction(Transaction::Savepoint(name(savepoint))))
+        }
+        S::ReleaseSavepoint { name: savepoint } => {
+            Template::of(Kind::Transaction(Transaction::Release(name(savepoint))))
+        }
+        S::Query(_) => unknown(setting, inventory, Kind::Write(WriteKind::Other)),
+        S::Merge(_) => write(WriteKind::Merge),
+        S::Truncate(truncate) => {
+            let mut template = write(WriteKind::Truncate);
+            template.unknown = truncate.cascade == Some(CascadeOption::Cascade);
+            template
+        }
+        S::Copy { source, to, .. } => match source {
+            CopySource::Table { table_name, .. } if !to => whole(
+                setting,
+                std::slice::from_ref(table_name),
+                Kind::Write(WriteKind::Other),
+                false,
+            ),
+            _ => Template::of(UNCACHED),
+        },
+        S::LoadData { table_name, .. } => {
+            whole(setting, std::slice::from_ref(table_name), Kind::Write(WriteKind::Other), false)
+        }
+        S::CreateTable(_) | S::CreateIndex(_) => visible(setting, inventory, Kind::Ddl),
+        S::CreateView(view) => {
+            let mut relations = inventory.relations.clone();
+            relations.push(view.name.clone());
+            whole(setting, &relations, Kind::Ddl, false)
+        }
+        S::AlterTable(alter) => {
+            let renames = alter.operations.iter().any(|operation| {
+                matches!(
+                    operation,
+                    AlterTableOperation::RenameTable { .. } | AlterTableOperation::SwapWith { .. }
+                )
+            });
+            let mut template = visible(setting, inventory, Kind::Ddl);
+            template.unknown = renames || template.tables.is_empty();
+            template
+        }
+        S::Drop {
+            object_type: ObjectType::Table | ObjectType::View | ObjectType::MaterializedView,
+            names,
+            ..
+        } => whole(setting, names, Kind::Ddl, false),
+        S::Drop { object_type: ObjectType::Index, .. } => Template::of(Kind::Ddl),
+        S::Explain { analyze: true, statement, .. } => {
+            let mut template = one(setting, statement, "", false);
+            if let Kind::Read { .. } = template.kind {
+                template = Template::of(UNCACHED);
+            }
+            template.old_rows = None;
+            template
+        }
+        S::Explain { .. }
+        | S::ExplainTable { .. }
+        | S::ShowVariable { .. }
+        | S::ShowVariables { .. }
+        | S::ShowStatus { .. }
+        | S::ShowCreate { .. }
+        | S::ShowColumns { .. }
+        | S::ShowTables { .. }
+        | S::ShowDatabases { .. }
+        | S::Fetch { .. }
+        | S::Declare { .. } => Template::of(UNCACHED),
+        S::Set(_)
+        | S::Use(_)
+        | S::Reset(_)
+        | S::Discard { .. }
+        | S::Pragma { .. }
+        | S::Analyze(_)
+        | S::Vacuum(_)
+        | S::LISTEN { .. }
+        | S::UNLISTEN { .. }
+        | S::NOTIFY { .. }
+        | S::Prepare { .. }
+        | S::Deallocate { .. }
+        | S::Close { .. }
+        | S::Lock(_)
+        | S::AttachDatabase { .. }
+        | S::Grant(_)
+        | S::Revoke(_)
+        | S::Comment { .. } => Template::of(Kind::Session),
+        S::CreateSchema { .. }
+        | S::CreateFunction(_)
+        | S::CreateExtension(_)
+        | S::CreateSequence { .. }
+        | S::CreateType { .. }
+        | S::CreateRole(_)
+        | S::CreateProcedure { .. } => Template::of(Kind::Ddl),
+        S::Drop { .. }
+        | S::AlterView { .. }
+        | S::AlterIndex { .. }
+        | S::AlterType(_)
+        | S::CreateTrigger(_)
+        | S::DropTrigger(_)
+        | S::RenameTable(_)
+        | S::CreateVirtualTable { .. } => whole(setting, &inventory.relations, Kind::Ddl, true),
+        _ => whole(setting, &inventory.relations, Kind::Other, true),
+    }
+}
+
+/// A text of which not even the first words can be trusted.
+pub(super) fn unreadable() -> Template {
+    let mut template = Template::of(Kind::Other);
+    template.unknown = true;
+    template
+}
+
+/// What the first words of a text tell, where the parser cannot or may not read it.
+pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
+    let mut words = Words { dialect: setting.dialect, rest: sql };
+    let first = words.keyword();
+    let has = |word: &str| contains_word(sql, word);
+    let one = !sql.trim_end().trim_end_matches(';').contains(';');
+    let table = |words: &mut Words<'_>, kind, next: Option<&str>| {
+        let mut compiler = setting.compiler(Side::Predicate);
+        let known = match words.table(setting) {
+            Some(table) if one && next.is_none_or(|next| words.keyword() == next) => {
+                compiler.add(&table, Dnf::any());
+                true
+            }
+            _ => false,
+        };
+        whole_of(setting, compiler, Kind::Write(kind), !known)
+    };
+    match first.as_str() {
+        "select" | "values" | "show" | "describe" | "desc" | "table" if one => {
+            Template::of(UNCACHED)
+        }
+        "explain" if one && !has("analyze") => Template::of(UNCACHED),
+        "with" if one && !["insert", "update", "delete", "merge"].iter().any(|word| has(word)) => {
+            Template::of(UNCACHED)
+        }
+        "insert" | "replace" => {
+            words.skip(&[
+                "or",
+                "replace",
+                "ignore",
+                "abort",
+                "fail",
+                "rollback",
+                "low_priority",
+                "delayed",
+                "high_priority",
+            ]);
+            words.skip(&["into"]);
+            table(&mut words, WriteKind::Insert, None)
+        }
+        "update" if one => {
+            let mut compiler = setting.compiler(Side::Predicate);
+            let before_set = words.before_set();
+            for name in before_set.iter().flatten() {
+                compiler.add(name, Dnf::any());
+            }
+            whole_of(setting, compiler, Kind::Write(WriteKind::Update), before_set.is_none())
+        }
+        "delete" => {
+            words.skip(&["from", "only"]);
+            table(&mut words, WriteKind::Delete, Some("where"))
+        }
+        "begin" | "start" if one => Template::of(Kind::Transaction(Transaction::Begin)),
+        "commit" | "end" if one && !has("chain") => {
+            Template::of(Kind::Transaction(Transaction::Commit { chain: false }))
+        }
+        "rollback" | "abort" if one && !has("chain") && !has("to") && !has("prepared") => {
+            Template::of(Kind::Transaction(Transaction::Rollback { chain: false }))
+        }
+        "set" | "use" | "pragma" | "analyze" | "vacuum" | "listen" | "notify" | "unlisten"
+        | "reset" | "checkpoint" | "detach" | "lock" | "grant" | "revoke"
+            if one =>
+        {
+            Template::of(Kind::Session)
+        }
+        "create" | "alter" | "drop" | "rename" => {
+            let mut template = Template::of(Kind::Ddl);
+            template.unknown = true;
+            template
+        }
+        _ => unreadable(),
+    }
+}
+
+pub(super) fn contains_word(sql: &str, word: &str) -> bool {
+    sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .any(|other| other.eq_ignore_ascii_case(word))
+}
+
+/// Reads a text word by word, past blanks and comments.
+struct Words<'t> {
+    dialect: Dialect,
+    rest: &'t str,
+}
+
+impl Words<'_> {
+    fn blanks(&mut self) {
+        loop {
+            self.rest = self.rest.trim_start_matches(|c: char| c.is_whitespace() || c == '(');
+            if let Some(comment) = self.rest.strip_prefix("--") {
+                self.rest = comment.split_once('\n').map_or("", |(_, rest)| rest);
+            } else if let Some(comment) = self.rest.strip_prefix("/*") {
+                self.rest = comment.split_once("*/").map_or("", |(_, rest)| rest);
+            } else {
+                break;
+            }
+        }
+    }
+
+    /// The next word in lower case; empty if there is none.
+    fn keyword(&mut self) -> String {
+        self.blanks();
+        let end =
+            self.rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(self.rest.len());
+        let (word, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        word.to_ascii_lowercase()
+    }
+
+    fn skip(&mut self, words: &[&str]) {
+        loop {
+            let before = self.rest;
+            let word = self.keyword();
+            if !words.contains(&word.as_str()) {
+                self.rest = before;
+                return;
+            }
+        }
+    }
+
+    /// All names between here and SET: tables, aliases and words, each of which may be a table that is written.
+    fn before_set(&mut self) -> Option<Vec<String>> {
+        const MAX: usize = 64;
+        let mut names = Vec::new();
+        while names.len() < MAX {
+            self.rest = self.rest.trim_start_matches(['.', ',', ')', '=']);
+            let unquoted = !self.rest.trim_start().starts_with(['"', '`', '[']);
+            let name = self.name()?;
+            if unquoted && name.eq_ignore_ascii_case("set") {
+                return Some(names);
+            }
+            names.push(name);
+        }
+        None
+    }
+
+    /// The next name, with its schema if that is not the default one.
+    fn table(&mut self, setting: &Setting) -> Option<String> {
+        let mut names = vec![self.name()?];
+        while self.rest.starts_with('.') {
+            self.rest = &self.rest[1..];
+            names.push(self.name()?);
+        }
+        let table = names.pop()?;
+        Some(match (setting.schema.schema_name(), names.pop()) {
+            (Some(default), Some(qualifier)) if default != qualifier => {
+                format!("{qualifier}.{table}")
+            }
+            _ => table,
+        })
+    }
+
+    fn name(&mut self) -> Option<String> {
+        self.blanks();
+        let quote = self.rest.chars().next()?;
+        let close = match quote {
+            '"' | '`' => quote,
+            '[' => ']',
+            _ => {
+                let end = self.rest.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '$');
+                let (name, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
+                self.rest = rest;
+                let name = match self.dialect {
+                    Dialect::Postgres => name.to_ascii_lowercase(),
+                    dialect => dialect.catalogue_name(name),
+                };
+                return (!name.is_empty()).then_some(name);
+            }
+        };
+        let (name, rest) = self.rest[1..].split_once(close)?;
+        if rest.starts_with(close) {
+            return None;
+        }
+        self.rest = rest;
+        Some(self.dialect.catalogue_name(name))
+    }
+}

@@ -1,0 +1,92 @@
+//! The relations that a block of SELECT can name, and whose column a name is.
+
+use sqlparser::ast::Expr;
+
+use super::block::Compiler;
+use super::dnf::Dnf;
+use super::formula::Column;
+use crate::Schema;
+
+/// The relations that one SELECT joins.
+#[derive(Debug, Default)]
+pub(crate) struct Block {
+    pub(crate) relations: Vec<Relation>,
+    /// A name that nobody here has may belong to a query outside.
+    pub(crate) correlated: bool,
+    /// Columns of two relations are one (USING, NATURAL).
+    pub(crate) merged: bool,
+    /// One of its joins keeps rows without a partner.
+    pub(crate) outer: bool,
+}
+
+/// One occurrence of a relation.
+#[derive(Debug)]
+pub(crate) struct Relation {
+    pub(crate) alias: String,
+    /// The table; `None` for what is derived, or has its columns renamed.
+    pub(crate) table: Option<String>,
+    /// On the side of an outer join, so far, that may have no row.
+    pub(crate) nullable: bool,
+    pub(crate) filter: Dnf,
+}
+
+impl Block {
+    /// A block of one table, for the condition of a write.
+    pub(crate) fn of(alias: String, table: String) -> Self {
+        let mut block = Self::default();
+        block.push(alias, Some(table));
+        block
+    }
+
+    pub(crate) fn push(&mut self, alias: String, table: Option<String>) {
+        self.relations.push(Relation { alias, table, nullable: false, filter: Dnf::any() });
+    }
+
+    /// The only relation of this name.
+    fn named(&self, name: &str) -> Option<usize> {
+        let mut found =
+            self.relations.iter().enumerate().filter(|(_, relation)| relation.alias == name);
+        let (at, _) = found.next()?;
+        found.next().is_none().then_some(at)
+    }
+
+    /// The relation that an unqualified column must belong to.
+    fn owner(&self, schema: &Schema, column: &str) -> Option<usize> {
+        if let [only] = self.relations.as_slice() {
+            let confirmed =
+                || only.table.as_ref().is_some_and(|table| schema.has_column(table, column));
+            return (!self.correlated || confirmed()).then_some(0);
+        }
+        if self.merged {
+            return None;
+        }
+        let has = |relation: &Relation| {
+            relation.table.as_ref().is_some_and(|table| schema.has_column(table, column))
+        };
+        let mut owners = self.relations.iter().enumerate().filter(|(_, relation)| has(relation));
+        let (at, _) = owners.next()?;
+        owners.next().is_none().then_some(at)
+    }
+}
+
+impl Compiler<'_> {
+    /// The column that `expr` names, if it is one of a table of this block for certain.
+    pub(crate) fn column(&self, block: &Block, expr: &Expr) -> Option<Column> {
+        let (relation, column) = match expr {
+            Expr::Nested(inner) => return self.column(block, inner),
+            Expr::Identifier(ident) => {
+                let column = self.dialect.name(ident);
+                (block.owner(self.schema, &column)?, column)
+            }
+            Expr::CompoundIdentifier(names) if (2..=3).contains(&names.len()) => {
+                let relation = self.dialect.name(&names[names.len() - 2]);
+                (block.named(&relation)?, self.dialect.name(&names[names.len() - 1]))
+            }
+            _ => return None,
+        };
+        let table = block.relations[relation].table.as_ref()?;
+        let hidden =
+            self.dialect.is_system_column(&column) && !self.schema.has_column(table, &column);
+        (!hidden).then_some((relation, column))
+    }
+}

@@ -1,0 +1,55 @@
+//! The databases whose SQL is understood, and how each of them reads names.
+
+use sqlparser::ast::Ident;
+use sqlparser::dialect::{Dialect as Grammar, MySqlDialect, PostgreSqlDialect, SQLiteDialect};
+
+/// The database that a connection speaks to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Dialect {
+    /// PostgreSQL, and what speaks its language.
+    Postgres,
+    /// MySQL and MariaDB.
+    MySql,
+    /// SQLite.
+    Sqlite,
+}
+
+impl Dialect {
+    pub(crate) fn grammar(self) -> &'static dyn Grammar {
+        match self {
+            Self::Postgres => &PostgreSqlDialect {},
+            Self::MySql => &MySqlDialect {},
+            Self::Sqlite => &SQLiteDialect {},
+        }
+    }
+
+    /// A name as the catalogue spells it, made equal to whatever the database takes for the same name.
+    pub(crate) fn catalogue_name(self, name: &str) -> String {
+        match self {
+            Self::Postgres => name.to_owned(),
+            Self::MySql => name.to_lowercase(),
+            Self::Sqlite => name.to_ascii_lowercase(),
+        }
+    }
+
+    /// A name as a statement spells it: the catalogue's spelling.
+    pub(crate) fn name(self, ident: &Ident) -> String {
+        match (self, ident.quote_style) {
+            (Self::Postgres, Some(_)) => ident.value.clone(),
+            (Self::Postgres, None) => ident.value.to_ascii_lowercase(),
+            _ => self.catalogue_name(&ident.value),
+        }
+    }
+
+    /// Whether the name is a column that the database itself keeps, and changes without being asked.
+    pub(crate) fn is_system_column(self, name: &str) -> bool {
+        match self {
+            Self::Postgres => {
+                matches!(name, "ctid" | "xmin" | "xmax" | "cmin" | "cmax" | "tableoid" | "oid")
+            }
+            Self::MySql => name == "_rowid",
+            Self::Sqlite => matches!(name, "rowid" | "oid" | "_rowid_"),
+        }
+    }
+}

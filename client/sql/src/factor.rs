@@ -1,0 +1,207 @@
+//! The parts of a compiled condition: a field and the values that it may have.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::canon::{Canon, Place, Side, canonical, integer_of};
+use crate::{Dialect, Value};
+
+/// A field and its alternatives: `field = one of slots`.
+#[derive(Debug, Clone)]
+pub(crate) struct Factor {
+    /// The column, as the catalogue spells it.
+    pub(crate) column: String,
+    /// The same, escaped, as it stands in a condition.
+    pub(crate) field: Box<[u8]>,
+    pub(crate) slots: SmallVec<[Slot; 1]>,
+    pub(crate) place: Place,
+    /// What a parameter that is NULL means here.
+    pub(crate) null: NullMeans,
+    /// Concluded from another column that is equal: good only for types that compare alike everywhere.
+    pub(crate) propagated: bool,
+    /// The database computes the column, so an update may change it.
+    pub(crate) generated: bool,
+    /// The value is inserted, where zero may mean the next number (MySQL).
+    pub(crate) inserted: bool,
+}
+
+/// What NULL as a value means in a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NullMeans {
+    /// `=`: no row at all.
+    Nothing,
+    /// A null-safe comparison: the rows without a value.
+    IsNull,
+    /// Nothing can be said.
+    Unknown,
+}
+
+/// One of the values that a field may have.
+#[derive(Debug, Clone)]
+pub(crate) enum Slot {
+    /// A constant of the text: its canonical form, escaped.
+    Plain(Box<[u8]>),
+    /// NULL.
+    Null,
+    /// A parameter, from 0.
+    Parameter(usize, Cast),
+    /// The elements of a parameter that is an array.
+    Elements(usize, Cast),
+}
+
+/// A conversion that leaves the canonical form alone, for some values at least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cast {
+    None,
+    Int,
+    Unsigned,
+    Text,
+    Uuid,
+    Bool,
+    Date,
+    /// A type of the user's: an enum, a domain.
+    Custom,
+}
+
+/// What a factor became with its values.
+pub(crate) enum Filled {
+    /// At least one alternative; `None` is NULL. Ends of the values in the buffer.
+    Values,
+    /// No value satisfies it.
+    Impossible,
+    /// Nothing can be said.
+    Unknown,
+}
+
+/// The alternatives of one factor: ranges of a buffer.
+pub(crate) type Alternatives = SmallVec<[Option<(u32, u32)>; 4]>;
+
+impl Factor {
+    /// Appends the escaped values to `out` and their ranges to `alternatives`.
+    pub(crate) fn fill(
+        &self,
+        values: &[Value<'_>],
+        out: &mut Vec<u8>,
+        alternatives: &mut Alternatives,
+    ) -> Filled {
+        for slot in &self.slots {
+            match slot {
+                Slot::Plain(bytes) => {
+                    let start = out.len();
+                    out.extend_from_slice(bytes);
+                    alternatives.push(Some((start as u32, out.len() as u32)));
+                }
+                Slot::Null => alternatives.push(None),
+                Slot::Parameter(at, cast) => {
+                    let Some(value) = values.get(*at) else { return Filled::Unknown };
+                    if !self.put(value, *cast, out, alternatives) {
+                        return Filled::Unknown;
+                    }
+                }
+                Slot::Elements(at, cast) => {
+                    let Some(Value::Array(elements)) = values.get(*at) else {
+                        return Filled::Unknown;
+                    };
+                    for element in elements {
+                        if !self.put(element, *cast, out, alternatives) {
+                            return Filled::Unknown;
+                        }
+                    }
+                }
+            }
+        }
+        if alternatives.is_empty() { Filled::Impossible } else { Filled::Values }
+    }
+
+    fn put(
+        &self,
+        value: &Value<'_>,
+        cast: Cast,
+        out: &mut Vec<u8>,
+        alternatives: &mut Alternatives,
+    ) -> bool {
+        if self.propagated
+            && !matches!(value, Value::Int(_) | Value::UInt(_) | Value::Uuid(_) | Value::Null)
+        {
+            return false;
+        }
+        let start = out.len();
+        match cast.apply(value, self.place, out) {
+            Canon::Plain
+                if self.inserted
+                    && self.place.dialect == Dialect::MySql
+                    && &out[start..] == b"0" =>
+            {
+                false
+            }
+            Canon::Plain => {
+                escape_from(out, start);
+                alternatives.push(Some((start as u32, out.len() as u32)));
+                true
+            }
+            Canon::Opaque => false,
+            Canon::Null => match self.null {
+                NullMeans::Nothing => true,
+                NullMeans::IsNull => {
+                    alternatives.push(None);
+                    true
+                }
+                NullMeans::Unknown => false,
+            },
+        }
+    }
+}
+
+/// Escapes what was appended since `start`.
+pub(crate) fn escape_from(out: &mut Vec<u8>, start: usize) {
+    if out[start..].iter().any(|byte| b"%&|=".contains(byte)) {
+        let plain = out.split_off(start);
+        cacheops_condition::write_value(out, &plain);
+    }
+}
+
+impl Cast {
+    /// Appends the canonical form of the value after the conversion.
+    pub(crate) fn apply(self, value: &Value<'_>, place: Place, out: &mut Vec<u8>) -> Canon {
+        use crate::ColumnKind::{BinaryText, Text, Uuid};
+        if matches!(value, Value::Null) {
+            return Canon::Null;
+        }
+        let kept = match (self, value) {
+            (Self::None, _) => true,
+            (Self::Int, Value::Int(_) | Value::Bool(_)) => true,
+            (Self::Unsigned, Value::Int(value)) => *value >= 0,
+            (Self::Unsigned, Value::Bool(_)) => true,
+            (Self::Int | Self::Unsigned, Value::Text(text) | Value::Decimal(text)) => {
+                let integer = integer_of(text);
+                return match integer {
+                    Some(value) if self == Self::Int || value >= 0 => {
+                        canonical(&Value::Int(value), place, out)
+                    }
+                    _ => Canon::Opaque,
+                };
+            }
+            (Self::Text, Value::Text(_) | Value::Int(_) | Value::UInt(_) | Value::Bool(_)) => true,
+            // Elsewhere it may be bound as bytes.
+            (Self::Text, Value::Uuid(_)) => place.dialect == Dialect::Postgres,
+            (Self::Uuid, Value::Uuid(_)) => true,
+            (Self::Uuid, Value::Text(text)) => crate::canon::is_uuid(text),
+            (Self::Bool, Value::Bool(_) | Value::Int(0 | 1)) => true,
+            (Self::Bool, Value::Text(text)) => crate::canon::is_truth(text),
+            (Self::Date, Value::Date(_)) => true,
+            (Self::Date, Value::Text(text)) => {
+                return crate::canon::as_date(text)
+                    .map_or(Canon::Opaque, |date| canonical(&Value::Date(date), place, out));
+            }
+            (Self::Custom, Value::Text(_) | Value::Uuid(_)) => {
+                place.side == Side::Query || matches!(place.kind, Text | BinaryText | Uuid)
+            }
+            _ => false,
+        };
+        if kept { canonical(value, place, out) } else { Canon::Opaque }
+    }
+}
+
+/// A conjunction: its factors by field, each field once.
+pub(crate) type Conjunction = SmallVec<[Arc<Factor>; 4]>;

@@ -1,0 +1,107 @@
+//! SQL text and bound values in, conditions of the cache out. No I/O: an adapter of an ORM asks it for every statement.
+//!
+//! * A **read** gets its *dependencies*: per table the condition that a row must satisfy to have any part in the
+//!   result. They go behind `ON` in `CACHEOPS.STORE`.
+//! * A **write** gets its *changes*: per table what is known of the rows before and after. They go behind `ON` in
+//!   `CACHEOPS.INVALIDATE`.
+//!
+//! A statement is compiled into a [`Template`] once for each distinct text, and then only values are substituted.
+//!
+//! # How an adapter uses it
+//!
+//! ```
+//! use cacheops_sql::{Analyser, Dialect, Kind, Schema, Value};
+//!
+//! let analyser = Analyser::new(Dialect::Postgres, Schema::new(), 1000);
+//!
+//! // A read: the dependencies for STORE, or `None` if it must not be cached.
+//! let read = analyser.analyse("SELECT * FROM article WHERE tag = $1 AND draft = false");
+//! let dependencies = read.dependencies(&[Value::Int(2)]).unwrap();
+//! assert_eq!(dependencies.get("article"), Some(&b"draft=0&tag=2"[..]));
+//!
+//! // A write without its rows: what the text and the values tell.
+//! let write = analyser.analyse("UPDATE article SET tag = $1 WHERE tag = $2");
+//! let changes = write.changes(&[Value::Int(3), Value::Int(2)]);
+//! let pairs: Vec<_> = changes.iter().collect();
+//! assert_eq!(pairs, [("article", &b"tag=2|tag=3"[..])]);
+//! assert!(!write.may_change_more());
+//!
+//! // A write with its rows, which is exact: the old ones from this query, in the same transaction before the write ..
+//! let old = write.old_rows().unwrap();
+//! assert_eq!(old.sql(), "SELECT * FROM article WHERE tag = $1 FOR UPDATE");
+//! assert_eq!(old.parameters(), [1]); // its $1 is the second value of the write
+//!
+//! // .. and the new ones from RETURNING or by primary key. Every row is a condition of its own.
+//! let row = analyser.row_condition("article", [("id", &Value::Int(7)), ("tag", &Value::Int(3))]);
+//! assert_eq!(row, b"id=7&tag=3");
+//!
+//! // Transactions, definitions and the rest.
+//! assert!(matches!(analyser.analyse("COMMIT").kind(), Kind::Transaction(_)));
+//! ```
+//!
+//! What to do with each [`Kind`]:
+//!
+//! | kind | |
+//! |---|---|
+//! | `Read`, cacheable | look up, or run and store with the dependencies |
+//! | `Read`, not cacheable | run it |
+//! | `Write`, `Ddl` | run it, then invalidate the changes; if it [may change more](Template::may_change_more), flush |
+//! | `Transaction` | begin, commit, roll back the queue of invalidations |
+//! | `Session` | run it |
+//! | `Other` | the same as a write; it may also have begun or ended a transaction |
+//!
+//! # Never less
+//!
+//! *What is not understood depends on the whole table; what has no known table is not cached.* A read that calls a
+//! function which is not known to be pure is not cached (see [`Schema::pure_function`]), nor is one that locks rows or
+//! that the parser does not read. A write that is not understood changes the whole of each table it names, and
+//! [`Template::may_change_more`] tells if there may be others.
+//!
+//! # Canonical values
+//!
+//! Conditions compare bytes, databases compare values. So each value has one form: `1`, `'1'`, `1.0` and `true` are `1`;
+//! `1.50` is `1.5`; text loses its case, its accents and the blanks around it; a UUID is 32 hex digits; a form above 64
+//! bytes is `h:` and the first 16 bytes of its SHA-256 in hex. The law is: *what the database calls equal has one form,
+//! or one of the two has none*. Merging distinct values only invalidates too much. A value without a form (a float with
+//! a fraction, a time, JSON) is no term of a condition, and a row leaves it out, which matches everything.
+//!
+//! The form depends on the value alone, so programs need not agree on a [`Schema`]. The schema decides where a value has
+//! a form at all: without it MySQL's numbers in text columns, dates of rows, and some others have none.
+//!
+//! SHA-256 because every language has it at hand, it is the same in all of them, and only long values pay.
+//!
+//! # What it cannot see
+//!
+//! * Triggers and foreign keys that change other tables: [`Table::also`]. Columns that the database computes and that are
+//!   compared in the WHERE of a write: [`Table::generated`].
+//! * Views: [`Schema::view`], or [`Schema::closed`] so that nothing unknown is cached.
+//! * Tables that a partition or child table of PostgreSQL belongs to: [`Table::also`].
+//! * On MySQL, a column of type ENUM that is compared with its number, unless its kind is given; modes of the session
+//!   that let a write change what it stores (no strict mode).
+//! * Collations that call more equal than letters of different case or accent: [`ColumnKind::Opaque`].
+#![forbid(unsafe_code)]
+
+mod analyser;
+mod canon;
+mod compile;
+mod conditions;
+mod dialect;
+mod factor;
+#[cfg(feature = "fault-injection")]
+mod fault;
+mod old_rows;
+mod schema;
+mod template;
+mod tokens;
+mod value;
+
+pub use analyser::Analyser;
+pub use conditions::Conditions;
+pub use dialect::Dialect;
+#[cfg(feature = "fault-injection")]
+#[doc(hidden)]
+pub use fault::Fault;
+pub use old_rows::OldRows;
+pub use schema::{ColumnKind, Schema, Table};
+pub use template::{Kind, Returning, Template, Transaction, WriteKind};
+pub use value::{Date, Value};

@@ -1,0 +1,201 @@
+//! What an application tells about its tables.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::Dialect;
+
+/// What a column holds, as far as it matters for comparing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum ColumnKind {
+    /// Not known: only what is certain without knowing is a term.
+    #[default]
+    Unknown,
+    /// Integers of any width.
+    Int,
+    /// Truth values: only true, false and NULL are ever stored.
+    Bool,
+    /// Exact decimals.
+    Decimal,
+    /// Text under a collation that compares bytes, ignores case, or ignores case and accents. Labels of an enum too.
+    Text,
+    /// Text under a binary collation (`utf8mb4_bin`, `C`, SQLite's `BINARY`). It makes a difference on MySQL
+    /// for text outside ASCII.
+    BinaryText,
+    /// UUIDs, whether the database stores them as UUID, as 16 bytes or as text.
+    Uuid,
+    /// Calendar dates without a time, of a type that compares as dates.
+    Date,
+    /// Never a term: floats, times, JSON, arrays, other bytes, text under a collation of its own.
+    Opaque,
+}
+
+/// Tables, views and functions that the analyser should know. Optional: see the [crate page](crate).
+///
+/// It can make conditions narrower and never changes the form of a value, so two programs that share a server may
+/// register different tables. The views, the triggers and the default schema should be the same for both.
+#[derive(Debug, Clone, Default)]
+pub struct Schema {
+    tables: HashMap<String, Table>,
+    views: HashMap<String, Vec<String>>,
+    functions: HashSet<String>,
+    default_schema: Option<String>,
+    closed: bool,
+}
+
+impl Schema {
+    /// A schema that knows nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a table, or replaces the one of this name.
+    pub fn table(mut self, table: Table) -> Self {
+        self.tables.insert(table.name.clone(), table);
+        self
+    }
+
+    /// Adds a view: what reads or writes it reads or writes all of these tables.
+    pub fn view<T: Into<String>>(
+        mut self,
+        name: impl Into<String>,
+        tables: impl IntoIterator<Item = T>,
+    ) -> Self {
+        self.views.insert(name.into(), tables.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Adds a function that returns the same for the same arguments, and neither reads nor writes tables. Functions
+    /// of the database that are so are known; a statement with any other is not cached.
+    pub fn pure_function(mut self, name: impl Into<String>) -> Self {
+        self.functions.insert(name.into().to_ascii_lowercase());
+        self
+    }
+
+    /// The schema (MySQL: the database) of names without one. `public.article` is then `article`, and tables of other
+    /// schemas are tables of their own.
+    ///
+    /// Without it every qualifier is ignored: tables of one name in two schemas are taken for one, which only
+    /// invalidates too much.
+    pub fn default_schema(mut self, name: impl Into<String>) -> Self {
+        self.default_schema = Some(name.into());
+        self
+    }
+
+    /// From here on only the tables and views that were added exist: a read of any other is not cached. Protects from
+    /// views that somebody forgot to add.
+    pub fn closed(mut self) -> Self {
+        self.closed = true;
+        self
+    }
+
+    /// The same, with names as the dialect compares them.
+    pub(crate) fn folded(self, dialect: Dialect) -> Self {
+        let fold = |name: String| dialect.catalogue_name(&name);
+        Self {
+            tables: self
+                .tables
+                .into_iter()
+                .map(|(name, table)| (fold(name), table.folded(dialect)))
+                .collect(),
+            views: self
+                .views
+                .into_iter()
+                .map(|(name, tables)| (fold(name), tables.into_iter().map(fold).collect()))
+                .collect(),
+            default_schema: self.default_schema.map(fold),
+            ..self
+        }
+    }
+
+    pub(crate) fn get(&self, table: &str) -> Option<&Table> {
+        self.tables.get(table)
+    }
+
+    pub(crate) fn view_of(&self, name: &str) -> Option<&[String]> {
+        self.views.get(name).map(Vec::as_slice)
+    }
+
+    pub(crate) fn is_pure(&self, function: &str) -> bool {
+        self.functions.contains(function)
+    }
+
+    pub(crate) fn schema_name(&self) -> Option<&str> {
+        self.default_schema.as_deref()
+    }
+
+    pub(crate) fn excludes(&self, table: &str) -> bool {
+        self.closed && !self.tables.contains_key(table) && !self.views.contains_key(table)
+    }
+
+    pub(crate) fn kind(&self, table: &str, column: &str) -> ColumnKind {
+        self.column(table, column).map_or(ColumnKind::Unknown, |column| column.kind)
+    }
+
+    pub(crate) fn is_generated(&self, table: &str, column: &str) -> bool {
+        self.column(table, column).is_some_and(|column| column.generated)
+    }
+
+    pub(crate) fn has_column(&self, table: &str, column: &str) -> bool {
+        self.column(table, column).is_some()
+    }
+
+    fn column(&self, table: &str, column: &str) -> Option<Column> {
+        self.tables.get(table)?.columns.get(column).copied()
+    }
+}
+
+/// A table of a [`Schema`]: its columns, and what else changes when it does.
+#[derive(Debug, Clone)]
+pub struct Table {
+    name: String,
+    columns: HashMap<String, Column>,
+    also: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Column {
+    kind: ColumnKind,
+    generated: bool,
+}
+
+impl Table {
+    /// A table, by the name that the catalogue has for it (with its schema, if it is not the default one).
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), columns: HashMap::new(), also: Vec::new() }
+    }
+
+    /// Adds a column. List all columns of a table or none: an unqualified name that only one table of a join is known
+    /// to have belongs to it.
+    pub fn column(mut self, name: impl Into<String>, kind: ColumnKind) -> Self {
+        self.columns.insert(name.into(), Column { kind, generated: false });
+        self
+    }
+
+    /// Adds a column that the database computes, or that a trigger changes: what a write assigns says nothing of its
+    /// value, and it may change in any update.
+    pub fn generated(mut self, name: impl Into<String>, kind: ColumnKind) -> Self {
+        self.columns.insert(name.into(), Column { kind, generated: true });
+        self
+    }
+
+    /// Tables that the database changes by itself when this one is written: by a trigger, or by a foreign key with
+    /// ON DELETE CASCADE or SET NULL. All their rows count as changed.
+    pub fn also<T: Into<String>>(mut self, tables: impl IntoIterator<Item = T>) -> Self {
+        self.also.extend(tables.into_iter().map(Into::into));
+        self
+    }
+
+    pub(crate) fn also_changes(&self) -> &[String] {
+        &self.also
+    }
+
+    fn folded(self, dialect: Dialect) -> Self {
+        let fold = |name: String| dialect.catalogue_name(&name);
+        Self {
+            name: fold(self.name),
+            columns: self.columns.into_iter().map(|(name, column)| (fold(name), column)).collect(),
+            also: self.also.into_iter().map(fold).collect(),
+        }
+    }
+}

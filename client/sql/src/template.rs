@@ -1,0 +1,208 @@
+//! What is known of a statement before its values are.
+
+use crate::Value;
+use crate::compile::is_moving_literal;
+use crate::conditions::{Conditions, TableConditions};
+use crate::old_rows::OldRows;
+
+/// A compiled statement. It is made once for a text, and then only values are substituted.
+#[derive(Debug)]
+pub struct Template {
+    pub(crate) kind: Kind,
+    pub(crate) tables: Vec<String>,
+    pub(crate) reads: Vec<TableConditions>,
+    pub(crate) changes: Vec<TableConditions>,
+    pub(crate) unknown: bool,
+    pub(crate) target: Option<String>,
+    pub(crate) assigned: Option<Vec<String>>,
+    pub(crate) returning: Returning,
+    pub(crate) old_rows: Option<OldRows>,
+    pub(crate) names: Vec<(String, usize)>,
+    pub(crate) parameters: usize,
+    /// A conversion of PostgreSQL may turn a word of a value into a time that moves on.
+    pub(crate) converts: bool,
+}
+
+/// What a statement is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// It only reads.
+    Read {
+        /// It locks rows (`FOR UPDATE`): it wants the database.
+        locking: bool,
+        /// It reads the clock, chance or the session, or calls a function of which that is not known.
+        volatile: bool,
+        /// Its result may be cached: [`Template::dependencies`] answers something.
+        cacheable: bool,
+    },
+    /// It changes rows: see [`Template::changes`].
+    Write(WriteKind),
+    /// It begins or ends a transaction, or part of one.
+    Transaction(Transaction),
+    /// It changes the definition of tables. [`Template::changes`] names those that it mentions.
+    Ddl,
+    /// It changes the session or nothing: SET, PRAGMA, ANALYZE. A session that looks for tables elsewhere
+    /// (`SET search_path`, `USE`) should not go on caching.
+    Session,
+    /// Not understood. It may have written anything and begun or ended transactions: see [`Template::may_change_more`].
+    Other,
+}
+
+/// How a statement writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WriteKind {
+    /// INSERT.
+    Insert,
+    /// INSERT that updates or replaces what is in its way.
+    Upsert,
+    /// UPDATE.
+    Update,
+    /// DELETE.
+    Delete,
+    /// TRUNCATE.
+    Truncate,
+    /// MERGE.
+    Merge,
+    /// COPY, a write inside a WITH, SELECT INTO.
+    Other,
+}
+
+/// A statement that controls transactions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Transaction {
+    /// BEGIN, START TRANSACTION.
+    Begin,
+    /// COMMIT, END.
+    Commit {
+        /// The next one begins at once.
+        chain: bool,
+    },
+    /// ROLLBACK of everything.
+    Rollback {
+        /// The next one begins at once.
+        chain: bool,
+    },
+    /// SAVEPOINT.
+    Savepoint(String),
+    /// RELEASE SAVEPOINT.
+    Release(String),
+    /// ROLLBACK TO SAVEPOINT.
+    RollbackTo(String),
+}
+
+/// What a write gives back of the rows it changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Returning {
+    /// Nothing: there is no RETURNING.
+    Nothing,
+    /// `RETURNING *`: the whole new row (the old one of a DELETE).
+    All,
+    /// These columns, by the catalogue's names.
+    Columns(Vec<String>),
+    /// Something else.
+    Expressions,
+}
+
+impl Template {
+    pub(crate) fn of(kind: Kind) -> Self {
+        Self {
+            kind,
+            tables: Vec::new(),
+            reads: Vec::new(),
+            changes: Vec::new(),
+            unknown: false,
+            target: None,
+            assigned: None,
+            returning: Returning::Nothing,
+            old_rows: None,
+            names: Vec::new(),
+            parameters: 0,
+            converts: false,
+        }
+    }
+
+    /// What the statement is.
+    pub fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// Whether its result may be cached.
+    pub fn is_cacheable(&self) -> bool {
+        matches!(self.kind, Kind::Read { cacheable: true, .. })
+    }
+
+    /// The tables that it reads, or those that it writes.
+    pub fn tables(&self) -> &[String] {
+        &self.tables
+    }
+
+    /// The names of its named parameters (SQLite: `:id`, `@id`, `$id`) and the position, from 0, of each value.
+    pub fn parameter_names(&self) -> &[(String, usize)] {
+        &self.names
+    }
+
+    /// How many values it takes.
+    pub fn parameters(&self) -> usize {
+        self.parameters
+    }
+
+    /// What the result of a read depends on with these values, for `CACHEOPS.STORE .. ON`.
+    ///
+    /// `None` means that it must not be cached: it names no known table, locks rows, depends on more than tables, or was
+    /// not understood. Values stand in the order of the parameters: that of the text for `?`, that of the numbers for
+    /// `$n` and `?n`. A value that is missing counts as unknown.
+    pub fn dependencies(&self, values: &[Value<'_>]) -> Option<Conditions<'_>> {
+        let moves = |value: &Value<'_>| match value {
+            Value::Text(text) => is_moving_literal(text),
+            _ => false,
+        };
+        if !self.is_cacheable() || self.converts && values.iter().any(moves) {
+            return None;
+        }
+        Some({
+            let conditions = Conditions::fill(&self.reads, values);
+            // No row of any table can matter, and still an entry has to depend on something.
+            if conditions.is_empty() { Conditions::whole(&self.reads) } else { conditions }
+        })
+    }
+
+    /// The rows that a write changes with these values, before and after, for `CACHEOPS.INVALIDATE ON`.
+    ///
+    /// It covers every changed row, and usually more: what is not known of a row is left out. Empty if the statement
+    /// changes nothing (or if [`may_change_more`](Self::may_change_more) is all that is known).
+    pub fn changes(&self, values: &[Value<'_>]) -> Conditions<'_> {
+        Conditions::fill(&self.changes, values)
+    }
+
+    /// Whether the statement may have changed tables that [`changes`](Self::changes) does not name. Then nothing that
+    /// is cached of the database can be trusted.
+    pub fn may_change_more(&self) -> bool {
+        self.unknown
+    }
+
+    /// The one table (or view) that an INSERT, UPDATE or DELETE writes to, if the statement is understood so far.
+    pub fn target(&self) -> Option<&str> {
+        self.target.as_deref()
+    }
+
+    /// The columns that an UPDATE assigns, or an upsert in the rows that were there. The old row has other values there
+    /// and the same in the others, except for those that the database computes: see
+    /// [`Analyser::old_image`](crate::Analyser::old_image).
+    pub fn assigned_columns(&self) -> Option<&[String]> {
+        self.assigned.as_deref()
+    }
+
+    /// What the write gives back.
+    pub fn returning(&self) -> &Returning {
+        &self.returning
+    }
+
+    /// The query that reads the rows an UPDATE or DELETE is about to change.
+    pub fn old_rows(&self) -> Option<&OldRows> {
+        self.old_rows.as_ref()
+    }
+}

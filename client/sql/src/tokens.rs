@@ -1,0 +1,203 @@
+//! The statement as tokens: parameters get their numbers, and what would take the parser too long is found out.
+
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace, Word};
+
+use crate::Dialect;
+
+/// Deeper parentheses are not parsed.
+const MAX_DEPTH: usize = 40;
+/// More operators make an expression too deep: a chain of them is a tree that leans to the left.
+const MAX_OPERATORS: usize = 1500;
+
+/// A statement that is ready to be parsed.
+pub(crate) struct Prepared {
+    pub(crate) tokens: Vec<TokenWithSpan>,
+    /// The names of named parameters and the positions, from 0, of their values.
+    pub(crate) names: Vec<(String, usize)>,
+    /// How many values the statement takes.
+    pub(crate) parameters: usize,
+    /// Why it should not be parsed.
+    pub(crate) too_deep: bool,
+    /// It names a variable of the session.
+    pub(crate) session: bool,
+}
+
+/// Splits `sql` into tokens. A parameter becomes the placeholder `?n`, counted from 1, in all dialects.
+pub(crate) fn prepare(dialect: Dialect, sql: &str) -> Option<Prepared> {
+    let mut tokens = Vec::with_capacity(sql.len() / 3);
+    Tokenizer::new(dialect.grammar(), sql).tokenize_with_location_into_buf(&mut tokens).ok()?;
+    let mut prepared = Prepared {
+        tokens: Vec::new(),
+        names: Vec::new(),
+        parameters: 0,
+        too_deep: false,
+        session: false,
+    };
+    if dialect == Dialect::Sqlite {
+        join_names(&mut tokens);
+        widen_is(&mut tokens);
+    }
+    if dialect == Dialect::Postgres {
+        drop_only(&mut tokens);
+    }
+    let (mut depth, mut operators) = (0_usize, 0_usize);
+    for token in &mut tokens {
+        match &mut token.token {
+            Token::LParen | Token::LBracket => depth += 1,
+            Token::RParen | Token::RBracket => depth = depth.saturating_sub(1),
+            Token::Placeholder(text) => {
+                let at = prepared.number(dialect, text);
+                match at {
+                    Some(at) => *text = format!("?{at}"),
+                    None => prepared.session = true,
+                }
+            }
+            Token::AtSign if dialect == Dialect::MySql => prepared.session = true,
+            Token::AtAt => prepared.session = true,
+            // A parameter of SQLite that was not recognised: those behind it would get wrong numbers.
+            Token::Colon | Token::DoubleColon if dialect == Dialect::Sqlite => return None,
+            Token::Word(word) => {
+                prepared.session |= word.quote_style.is_none() && word.value.starts_with('@');
+                operators += usize::from(matches!(
+                    word.keyword,
+                    Keyword::AND
+                        | Keyword::OR
+                        | Keyword::NOT
+                        | Keyword::XOR
+                        | Keyword::UNION
+                        | Keyword::COLLATE
+                        | Keyword::JOIN
+                        | Keyword::EXCEPT
+                        | Keyword::INTERSECT
+                        | Keyword::IS
+                        | Keyword::CASE
+                ));
+            }
+            Token::Comma
+            | Token::Whitespace(_)
+            | Token::Number(..)
+            | Token::SingleQuotedString(_)
+            | Token::Period => {}
+            _ => operators += 1,
+        }
+        prepared.too_deep |= depth > MAX_DEPTH;
+    }
+    // A list of pairs has parentheses and comparisons too, side by side: only what nests is costly.
+    prepared.too_deep |= operators > MAX_OPERATORS;
+    prepared.tokens = tokens;
+    Some(prepared)
+}
+
+impl Prepared {
+    /// The number of a parameter, counted from 1 as the drivers bind them.
+    fn number(&mut self, dialect: Dialect, text: &str) -> Option<usize> {
+        /// More parameters than any database takes.
+        const MAX: usize = 65_536;
+        let at = match (dialect, text.as_bytes()) {
+            (_, [b'?']) => self.parameters + 1,
+            (Dialect::Postgres, [b'$', digits @ ..]) | (Dialect::Sqlite, [b'?', digits @ ..]) => {
+                std::str::from_utf8(digits)
+                    .ok()?
+                    .parse()
+                    .ok()
+                    .filter(|at| (1..=MAX).contains(at))?
+            }
+            (Dialect::Sqlite, _) => match self.names.iter().find(|(name, _)| name == text) {
+                Some((_, at)) => at + 1,
+                None => {
+                    self.names.push((text.to_owned(), self.parameters));
+                    self.parameters + 1
+                }
+            },
+            _ => return None,
+        };
+        self.parameters = self.parameters.max(at);
+        Some(at)
+    }
+}
+
+/// Makes one placeholder of `:` or `@` and the word behind it.
+fn join_names(tokens: &mut Vec<TokenWithSpan>) {
+    let mut at = 0;
+    while at + 1 < tokens.len() {
+        let sign = match tokens[at].token {
+            Token::Colon => ":",
+            Token::AtSign => "@",
+            _ => "",
+        };
+        if let (false, Token::Word(Word { value, quote_style: None, .. })) =
+            (sign.is_empty(), &tokens[at + 1].token)
+        {
+            tokens[at].token = Token::Placeholder(format!("{sign}{value}"));
+            tokens[at].span.end = tokens[at + 1].span.end;
+            tokens.remove(at + 1);
+        }
+        at += 1;
+    }
+}
+
+/// `FROM ONLY t` leaves out tables that inherit from `t`. The parser takes the word for the name of a table.
+fn drop_only(tokens: &mut [TokenWithSpan]) {
+    let mut before = None;
+    for token in tokens {
+        if keyword(&token.token) == Some(Keyword::ONLY)
+            && !matches!(before, Some(Keyword::ROW | Keyword::ROWS | Keyword::READ))
+        {
+            token.token = Token::Whitespace(Whitespace::Space);
+        }
+        if !matches!(token.token, Token::Whitespace(_)) {
+            before = keyword(&token.token);
+        }
+    }
+}
+
+/// SQLite compares with `IS` what others compare with `IS NOT DISTINCT FROM`, which the parser knows.
+fn widen_is(tokens: &mut Vec<TokenWithSpan>) {
+    let mut at = 0;
+    while at < tokens.len() {
+        if keyword(&tokens[at].token) == Some(Keyword::IS) {
+            let (mut next, mut not) = (after_blanks(tokens, at + 1), false);
+            if next.and_then(|next| keyword(&tokens[next].token)) == Some(Keyword::NOT) {
+                not = true;
+                next = next.and_then(|next| after_blanks(tokens, next + 1));
+            }
+            let known = next.and_then(|next| keyword(&tokens[next].token)).is_some_and(|keyword| {
+                matches!(
+                    keyword,
+                    Keyword::NULL | Keyword::TRUE | Keyword::FALSE | Keyword::DISTINCT
+                )
+            });
+            if let (false, Some(next)) = (known, next) {
+                let span = tokens[at].span;
+                let words: &[Keyword] = if not {
+                    &[Keyword::IS, Keyword::DISTINCT, Keyword::FROM]
+                } else {
+                    &[Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM]
+                };
+                let words = words.iter().map(|&keyword| TokenWithSpan {
+                    token: Token::Word(Word {
+                        value: format!("{keyword:?}"),
+                        quote_style: None,
+                        keyword,
+                    }),
+                    span,
+                });
+                tokens.splice(at..next, words);
+                at += 3;
+            }
+        }
+        at += 1;
+    }
+}
+
+pub(crate) fn keyword(token: &Token) -> Option<Keyword> {
+    match token {
+        Token::Word(word) if word.quote_style.is_none() => Some(word.keyword),
+        _ => None,
+    }
+}
+
+fn after_blanks(tokens: &[TokenWithSpan], from: usize) -> Option<usize> {
+    (from..tokens.len()).find(|&at| !matches!(tokens[at].token, Token::Whitespace(_)))
+}

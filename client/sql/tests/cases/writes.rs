@@ -1,0 +1,205 @@
+use cacheops_sql::Returning;
+
+use super::*;
+
+#[track_caller]
+fn check(dialect: Dialect, cases: &[(&str, &str)]) {
+    let values = [Value::Int(1), Value::from("Zoë"), Value::Null];
+    for (sql, expected) in cases {
+        assert_eq!(writes(&analyser(dialect), sql, &values), *expected, "{sql}");
+    }
+}
+
+#[test]
+fn an_insert_sends_what_is_known_of_its_rows() {
+    check(
+        Postgres,
+        &[
+            ("INSERT INTO t (id, name) VALUES ($1, $2)", "t: id=1&name=zoe"),
+            ("INSERT INTO t (id, name) VALUES (1, $2), (2, upper($2))", "t: id=1&name=zoe|id=2"),
+            ("INSERT INTO t (a, b) VALUES ($1, NULL) RETURNING *", "t: a=1&b"),
+            ("INSERT INTO t (a, b) VALUES ($1, DEFAULT)", "t: a=1"),
+            ("INSERT INTO t VALUES (1, 2)", "t: *"),
+            ("INSERT INTO t DEFAULT VALUES", "t: *"),
+            ("INSERT INTO t (a) SELECT b FROM u", "t: *"),
+            // What a column of unknown type makes of these is not known.
+            ("INSERT INTO t (a, b, c) VALUES ($1, 1.005, 'text')", "t: a=1"),
+        ],
+    );
+    check(
+        MySql,
+        &[
+            ("INSERT INTO t SET a = ?, b = 'x'", "t: a=1&b=x"),
+            ("INSERT INTO t (id, a) VALUES (0, ?)", "t: a=1"),
+            ("INSERT IGNORE INTO t (a) VALUES (?)", "t: *"),
+        ],
+    );
+    check(Sqlite, &[("INSERT INTO t (id, a) VALUES (NULL, ?)", "t: a=1")]);
+}
+
+#[test]
+fn an_upsert_covers_the_row_that_was_there() {
+    check(
+        Postgres,
+        &[
+            ("INSERT INTO t (id, a) VALUES ($1, 5) ON CONFLICT (id) DO NOTHING", "t: a=5&id=1"),
+            (
+                "INSERT INTO t (id, a) VALUES ($1, 5) ON CONFLICT (id) DO UPDATE SET a = excluded.a",
+                "t: id=1",
+            ),
+            (
+                "INSERT INTO t (id, a) VALUES ($1, 5) ON CONFLICT (id) DO UPDATE SET id = 9",
+                "t: id=9|id=1",
+            ),
+            ("INSERT INTO t (id, a) VALUES ($1, 5) ON CONFLICT (b) DO UPDATE SET a = 1", "t: *"),
+            (
+                "INSERT INTO t (id, a) VALUES ($1, 5) ON CONFLICT ON CONSTRAINT c DO UPDATE SET a = 1",
+                "t: *",
+            ),
+        ],
+    );
+    check(
+        MySql,
+        &[
+            ("INSERT INTO t (id) VALUES (?) ON DUPLICATE KEY UPDATE a = 1", "t: *"),
+            ("REPLACE INTO t (id) VALUES (?)", "t: *"),
+        ],
+    );
+    check(Sqlite, &[("INSERT OR REPLACE INTO t (id) VALUES (?)", "t: *")]);
+}
+
+#[test]
+fn an_update_sends_the_old_and_the_new_image() {
+    check(
+        Postgres,
+        &[
+            ("UPDATE t SET a = 5 WHERE a = 3", "t: a=3|a=5"),
+            ("UPDATE t SET a = $1 WHERE id = 7 AND a = 3", "t: a=3&id=7|a=1&id=7"),
+            // The new image has all terms of the old one: it is covered.
+            ("UPDATE t SET a = 5 WHERE id = 7", "t: id=7"),
+            ("UPDATE t SET a = a + 1 WHERE a = 3 AND b = 4", "t: a=3&b=4|b=4"),
+            ("UPDATE t SET a = b WHERE a = 3", "t: *"),
+            ("UPDATE t SET (a, b) = (1, 2) WHERE a = 3", "t: a=3|a=1&b=2"),
+            ("UPDATE t AS x SET a = NULL WHERE x.a IN (1, 2)", "t: a=1|a=2|a"),
+            ("UPDATE t SET a = 5", "t: *"),
+            ("UPDATE t SET a = 5 WHERE a > 3", "t: *"),
+            (
+                "UPDATE t SET a = 5 WHERE a = 3 AND id IN (SELECT id FROM u WHERE b = 1)",
+                "t: a=3|a=5",
+            ),
+            ("UPDATE t SET a = 5 FROM u WHERE u.id = t.id AND t.a = 3", "t: *"),
+            ("UPDATE ONLY t SET a = 5 WHERE id = 1", "t: id=1"),
+        ],
+    );
+    check(
+        MySql,
+        &[
+            ("UPDATE t SET a = 5 WHERE b = ? ORDER BY id LIMIT 1", "t: b=1"),
+            ("UPDATE a JOIN b ON a.id = b.id SET a.x = 1", "a: *; b: *"),
+            ("UPDATE a, b SET a.x = 1 WHERE a.id = b.id", "a: *; b: *"),
+        ],
+    );
+    check(Sqlite, &[("UPDATE OR REPLACE t SET a = 1 WHERE b = 2", "t: *")]);
+}
+
+#[test]
+fn a_delete_sends_the_old_image() {
+    check(
+        Postgres,
+        &[
+            ("DELETE FROM t WHERE id = $1", "t: id=1"),
+            ("DELETE FROM t WHERE a = 1 OR b IN (2, 3)", "t: a=1|b=2|b=3"),
+            ("DELETE FROM t", "t: *"),
+            ("DELETE FROM t WHERE a = $3", ""),
+            ("DELETE FROM t USING u WHERE t.id = u.id", "t: *"),
+            ("TRUNCATE t, u", "t: *; u: *"),
+            ("TRUNCATE t CASCADE", "t: *; .."),
+        ],
+    );
+    check(
+        MySql,
+        &[
+            ("DELETE a FROM a JOIN b ON a.id = b.id", "a: *; b: *"),
+            ("DELETE FROM a USING a JOIN b", "a: *; b: *"),
+        ],
+    );
+}
+
+#[test]
+fn definitions_drop_what_they_name() {
+    check(
+        Postgres,
+        &[
+            ("DROP TABLE a, b", "a: *; b: *"),
+            ("CREATE TABLE t (a int)", "t: *"),
+            ("CREATE VIEW v AS SELECT * FROM t", "v: *; t: *"),
+            ("ALTER TABLE t ADD COLUMN a int", "t: *"),
+            ("ALTER TABLE t RENAME TO u", "t: *; .."),
+            ("CREATE INDEX i ON t (a)", "t: *"),
+        ],
+    );
+}
+
+#[test]
+fn the_registry_tells_what_else_changes() {
+    let analyser = registered(Postgres);
+    for (sql, expected) in [
+        ("DELETE FROM author WHERE id = 1", "author: id=1; audit: *"),
+        ("UPDATE v SET name = 'x'", "article: *; author: *; audit: *"),
+        ("UPDATE article SET tag = 5 WHERE slug = 'x'", "article: slug=x|tag=5"),
+        ("INSERT INTO article (tag, slug) VALUES (5, 'x')", "article: tag=5"),
+        ("UPDATE article SET name = 'x' WHERE name = 'w'", "article: name=w|name=x"),
+    ] {
+        assert_eq!(writes(&analyser, sql, &[]), expected, "{sql}");
+    }
+}
+
+#[test]
+fn old_rows_are_read_by_the_text_of_the_write() {
+    for (dialect, sql, expected, parameters) in [
+        (
+            Postgres,
+            "UPDATE t AS x SET a = $1, b = 'WHERE' WHERE x.id = $3 AND x.c IN ($2, $3) RETURNING *",
+            "SELECT * FROM t AS x WHERE x.id = $1 AND x.c IN ($2, $1) FOR UPDATE",
+            &[2, 1][..],
+        ),
+        (Postgres, "DELETE FROM t;", "SELECT * FROM t FOR UPDATE", &[]),
+        (
+            MySql,
+            "UPDATE `t` SET a = ? WHERE b = ? AND c = 'é?' AND d = ? ORDER BY id LIMIT 2",
+            "SELECT * FROM `t` WHERE b = ? AND c = 'é?' AND d = ? ORDER BY id LIMIT 2 FOR UPDATE",
+            &[1, 2],
+        ),
+        (MySql, "DELETE FROM t LIMIT 1", "SELECT * FROM t LIMIT 1 FOR UPDATE", &[]),
+        (
+            Sqlite,
+            "UPDATE t SET a = (SELECT max(b) FROM u WHERE c = ?)\nWHERE id = ?3 AND n = :name -- ?\n",
+            "SELECT * FROM t WHERE id = ? AND n = ?",
+            &[2, 3],
+        ),
+    ] {
+        let template = analyser(dialect).analyse(sql);
+        let old = template.old_rows().unwrap_or_else(|| panic!("{sql}"));
+        assert_eq!((old.sql(), old.parameters()), (expected, parameters), "{sql}");
+    }
+    for sql in
+        ["UPDATE t SET a = 1 FROM u", "DELETE FROM t USING u", "INSERT INTO t (a) VALUES (1)"]
+    {
+        assert_eq!(analyser(Postgres).analyse(sql).old_rows(), None, "{sql}");
+    }
+}
+
+#[test]
+fn returning_and_assigned_columns_are_told() {
+    let postgres = analyser(Postgres);
+    let template = postgres.analyse("UPDATE t SET a = 1, \"B\" = 2 WHERE id = 1 RETURNING *");
+    assert_eq!(template.returning(), &Returning::All);
+    assert_eq!(template.assigned_columns().unwrap(), ["a", "B"]);
+    assert_eq!(template.target(), Some("t"));
+
+    let template = postgres.analyse("INSERT INTO t (a) VALUES (1) RETURNING \"id\", \"t\".\"a\"");
+    assert_eq!(template.returning(), &Returning::Columns(vec!["id".into(), "a".into()]));
+    let template = postgres.analyse("DELETE FROM t RETURNING id + 1");
+    assert_eq!(template.returning(), &Returning::Expressions);
+    assert_eq!(postgres.analyse("DELETE FROM t").returning(), &Returning::Nothing);
+}

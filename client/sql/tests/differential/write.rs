@@ -1,0 +1,129 @@
+//! Random writes.
+
+use crate::database::{Bound, Database, stored};
+use crate::query::{Maker, Statement};
+use crate::random::Random;
+
+/// A write, and the table that it is for.
+pub fn write(random: &mut Random, database: &Database) -> (Statement, usize) {
+    let table = random.below(3);
+    let name = format!("t{table}");
+    let mut values = Vec::new();
+    let sql = match random.below(12) {
+        0..=2 => insert(random, database, table, "INSERT", &mut values),
+        3 => insert(random, database, table, "INSERT OR IGNORE", &mut values),
+        4 if random.once_in(2) => {
+            let verb = *random.pick(&["INSERT OR REPLACE", "REPLACE"]);
+            insert(random, database, table, verb, &mut values)
+        }
+        4 | 5 => {
+            let mut sql = insert(random, database, table, "INSERT", &mut values);
+            if random.once_in(3) {
+                sql += " ON CONFLICT (id) DO NOTHING";
+            } else {
+                let set = assignments(random, database, table, &mut values, true);
+                sql += &format!(" ON CONFLICT (id) DO UPDATE SET {set}");
+            }
+            sql
+        }
+        6 if random.once_in(2) => {
+            let other = random.below(3);
+            let column = random.pick(&database.tables[table].columns).name;
+            let from = random.pick(&database.tables[other].columns).name;
+            format!(
+                "INSERT OR IGNORE INTO {name} (id, {column}) SELECT id + 3, {from} FROM t{other}"
+            )
+        }
+        6 => {
+            let other = random.below(3);
+            let set = assignments(random, database, table, &mut values, false);
+            format!(
+                "UPDATE {name} SET {set} FROM t{other} AS o WHERE o.id = {name}.id AND o.id < 5"
+            )
+        }
+        7 | 8 => {
+            let (condition, all) = Maker::condition(random, database, table, values);
+            values = all;
+            format!("DELETE FROM {name} WHERE {condition}")
+        }
+        _ => {
+            let set = assignments(random, database, table, &mut values, false);
+            let (condition, all) = Maker::condition(random, database, table, values);
+            values = all;
+            let or = *random.pick(&["", "", "", "", "OR IGNORE ", "OR REPLACE "]);
+            format!("UPDATE {or}{name} SET {set} WHERE {condition}")
+        }
+    };
+    (Statement { sql, values }, table)
+}
+
+fn constant(random: &mut Random, column: &str, values: &mut Vec<Bound>) -> String {
+    let value = stored(random, column);
+    if random.once_in(3) {
+        use rusqlite::types::Value as Sql;
+        match &value.sql {
+            Sql::Null => return "NULL".into(),
+            Sql::Integer(value) => return value.to_string(),
+            Sql::Text(text) => return format!("'{text}'"),
+            _ => {}
+        }
+    }
+    values.push(value);
+    "?".into()
+}
+
+fn insert(
+    random: &mut Random,
+    database: &Database,
+    table: usize,
+    verb: &str,
+    values: &mut Vec<Bound>,
+) -> String {
+    let mut columns: Vec<&str> = database.tables[table]
+        .columns
+        .iter()
+        .map(|kind| kind.name)
+        .filter(|_| !random.once_in(3))
+        .collect();
+    if !random.once_in(4) || columns.is_empty() {
+        columns.insert(0, "id");
+    }
+    let rows: Vec<String> = (0..1 + random.below(2))
+        .map(|_| {
+            let row: Vec<String> =
+                columns.iter().map(|column| constant(random, column, values)).collect();
+            format!("({})", row.join(", "))
+        })
+        .collect();
+    format!("{verb} INTO t{table} ({}) VALUES {}", columns.join(", "), rows.join(", "))
+}
+
+fn assignments(
+    random: &mut Random,
+    database: &Database,
+    table: usize,
+    values: &mut Vec<Bound>,
+    upsert: bool,
+) -> String {
+    let shape = &database.tables[table];
+    let mut assigned: Vec<&str> = Vec::new();
+    let mut parts = Vec::new();
+    for _ in 0..1 + random.below(2) {
+        let column = if random.once_in(12) { "id" } else { random.pick(&shape.columns).name };
+        if assigned.contains(&column) {
+            continue;
+        }
+        assigned.push(column);
+        let value = match random.below(5) {
+            0 if upsert => format!("excluded.{column}"),
+            0 if column != "f" => {
+                let other = random.pick(&shape.columns).name;
+                format!("t{table}.{other}")
+            }
+            1 if column != "f" => format!("t{table}.{column} + 1"),
+            _ => constant(random, column, values),
+        };
+        parts.push(format!("{column} = {value}"));
+    }
+    parts.join(", ")
+}
