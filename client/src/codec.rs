@@ -92,7 +92,7 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for Format {
             #[cfg(feature = "bincode")]
             Self::Bincode => {
                 // A length in damaged bytes must not become an allocation of that length.
-                let config = bincode::config::standard().with_limit::<{ usize::MAX >> 1 }>();
+                let config = bincode::config::standard().with_limit::<{ 1 << 30 }>();
                 let decoded = bincode::serde::decode_from_slice(bytes, config).map_err(decoding)?;
                 whole(decoded, bytes.len())
             }

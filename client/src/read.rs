@@ -95,7 +95,10 @@ impl<'a, C> Read<'a, C> {
         self
     }
 
-    /// Among all processes, one loads a missing result while the others wait for it.
+    /// Among all processes, one loads a missing result while the others wait for it inside the server,
+    /// each over a connection of its own: see [`Builder::lock_times`](crate::Builder::lock_times) and
+    /// [`Builder::waiting_connections`](crate::Builder::waiting_connections). In a cluster nobody
+    /// waits: who is not given the lock loads too.
     pub fn lock(mut self, lock: bool) -> Self {
         self.options.lock = lock;
         self
@@ -191,10 +194,10 @@ impl<'a, C> Read<'a, C> {
         if let Some((table, _)) = self.options.deps.iter().next() {
             span.record("db.collection.name", &*String::from_utf8_lossy(table));
         }
-        self.run(load).instrument(span).await
+        self.run(load, span.clone()).instrument(span).await
     }
 
-    async fn run<T, E, F, Fut>(self, load: F) -> Result<T, E>
+    async fn run<T, E, F, Fut>(self, load: F, span: tracing::Span) -> Result<T, E>
     where
         C: Codec<T>,
         F: FnOnce() -> Fut,
@@ -204,7 +207,10 @@ impl<'a, C> Read<'a, C> {
         let inner = &*self.cacheops.inner;
         let key = inner.names.full(self.key.as_bytes(), &self.options.deps);
         let find = Find { inner: &self.cacheops.inner, key: &key, options: &self.options };
-        let told = |outcome| tell(inner, &key, &self.options, outcome, begun);
+        let told = |outcome: ReadOutcome| {
+            span.record("cacheops.result", outcome.as_str());
+            tell(inner, &key, &self.options, outcome, begun);
+        };
         let (fill, outcome) = match find.find(&self.codec).await {
             Found::Value(value, outcome) => {
                 told(outcome);
@@ -246,7 +252,6 @@ fn tell(inner: &Inner, key: &[u8], options: &Options<'_>, outcome: ReadOutcome, 
         ReadOutcome::Bypass => count(&counters.bypasses),
         ReadOutcome::Error => count(&counters.read_errors),
     }
-    tracing::Span::current().record("cacheops.result", outcome.as_str());
     if inner.hooks.has_read() {
         let Options { op, deps, .. } = options;
         inner.hooks.read(&ReadEvent { op, key, deps, outcome, elapsed: begun.elapsed() });
