@@ -13,7 +13,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 .PHONY: deps
-deps: ## install redis-server and libclang (apt), and a Valkey server into .tools/
+deps: ## install redis-server, PostgreSQL and libclang (apt), and a Valkey server into .tools/
 	./tools/deps.sh
 
 .PHONY: build
