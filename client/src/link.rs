@@ -45,6 +45,8 @@ pub(crate) struct Link {
     mending: AtomicBool,
     /// Told after each attempt of the mending task, and at its end.
     mended: Notify,
+    /// Told when the link goes down.
+    lost: Notify,
     /// Whether somebody looks if the server still answers.
     probing: AtomicBool,
     last_error: Mutex<Option<Arc<Error>>>,
@@ -62,6 +64,7 @@ impl Link {
             confirmed: AtomicBool::new(true),
             mending: AtomicBool::new(false),
             mended: Notify::new(),
+            lost: Notify::new(),
             probing: AtomicBool::new(false),
             last_error: Mutex::new(None),
             runtime,
@@ -118,6 +121,7 @@ impl Link {
         if current.as_ref().is_some_and(|current| current.is_same(client)) {
             *current = None;
             drop(current);
+            self.lost.notify_waiters();
             count(&self.counters.breaks);
             tracing::warn!(
                 otel.status_code = "ERROR",
@@ -163,6 +167,24 @@ impl Link {
         self.mend();
         mended.await;
         self.trusted().is_some()
+    }
+
+    /// Whether this is the connection of the link.
+    pub(crate) fn is_current(&self, client: &Client) -> bool {
+        self.up().is_some_and(|current| current.is_same(client))
+    }
+
+    /// Waits until this is not the connection of the link any more.
+    pub(crate) async fn lost(&self, client: &Client) {
+        loop {
+            let lost = self.lost.notified();
+            tokio::pin!(lost);
+            lost.as_mut().enable();
+            if !self.is_current(client) {
+                return;
+            }
+            lost.await;
+        }
     }
 
     /// Watches a request: see [`Watch`].
@@ -226,6 +248,7 @@ impl Link {
         let mut current = self.client.write().unwrap_or_else(PoisonError::into_inner);
         if error.is_of_the_connection() && current.as_ref().is_some_and(|c| c.is_same(client)) {
             *current = None;
+            self.lost.notify_waiters();
             count(&self.counters.breaks);
         }
     }
