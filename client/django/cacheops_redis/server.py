@@ -82,10 +82,9 @@ def handshake() -> None:
     global _usable
     if _usable:
         return
-    cluster = getattr(redis, "RedisCluster", None)
-    if cluster is not None and isinstance(getattr(redis_client, "_wrapped", redis_client), cluster):
-        raise ImproperlyConfigured(_CLUSTER)
     with redis_client.pipeline(transaction=False) as pipeline:
+        if isinstance(redis_client, redis.RedisCluster):  # known once it is used
+            raise ImproperlyConfigured(_CLUSTER)
         pipeline.execute_command("CACHEOPS.VERSION")
         pipeline.execute_command("ROLE")
         pipeline.execute_command("CLUSTER", "INFO")

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import redis
 from bridge_settings import SERVER
 from servers import REDIS, RedisServer, _die_with_parent, free_port, wait_until
 
@@ -53,6 +54,17 @@ def test_a_client_class(server):
     assert done.stdout.split()[:3] == ["0", "1", "1"], done.stderr
 
 
+def test_the_client_class_of_a_cluster():
+    with RedisServer("--cluster-enabled", "yes", "--cluster-port", str(free_port())) as cluster:
+        client = redis.Redis(port=cluster.port)
+        client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        wait_until(lambda: "cluster_state:ok" in str(client.execute_command("CLUSTER", "INFO")), "the cluster")
+        for client_class in ("redis.RedisCluster", "redis.Redis"):
+            address = {"host": "127.0.0.1", "port": cluster.port}
+            done = run({"CACHEOPS_REDIS": address, "CACHEOPS_CLIENT_CLASS": client_class})
+            assert "ImproperlyConfigured: the server that CACHEOPS_REDIS names is part of a cluster" in done.stderr
+
+
 def test_another_serializer(server):
     done = run({"CACHEOPS_REDIS": {"port": server.port}, "CACHEOPS_SERIALIZER": "dill"})
     assert done.stdout.split()[:3] == ["0", "1", "1"], done.stderr
@@ -66,7 +78,6 @@ def test_a_sentinel(server, tmp_path):
         [REDIS, str(config), "--sentinel"], stdout=subprocess.DEVNULL, preexec_fn=_die_with_parent
     )
     try:
-        import redis
 
         def answers():
             try:

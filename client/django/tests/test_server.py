@@ -3,12 +3,13 @@
 import pytest
 import redis
 from bridge_settings import SERVER
-from cacheops import cached_as, invalidate_obj
+from cacheops import cached_as, invalidate_all, invalidate_obj
 from cacheops.redis import redis_client
 from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
 from django.test import override_settings
 from servers import RedisServer, free_port
-from shop.models import Article
+from shop.models import Article, Saved
 
 from cacheops_redis import checks, conf, server
 
@@ -98,6 +99,33 @@ def test_another_version_of_the_module(monkeypatch, version, text):
     server.forget_handshake()
     with pytest.raises(ImproperlyConfigured, match=text):
         server.token()
+
+
+def test_a_user_that_may_do_no_more_than_is_needed(other_server, monkeypatch):
+    """The rules are those of docs/django.md."""
+    admin = other_server()
+    commands = ["get", "store", "token", "check", "invalidate", "flush", "release", "version"]
+    rules = [
+        "on",
+        ">secret",
+        "~co1:*",
+        *(f"+cacheops.{command}" for command in commands),
+        "+eval",
+        "+cacheops.reap",
+        "+info",
+    ]
+    admin.execute_command("ACL", "SETUSER", "site", *rules)
+    port = admin.connection_pool.connection_kwargs["port"]
+    monkeypatch.setattr(server, "redis_client", redis.Redis(port=port, username="site", password="secret"))
+    server.forget_handshake()
+
+    assert Article.objects.filter(title="a").cache(lock=True).count() == 0
+    Article.objects.create(title="a")
+    with transaction.atomic():
+        assert Article.objects.filter(title="a").cache().count() == 1
+    Saved.objects.create(title="a")
+    assert Saved.objects.get(title="a")
+    invalidate_all()
 
 
 def test_resp3(other_server, monkeypatch):
