@@ -13,7 +13,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 .PHONY: deps
-deps: ## install redis-server and libclang (apt), and a Valkey server into .tools/
+deps: ## install redis-server, PostgreSQL and libclang (apt), and a Valkey server into .tools/
 	./tools/deps.sh
 
 .PHONY: build
@@ -64,6 +64,14 @@ fuzz: ## fuzz each target for FUZZ_SECONDS (needs cargo-fuzz and a nightly toolc
 		mkdir -p target/fuzz/$$target; \
 		cargo +nightly fuzz run $$target target/fuzz/$$target fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=20; \
 	done
+
+.PHONY: test-django
+test-django: build ## run the tests of django-cacheops 7.2 and of its bridge, on SQLite and PostgreSQL (minutes)
+	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so python3 client/django/tools/test.py
+
+.PHONY: bench-django
+bench-django: build ## django-cacheops with and without the bridge: its bench.py, a large fan-out, stale hits
+	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so python3 client/django/bench/run.py
 
 .PHONY: run
 run: ## show the module at work on a bookshop in SQLite, every answer verified

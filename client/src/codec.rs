@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 
 use crate::{Error, ErrorKind};
 
@@ -91,7 +92,7 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for Format {
             #[cfg(feature = "bincode")]
             Self::Bincode => {
                 // A length in damaged bytes must not become an allocation of that length.
-                let config = bincode::config::standard().with_limit::<{ usize::MAX >> 1 }>();
+                let config = bincode::config::standard().with_limit::<{ 1 << 30 }>();
                 let decoded = bincode::serde::decode_from_slice(bytes, config).map_err(decoding)?;
                 whole(decoded, bytes.len())
             }
@@ -140,11 +141,13 @@ pub(crate) const FORMAT_VERSION: u8 = 1;
 
 /// What bytes of an entry begin with: version, codec and type.
 pub(crate) fn mark<T, C: Codec<T>>(codec: &C) -> [u8; 8] {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&[FORMAT_VERSION]).update(codec.name().as_bytes()).update(&[0]);
-    hasher.update(std::any::type_name::<T>().as_bytes());
+    let mut hasher = Sha256::new();
+    hasher.update([FORMAT_VERSION]);
+    hasher.update(codec.name());
+    hasher.update([0]);
+    hasher.update(std::any::type_name::<T>());
     let mut mark = [0; 8];
-    mark.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    mark.copy_from_slice(&hasher.finalize()[..8]);
     mark
 }
 

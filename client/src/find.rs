@@ -1,6 +1,9 @@
 //! Finding a value: the server, then whoever of this process is loading it, then nobody.
 
 use std::sync::Arc;
+use std::task::Poll;
+
+use tokio::sync::oneshot;
 
 use crate::ask::{Answer, Ask};
 use crate::codec::{self, Codec};
@@ -10,7 +13,7 @@ use crate::handle::Inner;
 use crate::hooks::ReadOutcome;
 use crate::read::Options;
 use crate::stats::count;
-use crate::{Client, Error, Token, Version};
+use crate::{Client, Error, ErrorKind, Token, Version};
 
 pub(crate) struct Find<'a> {
     pub(crate) inner: &'a Arc<Inner>,
@@ -80,12 +83,19 @@ impl Find<'_> {
             };
             // Who leads may be waiting for this very lock.
             drop(miss.lock.take());
-            let next = match follow.outcome().await {
+            // Not for ever: the leader may be waiting for something that this reader holds.
+            let limit = self.inner.lock.wait;
+            let outcome = tokio::time::timeout(limit, follow.outcome()).await;
+            let next = match outcome.unwrap_or(Outcome::Failed) {
                 Outcome::Landed(landing) if landing.serves(begun, miss.token) => {
                     return self.share(client, codec, miss, &landing);
                 }
                 Outcome::Landed(landing) => self.prove(client, codec, again, &landing).await,
                 Outcome::Failed => return self.nothing(client, miss, None),
+                // Along with the server: it would not answer us either.
+                Outcome::Abandoned if !self.inner.link.is_current(client) => {
+                    return Found::Nothing(None, ReadOutcome::Error);
+                }
                 Outcome::Abandoned => self.ask(client, codec, again).await,
             };
             miss = match next {
@@ -110,7 +120,13 @@ impl Find<'_> {
             return self.nothing(client, miss, Some(lead));
         }
         let asked = flight::now();
-        let answer = if locks { self.wait(client).await } else { Ok(None) };
+        let answer = match locks {
+            true => match self.wait(client).await {
+                Some(answer) => answer,
+                None => return Found::Nothing(None, ReadOutcome::Error),
+            },
+            false => Ok(None),
+        };
         let (answer, held) = match answer {
             Ok(Some(Answer::Miss(Some(token)))) => (
                 Ok(Answer::Miss(Some(token))),
@@ -145,12 +161,21 @@ impl Find<'_> {
         self.nothing(client, miss, Some(lead))
     }
 
-    async fn wait(&self, client: &Client) -> Result<Option<Answer>, Error> {
+    /// Waits for a lock; none if the server is lost meanwhile, and with it whoever holds the lock.
+    async fn wait(&self, client: &Client) -> Option<Result<Option<Answer>, Error>> {
         count(&self.inner.link.counters.waits);
         let times = self.inner.lock;
-        let ask =
-            Ask { if_not: Some(0), token: true, lock: Some(times.hold), wait: Some(times.wait) };
-        self.inner.waiting.ask(&self.inner.link, client, self.key, ask).await
+        let (lock, wait) = (Some(times.hold), Some(times.wait));
+        let ask = Ask { if_not: Some(0), token: true, lock, wait };
+        let link = &self.inner.link;
+        let mut answer = self.inner.waiting.ask(link, client, self.key, ask);
+        let lost = link.lost(client);
+        tokio::pin!(lost);
+        std::future::poll_fn(|context| match answer.as_mut().poll(context) {
+            Poll::Ready(answer) => Poll::Ready(Some(answer)),
+            Poll::Pending => lost.as_mut().poll(context).map(|()| None),
+        })
+        .await
     }
 
     /// Asks the server whether the entry that a landing left is good.
@@ -169,7 +194,7 @@ impl Find<'_> {
                 Ok(value) => Asked::Value(value, ReadOutcome::Coalesced),
                 Err(_) => self.undecodable(client, asked).await,
             },
-            answer => self.answered(client, codec, answer, asked, false).await,
+            answer => self.answered(client, codec, answer, asked, None).await,
         }
     }
 
@@ -178,15 +203,45 @@ impl Find<'_> {
         let asked = flight::now();
         let near = self.near();
         let if_not = self.options.near.then(|| near.as_ref().map_or(0, |(v, _)| v.get()));
-        let locks = ask.lock.is_some();
-        let answer = self.put_question(client, Ask { if_not, ..ask }).await;
+        let ask = Ask { if_not, ..ask };
+        let (answer, lock) = match ask.lock {
+            Some(_) => self.ask_for_lock(client, ask).await,
+            None => (self.put_question(client, ask).await, None),
+        };
         if let (Ok(Answer::Unchanged), Some((_, bytes))) = (&answer, near) {
             return match codec::open(codec, &bytes) {
                 Ok(value) => Asked::Value(value, ReadOutcome::NearHit),
                 Err(_) => self.undecodable(client, asked).await,
             };
         }
-        self.answered(client, codec, answer, asked, locks).await
+        self.answered(client, codec, answer, asked, lock).await
+    }
+
+    /// In a task of its own: if this future is dropped, a lock that is granted afterwards is given up,
+    /// and does not keep the others waiting until its time is over.
+    async fn ask_for_lock(
+        &self,
+        client: &Client,
+        ask: Ask,
+    ) -> (Result<Answer, Error>, Option<Lock>) {
+        let (inner, asking) = (Arc::clone(self.inner), client.clone());
+        let key = self.key.to_vec();
+        let (tell, told) = oneshot::channel();
+        let watch = self.inner.link.watch(client);
+        self.inner.link.runtime().spawn(async move {
+            let answer = asking.ask(&key, ask).await;
+            let lock = match &answer {
+                Ok(Answer::Miss(Some(token))) => Some(Lock::new(&inner, &asking, &key, *token)),
+                _ => None,
+            };
+            let _ = tell.send((answer, lock));
+        });
+        let answer = told.await.unwrap_or_else(|_| {
+            let text = "the runtime of the handle has ended";
+            (Err(Error::new(ErrorKind::Connection, text)), None)
+        });
+        watch.done();
+        answer
     }
 
     async fn put_question(&self, client: &Client, ask: Ask) -> Result<Answer, Error> {
@@ -202,7 +257,7 @@ impl Find<'_> {
         codec: &C,
         answer: Result<Answer, Error>,
         asked: Stamp,
-        locks: bool,
+        lock: Option<Lock>,
     ) -> Asked<T> {
         match answer {
             Ok(Answer::Hit(bytes, version)) => match codec::open(codec, &bytes) {
@@ -212,12 +267,7 @@ impl Find<'_> {
                 }
                 Err(_) => self.undecodable(client, asked).await,
             },
-            Ok(Answer::Miss(token)) => {
-                let lock = token
-                    .filter(|_| locks)
-                    .map(|token| Lock::new(self.inner, client, self.key, token));
-                Asked::Miss(Miss { token, asked, lock })
-            }
+            Ok(Answer::Miss(token)) => Asked::Miss(Miss { token, asked, lock }),
             // Said of a value that nobody named: not to be trusted.
             Ok(Answer::Unchanged) => Asked::Miss(Miss { token: None, asked, lock: None }),
             Err(error) => {

@@ -176,3 +176,85 @@ impl Follow {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lead(flights: &Arc<Flights>, asked: Stamp) -> Lead {
+        match flights.join(b"k", asked) {
+            Role::Lead(lead) => lead,
+            Role::Follow(_) => panic!("somebody leads already"),
+        }
+    }
+
+    fn follow(flights: &Arc<Flights>) -> Follow {
+        match flights.join(b"k", now()) {
+            Role::Follow(follow) => follow,
+            Role::Lead(_) => panic!("nobody leads"),
+        }
+    }
+
+    fn landing(asked: Stamp, token: u64) -> Landing {
+        let bytes = b"v".as_slice().into();
+        Landing { bytes, asked, token: Some(Token(token)), version: None }
+    }
+
+    #[test]
+    fn a_landing_serves_who_asked_before_its_leader_or_was_given_the_same_token() {
+        let (before, asked, after) = (now(), now(), now());
+        let landing = landing(asked, 7);
+        for (reader, token, serves) in [
+            (before, Some(6), true),
+            (before, None, true),
+            (after, Some(7), true),
+            (after, Some(6), false),
+            (after, Some(8), false),
+            (after, None, false),
+        ] {
+            assert_eq!(landing.serves(reader, token.map(Token)), serves, "{reader} {token:?}");
+        }
+        // That nobody has a token proves nothing.
+        let without = Landing { token: None, ..landing };
+        assert!(!without.serves(after, None));
+    }
+
+    #[tokio::test]
+    async fn every_follower_hears_how_a_flight_ended_and_the_next_reader_leads() {
+        let flights = Flights::new();
+        for ending in 0..3 {
+            let leader = lead(&flights, now());
+            let followers = [follow(&flights), follow(&flights)];
+            assert_eq!(flights.len(), 1);
+            match ending {
+                0 => leader.end(Outcome::Landed(landing(now(), 7))),
+                1 => leader.end(Outcome::Failed),
+                _ => drop(leader),
+            }
+            for follower in followers {
+                let heard = match follower.outcome().await {
+                    Outcome::Landed(landing) => (0, landing.bytes.to_vec()),
+                    Outcome::Failed => (1, Vec::new()),
+                    Outcome::Abandoned => (2, Vec::new()),
+                };
+                assert_eq!(heard, (ending, if ending == 0 { b"v".to_vec() } else { Vec::new() }));
+            }
+            assert_eq!(flights.len(), 0);
+        }
+    }
+
+    #[test]
+    fn who_was_slow_to_join_is_told_that_a_flight_has_landed_meanwhile() {
+        let flights = Flights::new();
+        let slow = now();
+        lead(&flights, now()).end(Outcome::Failed);
+        assert!(!lead(&flights, slow).late, "nothing was stored");
+
+        let leader = lead(&flights, now());
+        let asked = now();
+        leader.end(Outcome::Landed(landing(asked, 7)));
+
+        assert!(lead(&flights, slow).late);
+        assert!(!lead(&flights, now()).late);
+    }
+}

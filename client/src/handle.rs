@@ -246,18 +246,7 @@ impl Inner {
             // To be told from a connection that breaks now.
             return Err(Error::new(ErrorKind::Unavailable, "the server is away"));
         };
-        let span = tracing::debug_span!(
-            "cacheops.invalidate",
-            otel.kind = "client",
-            db.system.name = "redis",
-            db.operation.name =
-                if changes.is_everything() { "CACHEOPS.FLUSH" } else { "CACHEOPS.INVALIDATE" },
-            db.collection.name = tracing::field::Empty,
-            cacheops.rows = changes.rows(),
-        );
-        if let Some(table) = changes.tables().next() {
-            span.record("db.collection.name", &*String::from_utf8_lossy(table));
-        }
+        let span = span_of(changes);
         match client.send_changes(changes).instrument(span).await {
             Ok(links) => {
                 let counters = &self.link.counters;
@@ -272,4 +261,27 @@ impl Inner {
             }
         }
     }
+}
+
+fn span_of(changes: &Changes) -> tracing::Span {
+    if changes.is_everything() {
+        return tracing::debug_span!(
+            "cacheops.flush",
+            otel.kind = "client",
+            db.system.name = "redis",
+            db.operation.name = "CACHEOPS.FLUSH",
+        );
+    }
+    let span = tracing::debug_span!(
+        "cacheops.invalidate",
+        otel.kind = "client",
+        db.system.name = "redis",
+        db.operation.name = "CACHEOPS.INVALIDATE",
+        db.collection.name = tracing::field::Empty,
+        cacheops.rows = changes.rows(),
+    );
+    if let Some(table) = changes.tables().next() {
+        span.record("db.collection.name", &*String::from_utf8_lossy(table));
+    }
+    span
 }

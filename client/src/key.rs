@@ -1,6 +1,7 @@
 //! The key of an entry.
 
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use crate::codec::FORMAT_VERSION;
 
@@ -21,15 +22,14 @@ pub struct Key(pub(crate) Vec<u8>);
 /// The key of a query, in the making.
 ///
 /// Two queries have one key only if database, statement, values and kind of result are the same. It
-/// is a hash of 128 bits (BLAKE3): values come from users, and nobody shall be able to choose two
-/// that meet.
+/// is 128 bits of a SHA-256: values come from users, and nobody shall be able to choose two that meet.
 #[derive(Clone, Debug)]
-pub struct QueryKey(blake3::Hasher);
+pub struct QueryKey(Sha256);
 
 impl Key {
     /// The key of a query: the database it is asked of, and its statement. Go on with the values.
     pub fn query(database: impl AsRef<[u8]>, statement: impl AsRef<[u8]>) -> QueryKey {
-        QueryKey(blake3::Hasher::new())
+        QueryKey(Sha256::new())
             .part(&[FORMAT_VERSION])
             .part(database.as_ref())
             .part(statement.as_ref())
@@ -54,7 +54,8 @@ impl QueryKey {
     /// One more part, as bytes: a value in canonical form, a list of columns, a name.
     pub fn part(mut self, bytes: &[u8]) -> Self {
         // With the length first, no two lists of parts are one text.
-        self.0.update(&(bytes.len() as u64).to_be_bytes()).update(bytes);
+        self.0.update((bytes.len() as u64).to_be_bytes());
+        self.0.update(bytes);
         self
     }
 
@@ -67,7 +68,10 @@ impl QueryKey {
 
 impl From<QueryKey> for Key {
     fn from(QueryKey(hasher): QueryKey) -> Self {
-        Self(hasher.finalize().to_hex()[..32].as_bytes().to_vec())
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digest = hasher.finalize();
+        let hex = |byte: &u8| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+        Self(digest[..16].iter().flat_map(hex).collect())
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::endpoint::{Endpoint, Timeouts};
-use crate::outbox::{Bounds, Outbox};
+use crate::outbox::{Bounds, Outbox, Ticket};
 use crate::stats::{Counters, count};
 use crate::{Changes, Client, Error, ErrorKind};
 
@@ -45,6 +45,8 @@ pub(crate) struct Link {
     mending: AtomicBool,
     /// Told after each attempt of the mending task, and at its end.
     mended: Notify,
+    /// Told when the link goes down.
+    lost: Notify,
     /// Whether somebody looks if the server still answers.
     probing: AtomicBool,
     last_error: Mutex<Option<Arc<Error>>>,
@@ -62,6 +64,7 @@ impl Link {
             confirmed: AtomicBool::new(true),
             mending: AtomicBool::new(false),
             mended: Notify::new(),
+            lost: Notify::new(),
             probing: AtomicBool::new(false),
             last_error: Mutex::new(None),
             runtime,
@@ -118,6 +121,7 @@ impl Link {
         if current.as_ref().is_some_and(|current| current.is_same(client)) {
             *current = None;
             drop(current);
+            self.lost.notify_waiters();
             count(&self.counters.breaks);
             tracing::warn!(
                 otel.status_code = "ERROR",
@@ -165,6 +169,24 @@ impl Link {
         self.trusted().is_some()
     }
 
+    /// Whether this is the connection of the link.
+    pub(crate) fn is_current(&self, client: &Client) -> bool {
+        self.up().is_some_and(|current| current.is_same(client))
+    }
+
+    /// Waits until this is not the connection of the link any more.
+    pub(crate) async fn lost(&self, client: &Client) {
+        loop {
+            let lost = self.lost.notified();
+            tokio::pin!(lost);
+            lost.as_mut().enable();
+            if !self.is_current(client) {
+                return;
+            }
+            lost.await;
+        }
+    }
+
     /// Watches a request: see [`Watch`].
     pub(crate) fn watch(self: &Arc<Self>, client: &Client) -> Watch {
         Watch { link: Arc::clone(self), client: client.clone(), begun: Instant::now(), done: false }
@@ -175,7 +197,7 @@ impl Link {
         if self.trusted().is_some() || self.mending.swap(true, Ordering::SeqCst) {
             return;
         }
-        let task = Mending(Arc::clone(self));
+        let task = Mending { link: Arc::clone(self), runs: true };
         // The runtime of the handle: this may be called from a drop, where there is none.
         self.runtime.spawn(async move { task.run().await });
     }
@@ -188,15 +210,15 @@ impl Link {
         };
         loop {
             let next = self.outbox().take();
-            let Some(changes) = next else { break };
+            let Some((ticket, changes)) = next else { break };
             match client.send_changes(&changes).await {
                 Ok(links) => {
-                    self.outbox().confirmed();
+                    self.outbox().confirmed(ticket);
                     count(&self.counters.replays);
                     tracing::info!(cacheops.links = links, "cacheops: the outbox is confirmed");
                 }
                 Err(error) => {
-                    self.give_back(&client, &error);
+                    self.give_back(ticket, &client, &error);
                     return Err(error);
                 }
             }
@@ -214,18 +236,19 @@ impl Link {
         Ok(())
     }
 
-    fn give_back(self: &Arc<Self>, client: &Client, error: &Error) {
+    fn give_back(&self, ticket: Ticket, client: &Client, error: &Error) {
         let mut outbox = self.outbox();
         let before = outbox.collapses;
         match error.kind() {
-            ErrorKind::Rejected | ErrorKind::InvalidRequest => outbox.refused(),
-            _ => outbox.failed(),
+            ErrorKind::Rejected | ErrorKind::InvalidRequest => outbox.refused(ticket),
+            _ => outbox.failed(ticket),
         }
         self.note_collapses(outbox.collapses - before);
         drop(outbox);
         let mut current = self.client.write().unwrap_or_else(PoisonError::into_inner);
         if error.is_of_the_connection() && current.as_ref().is_some_and(|c| c.is_same(client)) {
             *current = None;
+            self.lost.notify_waiters();
             count(&self.counters.breaks);
         }
     }
@@ -243,27 +266,29 @@ impl Link {
     }
 }
 
-/// The task that mends a link. Should its runtime end, another can be started.
-struct Mending(Arc<Link>);
+/// The task that mends a link. There is one at a time; should its runtime end, another can be started.
+struct Mending {
+    link: Arc<Link>,
+    /// The mark of [`Link::mending`] is this task's.
+    runs: bool,
+}
 
 impl Mending {
-    async fn run(self) {
-        let link = &self.0;
-        loop {
+    async fn run(mut self) {
+        while self.runs {
             self.mend().await;
+            self.runs = false;
+            let link = &self.link;
             link.mending.store(false, Ordering::SeqCst);
             // Something may have failed since the last look, and found this task still running.
-            if link.trusted().is_some()
-                || self.is_of_no_use()
-                || link.mending.swap(true, Ordering::SeqCst)
-            {
-                return;
+            if link.trusted().is_none() && !self.is_of_no_use() {
+                self.runs = !link.mending.swap(true, Ordering::SeqCst);
             }
         }
     }
 
     async fn mend(&self) {
-        let link = &self.0;
+        let link = &self.link;
         let mut pause = FIRST_PAUSE;
         while link.trusted().is_none() && !self.is_of_no_use() {
             match link.attempt().await {
@@ -282,15 +307,17 @@ impl Mending {
 
     /// Nobody is left to use the link, and nothing is left to be sent.
     fn is_of_no_use(&self) -> bool {
-        Arc::strong_count(&self.0) == 1 && self.0.waiting() == 0
+        Arc::strong_count(&self.link) == 1 && self.link.waiting() == 0
     }
 }
 
 impl Drop for Mending {
     fn drop(&mut self) {
-        // Also if the runtime ends in the middle: the next reader starts another task.
-        self.0.mending.store(false, Ordering::SeqCst);
-        self.0.mended.notify_waiters();
+        // The runtime has ended in the middle: the next reader starts another task.
+        if self.runs {
+            self.link.mending.store(false, Ordering::SeqCst);
+        }
+        self.link.mended.notify_waiters();
     }
 }
 

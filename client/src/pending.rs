@@ -93,11 +93,10 @@ impl Pending {
                 Ok(outcome)
             }
             Err(error) => {
-                hooks.invalidate(&InvalidateEvent {
-                    changes: &changes,
-                    outcome: Invalidated::Queued,
-                });
-                self.inner.link.queue(changes);
+                // A hook may panic: by then nothing may be lost any more.
+                self.inner.link.queue(changes.clone());
+                let outcome = Invalidated::Queued;
+                hooks.invalidate(&InvalidateEvent { changes: &changes, outcome });
                 // An idle connection that somebody has closed: the next one may do at once.
                 let reset = error.kind() == ErrorKind::Connection;
                 if reset && self.inner.link.settled_at_once().await {
@@ -121,8 +120,11 @@ impl Drop for Pending {
         }
         count(&self.inner.link.counters.invalidations_dropped);
         let changes = std::mem::take(&mut self.changes);
-        let outcome = Invalidated::Queued;
-        self.inner.hooks.invalidate(&InvalidateEvent { changes: &changes, outcome });
-        self.inner.link.queue(changes);
+        self.inner.link.queue(changes.clone());
+        // A second panic would end the process.
+        if !std::thread::panicking() {
+            let outcome = Invalidated::Queued;
+            self.inner.hooks.invalidate(&InvalidateEvent { changes: &changes, outcome });
+        }
     }
 }

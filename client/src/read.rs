@@ -89,13 +89,16 @@ impl<'a, C> Read<'a, C> {
         self
     }
 
-    /// How long the result lives, unless it is invalidated.
+    /// How long the result lives, unless it is invalidated; an hour, where nothing else is said.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options.timeout = timeout;
         self
     }
 
-    /// Among all processes, one loads a missing result while the others wait for it.
+    /// Among all processes, one loads a missing result while the others wait for it inside the server,
+    /// each over a connection of its own: see [`Builder::lock_times`](crate::Builder::lock_times) and
+    /// [`Builder::waiting_connections`](crate::Builder::waiting_connections). In a cluster nobody
+    /// waits: who is not given the lock loads too.
     pub fn lock(mut self, lock: bool) -> Self {
         self.options.lock = lock;
         self
@@ -131,7 +134,11 @@ impl<'a, C> Read<'a, C> {
     }
 
     /// The read belongs to a transaction that began after this snapshot, and is stored by its token,
-    /// never by a newer one. Such a read loads for itself.
+    /// never by a newer one.
+    ///
+    /// Such a read loads for itself, without waiting for anybody. So inside a transaction use a
+    /// snapshot even where the isolation level does not ask for it: a reader that holds a connection
+    /// of the database must not wait for one that needs a connection.
     pub fn snapshot(mut self, snapshot: &'a Snapshot) -> Self {
         self.options.snapshot = Some(snapshot);
         self
@@ -187,10 +194,10 @@ impl<'a, C> Read<'a, C> {
         if let Some((table, _)) = self.options.deps.iter().next() {
             span.record("db.collection.name", &*String::from_utf8_lossy(table));
         }
-        self.run(load).instrument(span).await
+        self.run(load, span.clone()).instrument(span).await
     }
 
-    async fn run<T, E, F, Fut>(self, load: F) -> Result<T, E>
+    async fn run<T, E, F, Fut>(self, load: F, span: tracing::Span) -> Result<T, E>
     where
         C: Codec<T>,
         F: FnOnce() -> Fut,
@@ -200,7 +207,10 @@ impl<'a, C> Read<'a, C> {
         let inner = &*self.cacheops.inner;
         let key = inner.names.full(self.key.as_bytes(), &self.options.deps);
         let find = Find { inner: &self.cacheops.inner, key: &key, options: &self.options };
-        let told = |outcome| tell(inner, &key, &self.options, outcome, begun);
+        let told = |outcome: ReadOutcome| {
+            span.record("cacheops.result", outcome.as_str());
+            tell(inner, &key, &self.options, outcome, begun);
+        };
         let (fill, outcome) = match find.find(&self.codec).await {
             Found::Value(value, outcome) => {
                 told(outcome);
@@ -242,7 +252,6 @@ fn tell(inner: &Inner, key: &[u8], options: &Options<'_>, outcome: ReadOutcome, 
         ReadOutcome::Bypass => count(&counters.bypasses),
         ReadOutcome::Error => count(&counters.read_errors),
     }
-    tracing::Span::current().record("cacheops.result", outcome.as_str());
     if inner.hooks.has_read() {
         let Options { op, deps, .. } = options;
         inner.hooks.read(&ReadEvent { op, key, deps, outcome, elapsed: begun.elapsed() });

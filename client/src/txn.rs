@@ -13,7 +13,8 @@ use crate::Changes;
 /// * [`record`](Self::record) queues what changed; nobody else can see it yet.
 /// * [`commit`](Self::commit) of a savepoint hands queue and dirt to the level around it. That of
 ///   the transaction returns the queue: make a [`Pending`](crate::Pending) of it before COMMIT runs,
-///   and send it afterwards.
+///   and send it afterwards. If COMMIT fails or is interrupted, nobody knows what became of it: let
+///   it be sent too.
 /// * [`rollback`](Self::rollback), or a drop without commit, forgets the level.
 ///
 /// Levels are named by their depth, so that an object which is dropped ends its own level and what

@@ -34,7 +34,7 @@ numbers! {
     MAX_PROBES c"max-probes" 200_000 100..=10_000_000 false nothing;
     PARTIAL_SCAN c"partial-scan" 1000 0..=100_000 false nothing;
     MAX_LOCKS c"max-locks" 65_536 0..=1_048_576 false nothing;
-    MAX_WAITING c"max-waiting" 10_000 0..=1_000_000 false nothing;
+    MAX_WAITING c"max-waiting" 2_000 0..=1_000_000 false nothing;
     TOMBSTONES c"tombstones" 524_288 1024..=67_108_864 false crate::lifecycle::tombstones_changed;
 }
 

@@ -4,7 +4,7 @@
 //! slices, so that a thousand of them never hold up the server. The locks know nothing of epochs: after a FLUSH, a SWAPDB or
 //! a panic the owner's STORE is refused, and the lock passes on then.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,7 @@ pub(crate) struct Airspace {
     databases: Vec<Flights<u64>>,
     pub(crate) clients: BlockedClients,
     /// What those who wait have asked for.
-    requests: HashMap<u64, Request>,
+    requests: BTreeMap<u64, Request>,
     /// Who is to be told what, when it is their turn.
     answers: VecDeque<(u64, Answer)>,
     /// The only timer, and when it fires.
@@ -65,7 +65,7 @@ impl Default for Airspace {
             started: Instant::now(),
             databases: Vec::new(),
             clients: BlockedClients::default(),
-            requests: HashMap::new(),
+            requests: BTreeMap::new(),
             answers: VecDeque::new(),
             timer: None,
             counts: FlightCounts::default(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use quick_cache::sync::Cache;
+use smallvec::SmallVec;
 
 use crate::canon::{Canon, Place, Side};
 use crate::compile::{self, Setting};
@@ -129,12 +130,14 @@ impl Analyser {
         let dialect = self.setting.dialect;
         let table = dialect.catalogue_name(table);
         let start = text.len();
-        let mut fields = 0;
+        // The server refuses a field that occurs twice.
+        let mut fields: SmallVec<[String; 8]> = SmallVec::new();
         for (column, value) in row {
             let column = dialect.catalogue_name(column.as_ref());
             if column.is_empty()
                 || column.len() > compile::MAX_NAME_BYTES
-                || fields == cacheops_condition::MAX_FIELDS
+                || fields.len() == cacheops_condition::MAX_FIELDS
+                || fields.contains(&column)
             {
                 continue;
             }
@@ -160,7 +163,7 @@ impl Analyser {
                     continue;
                 }
             }
-            fields += 1;
+            fields.push(column);
         }
         if text.len() == start {
             text.push(b'*');

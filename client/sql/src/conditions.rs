@@ -66,6 +66,11 @@ impl<'t> Conditions<'t> {
         self.iter().find(|(name, _)| *name == table).map(|(_, condition)| condition)
     }
 
+    /// The pairs, independent of the template.
+    pub fn to_pairs(&self) -> Vec<(String, Vec<u8>)> {
+        self.iter().map(|(table, condition)| (table.to_owned(), condition.to_vec())).collect()
+    }
+
     pub(crate) fn whole(tables: &'t [TableConditions]) -> Self {
         let mut conditions = Self::default();
         for table in tables {
@@ -107,9 +112,11 @@ fn write(
     text: &mut Vec<u8>,
 ) -> bool {
     // Most conjunctions have one value a field, and need no table of alternatives.
+    if conjunction.iter().any(|factor| factor.may_have_several()) {
+        return product(conjunction, values, start, left, text);
+    }
     let from = text.len();
     let mut alternatives = Alternatives::new();
-    let mut several = false;
     for factor in conjunction {
         alternatives.clear();
         let mark = text.len();
@@ -127,20 +134,12 @@ fn write(
                 return true;
             }
             Filled::Unknown => text.truncate(mark),
-            Filled::Values if alternatives.len() > 1 => {
-                several = true;
-                break;
-            }
             Filled::Values => {
                 if alternatives[0].is_none() {
                     text.truncate(equals);
                 }
             }
         }
-    }
-    if several {
-        text.truncate(from);
-        return product(conjunction, values, start, left, text);
     }
     if text.len() == from || *left == 0 {
         return false;

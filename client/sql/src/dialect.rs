@@ -27,7 +27,7 @@ impl Dialect {
     /// A name as the catalogue spells it, made equal to whatever the database takes for the same name.
     pub(crate) fn catalogue_name(self, name: &str) -> String {
         match self {
-            Self::Postgres => name.to_owned(),
+            Self::Postgres => truncated(name).to_owned(),
             Self::MySql => name.to_lowercase(),
             Self::Sqlite => name.to_ascii_lowercase(),
         }
@@ -36,8 +36,8 @@ impl Dialect {
     /// A name as a statement spells it: the catalogue's spelling.
     pub(crate) fn name(self, ident: &Ident) -> String {
         match (self, ident.quote_style) {
-            (Self::Postgres, Some(_)) => ident.value.clone(),
-            (Self::Postgres, None) => ident.value.to_ascii_lowercase(),
+            (Self::Postgres, Some(_)) => truncated(&ident.value).to_owned(),
+            (Self::Postgres, None) => truncated(&ident.value).to_ascii_lowercase(),
             _ => self.catalogue_name(&ident.value),
         }
     }
@@ -52,4 +52,14 @@ impl Dialect {
             Self::Sqlite => matches!(name, "rowid" | "oid" | "_rowid_"),
         }
     }
+}
+
+/// What PostgreSQL keeps of a name.
+fn truncated(name: &str) -> &str {
+    const MAX_BYTES: usize = 63;
+    let mut end = name.len().min(MAX_BYTES);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    &name[..end]
 }

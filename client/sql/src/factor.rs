@@ -78,6 +78,11 @@ pub(crate) enum Filled {
 pub(crate) type Alternatives = SmallVec<[Option<(u32, u32)>; 4]>;
 
 impl Factor {
+    /// Whether it may have more than one alternative.
+    pub(crate) fn may_have_several(&self) -> bool {
+        !matches!(self.slots.as_slice(), [Slot::Plain(_) | Slot::Null | Slot::Parameter(..)])
+    }
+
     /// Appends the escaped values to `out` and their ranges to `alternatives`.
     pub(crate) fn fill(
         &self,

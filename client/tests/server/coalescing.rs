@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use cacheops::{Cacheops, Changes, Row};
 use support::{Random, Server};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::{author, eventually, handle, posts_of};
+use crate::{author, builder, eventually, handle, posts_of};
 
 /// A load that waits for its end: what it shall answer.
 type Load = oneshot::Sender<Result<u32, &'static str>>;
@@ -167,6 +168,24 @@ async fn an_error_is_the_leaders_alone() {
     assert_eq!(leader.await.unwrap(), Err("deadlock"));
     next(&mut begun).await.send(Ok(7)).unwrap();
     assert_eq!(follower.await.unwrap(), Ok(7));
+}
+
+#[tokio::test]
+async fn who_has_waited_long_enough_for_another_reader_loads() {
+    let server = Server::start();
+    let patience = Duration::from_millis(20);
+    let cacheops =
+        builder(&server).lock_times(support::deadline(), patience).build().await.unwrap();
+    let (readers, mut begun) = Readers::new(&cacheops);
+    let leader = readers.start();
+    let load = next(&mut begun).await;
+
+    let follower = readers.start();
+    next(&mut begun).await.send(Ok(2)).unwrap();
+    assert_eq!(follower.await.unwrap(), Ok(2));
+
+    load.send(Ok(1)).unwrap();
+    assert_eq!(leader.await.unwrap(), Ok(1));
 }
 
 /// Random schedules: a database of one number that only grows. Whoever asks after a write was

@@ -175,3 +175,24 @@ async fn a_stampede_of_several_processes_loads_once_a_round() {
     }
     assert_eq!(server.connect().info("cacheops_locks"), 0);
 }
+
+#[tokio::test]
+async fn a_lock_granted_to_a_reader_that_is_gone_is_given_up() {
+    let server = Server::start();
+    let cacheops = handle(&server).await;
+    server.freeze();
+    let (reader, _begun, _end) = start(&cacheops);
+    for _ in 0..100 {
+        tokio::task::yield_now().await; // the question is on its way
+    }
+
+    reader.abort();
+    assert!(reader.await.unwrap_err().is_cancelled());
+    server.thaw();
+
+    let mut con = server.connect();
+    eventually("the lock is given up", || {
+        con.calls_of("cacheops.release") == 1 && con.info("cacheops_locks") == 0
+    })
+    .await;
+}

@@ -9,6 +9,7 @@ mod coalescing;
 mod functions;
 mod lock;
 mod reading;
+mod traces;
 
 use std::time::Duration;
 

@@ -15,14 +15,13 @@
 //!
 //! Nothing here knows a server or a clock. Times are milliseconds that the caller counts from wherever it likes, and a waiter
 //! is a handle that the caller can wake. Asking, waiting, leaving cost O(log n) of locks and waiters; what may concern many at
-//! once ([`Flights::due`]) is done in slices.
+//! once ([`Flights::due`]) is done in slices. All maps are trees: a hash map that doubles would hold up the server.
 //!
 //! Source: leases in Nishtala et al., *Scaling Memcache at Facebook*, 2013; the name from Go's `singleflight`.
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::hash::Hash;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 type Key = Rc<[u8]>;
@@ -81,8 +80,8 @@ pub enum Due<H> {
 /// `H` is how the caller knows a waiter; no two wait under the same handle.
 #[derive(Debug)]
 pub struct Flights<H> {
-    locks: HashMap<Key, Lock<H>>,
-    waiters: HashMap<H, Waiter>,
+    locks: BTreeMap<Key, Lock<H>>,
+    waiters: BTreeMap<H, Waiter>,
     /// The locks of each client, by their tokens.
     owned: BTreeMap<(u64, u64), Key>,
     /// When locks end: time and token.
@@ -114,8 +113,8 @@ struct Waiter {
 impl<H> Default for Flights<H> {
     fn default() -> Self {
         Self {
-            locks: HashMap::new(),
-            waiters: HashMap::new(),
+            locks: BTreeMap::new(),
+            waiters: BTreeMap::new(),
             owned: BTreeMap::new(),
             lock_ends: BTreeMap::new(),
             wait_ends: BTreeMap::new(),
@@ -126,7 +125,7 @@ impl<H> Default for Flights<H> {
     }
 }
 
-impl<H: Copy + Eq + Hash> Flights<H> {
+impl<H: Copy + Ord> Flights<H> {
     /// Gives the lock of `key` to the asker, unless somebody holds it.
     ///
     /// `now` is the time, `max_locks` how many there may be, and `token` makes a number that it never made before. A lock whose

@@ -7,7 +7,7 @@
 //! already under way. So patience ends by the module's own timer, and only CLIENT UNBLOCK still calls what is registered for
 //! it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::os::raw::{c_int, c_void};
 use std::rc::Rc;
 
@@ -30,8 +30,8 @@ pub(crate) enum Answer {
 /// All clients that wait.
 #[derive(Debug, Default)]
 pub(crate) struct BlockedClients {
-    handles: HashMap<u64, *mut raw::RedisModuleBlockedClient>,
-    numbers: HashMap<*mut raw::RedisModuleBlockedClient, u64>,
+    handles: BTreeMap<u64, *mut raw::RedisModuleBlockedClient>,
+    numbers: BTreeMap<*mut raw::RedisModuleBlockedClient, u64>,
     last: u64,
 }
 

@@ -11,16 +11,17 @@ use crate::Date;
 /// what the usual collations compare.
 pub(crate) fn fold(text: &str) -> Cow<'_, str> {
     let trimmed = text.trim_ascii();
-    if !trimmed
-        .bytes()
-        .any(|byte| !byte.is_ascii() || byte.is_ascii_control() || byte.is_ascii_uppercase())
-    {
-        return Cow::Borrowed(trimmed);
+    let (mut upper, mut other) = (false, false);
+    for byte in trimmed.bytes() {
+        upper |= byte.is_ascii_uppercase();
+        other |= !byte.is_ascii() || byte.is_ascii_control();
+    }
+    if !other {
+        return if upper { trimmed.to_ascii_lowercase().into() } else { trimmed.into() };
     }
     if trimmed.is_ascii() {
-        let folded: String =
-            trimmed.chars().filter(|&c| !is_ignored(c)).map(|c| c.to_ascii_lowercase()).collect();
-        return Cow::Owned(folded.trim_ascii().to_owned());
+        let folded: String = trimmed.chars().filter(|&c| !is_ignored(c)).collect();
+        return Cow::Owned(folded.trim_ascii().to_ascii_lowercase());
     }
     let folded: String = trimmed
         .nfkd()

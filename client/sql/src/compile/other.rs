@@ -196,7 +196,7 @@ pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
     let mut words = Words { dialect: setting.dialect, rest: sql };
     let first = words.keyword();
     let has = |word: &str| contains_word(sql, word);
-    let one = !sql.trim_end().trim_end_matches(';').contains(';');
+    let one = is_single(sql);
     let table = |words: &mut Words<'_>, kind, next: Option<&str>| {
         let mut compiler = setting.compiler(Side::Predicate);
         let known = match words.table(setting) {
@@ -263,6 +263,43 @@ pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
         }
         _ => unreadable(),
     }
+}
+
+/// Whether the text holds one statement for certain: no semicolon outside of quotes and comments but at its end.
+fn is_single(sql: &str) -> bool {
+    let text = sql.trim_end().trim_end_matches(';').as_bytes();
+    if !text.contains(&b';') {
+        return true;
+    }
+    // Where such a literal or comment ends depends on the dialect or the session.
+    let dollar_quote = |pair: &[u8]| pair[0] == b'$' && !pair[1].is_ascii_digit();
+    if text.iter().any(|byte| b"\\#".contains(byte)) || text.windows(2).any(dollar_quote) {
+        return false;
+    }
+    let mut rest = text;
+    while let [first, tail @ ..] = rest {
+        let end: &[u8] = match (first, tail.first()) {
+            (b';', _) => return false,
+            (b'\'' | b'"' | b'`', _) => std::slice::from_ref(first),
+            (b'-', Some(b'-')) if tail.get(1).is_some_and(|next| !next.is_ascii_whitespace()) => {
+                return false;
+            }
+            (b'-', Some(b'-')) => b"\n",
+            (b'/', Some(b'*')) => b"*/",
+            _ => {
+                rest = tail;
+                continue;
+            }
+        };
+        // A doubled quote ends one literal and begins the next.
+        let from = if end == b"*/" { 1 } else { 0 };
+        let Some(inner) = tail.get(from..) else { return true };
+        match inner.windows(end.len()).position(|window| window == end) {
+            Some(at) => rest = &inner[at + end.len()..],
+            None => return true,
+        }
+    }
+    true
 }
 
 pub(super) fn contains_word(sql: &str, word: &str) -> bool {

@@ -80,7 +80,7 @@ fn term(condition: &[u8]) -> Option<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(6000))]
+    #![proptest_config(ProptestConfig::with_cases(4000))]
 
     #[test]
     fn what_sqlite_calls_equal_has_one_form(

@@ -197,6 +197,10 @@ fn a_row_is_written_with_all_that_is_known_of_it() {
     let text = mysql.row_condition("T", row.iter().map(|(column, value)| (*column, value)));
     assert_eq!(text, b"id=7&a%3Db=x y&d");
 
+    let twice = [("id", Value::Int(7)), ("ID", Value::Int(8))];
+    let once = mysql.row_condition("t", twice.iter().map(|(column, value)| (*column, value)));
+    assert_eq!(once, b"id=7");
+
     let mut rows = text;
     rows.push(b'|');
     mysql.write_row("t", [("id", &Value::Int(8))], &mut rows);

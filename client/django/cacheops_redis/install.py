@@ -1,0 +1,90 @@
+"""The places where django-cacheops 7.2 is changed, all of them."""
+
+from __future__ import annotations
+
+import sys
+
+import cacheops
+from django.core.exceptions import ImproperlyConfigured
+
+SUPPORTED = "7.2"
+
+_installed = False
+
+
+def install() -> None:
+    """Replaces functions of cacheops. Must come before cacheops installs itself into Django's classes."""
+    global _installed
+    if _installed:
+        return
+    if cacheops.__version__ != SUPPORTED:
+        raise ImproperlyConfigured(
+            f"cacheops_redis is made for django-cacheops {SUPPORTED}, and this is {cacheops.__version__}: "
+            f"pip install django-cacheops=={SUPPORTED}, or take 'cacheops_redis' out of INSTALLED_APPS"
+        )
+    from django.db.models import QuerySet
+
+    if hasattr(QuerySet, "_no_monkey"):
+        raise ImproperlyConfigured("cacheops has installed itself before cacheops_redis, let Django start both")
+    _replace_functions()
+    _replace_methods()
+    _installed = True
+
+
+def _replace_functions() -> None:
+    from cacheops import getset, invalidation, reaper, tree
+
+    from . import conditions, fills
+    from . import invalidation as ours
+    from . import reaper as our_reaper
+
+    _replace(getset, getting=fills.getting, cache_thing=fills.cache_thing)
+    _replace(tree, dnfs=conditions.dnfs)
+    _replace(reaper, reap_conjs=our_reaper.reap_conjs)
+    _replace(
+        invalidation,
+        invalidate_dict=ours.invalidate_dict,
+        invalidate_obj=ours.invalidate_obj,
+        invalidate_model=ours.invalidate_model,
+        invalidate_all=ours.invalidate_all,
+        get_obj_dict=ours.get_obj_dict,
+    )
+
+
+def _replace(home, **functions) -> None:
+    """Replaces functions where they are defined, and in every module that has imported them already."""
+    for name, function in functions.items():
+        original = getattr(home, name)
+        for module in list(sys.modules.values()):
+            if getattr(module, "__dict__", {}).get(name) is original:
+                setattr(module, name, function)
+
+
+def _replace_methods() -> None:
+    from cacheops.query import ManagerMixin, QuerySetMixin
+    from cacheops.transaction import AtomicMixIn, CursorWrapperMixin, TransactionState
+    from funcy import cached_property
+
+    from . import conditions, fills, saving, transactions, updates
+
+    upstream_cache_key = QuerySetMixin._cache_key
+
+    def _cache_key(self, prefix=True):
+        key = upstream_cache_key(self, prefix)
+        return fills.entry_key(self._prefix, key) if prefix else key
+
+    QuerySetMixin._cache_key = _cache_key
+    QuerySetMixin._cond_dnfs = cached_property(conditions.LazyConditions)
+    for method in (updates.update, updates.bulk_update, updates.bulk_create, updates.invalidated_update):
+        setattr(QuerySetMixin, method.__name__, method)
+
+    # The handlers are methods of managers; connected by cacheops, once for each model.
+    ManagerMixin._pre_save = saving.pre_save
+    ManagerMixin._post_save = saving.post_save
+    ManagerMixin._post_delete = saving.post_delete
+
+    TransactionState.commit = transactions.commit
+    AtomicMixIn.__exit__ = transactions.atomic_exit
+    CursorWrapperMixin.execute = transactions.execute
+    CursorWrapperMixin.executemany = transactions.executemany
+    CursorWrapperMixin.callproc = transactions.callproc

@@ -1,0 +1,148 @@
+"""The law of canonical values: what the database calls equal has equal bytes here, or none at all."""
+
+import datetime
+import itertools
+import uuid
+from decimal import Decimal
+from enum import Enum
+
+import pytest
+from django.db import models
+from django.test import override_settings
+from shop.models import Article
+
+from cacheops_redis import wire
+from cacheops_redis.canonical import UNKNOWN, canonical
+
+UTC = datetime.timezone.utc
+NOON = datetime.datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+class Colour(str, Enum):
+    RED = "red"
+
+
+class Level(models.IntegerChoices):
+    LOW = 1
+
+
+# For each field: values as a program may write them. Those that the database calls equal must have equal bytes.
+VALUES = {
+    "number": [0, 1, -1, True, "1", "01", 1.0, Decimal("1"), 2**31 - 1],
+    "price": ["1", "1.0", "1.00", "01.10", "1.1", 1.1, "-0", "0", "0.00", 0, "1e1", "10", 10.0, "1E+1"],
+    "weight": [0.0, -0.0, 1.0, 1, 0.5, "0.5", 1e20, 10**20],
+    "title": ["", "a", "A", "a ", " a", "1", "01", "1.0", "é", "e\u0301", "x" * 70, "x" * 70 + " ", Colour.RED, "red"],
+    "published": [
+        NOON,
+        NOON.astimezone(datetime.timezone(datetime.timedelta(hours=-5))),
+        NOON.replace(microsecond=1),
+        "2026-01-01T12:00:00Z",
+        "2026-01-01 13:00:00+01:00",
+    ],
+    "day": [NOON.date(), "2026-01-01", NOON, datetime.date(999, 1, 1)],
+    "at": [datetime.time(1, 2), "01:02:00", "01:02:00.000000", datetime.time(1, 2, 0, 1)],
+    "lasts": [
+        datetime.timedelta(days=1),
+        datetime.timedelta(hours=24),
+        datetime.timedelta(microseconds=1),
+    ],
+    "code": [uuid.UUID(int=7), str(uuid.UUID(int=7)), uuid.UUID(int=7).hex.upper(), uuid.UUID(int=8)],
+    "visible": [True, False, 1, "1", "False", 0],
+}
+
+
+def prepared(name, value):
+    field = Article._meta.get_field(name)
+    return field.get_prep_value(value)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("name", VALUES)
+def test_what_is_equal_in_the_database_has_equal_bytes(name):
+    field = Article._meta.get_field(name)
+    split = []
+    for stored in VALUES[name]:
+        Article.objects.all()._raw_delete("default")
+        Article(pk=1, **{name: stored}).save_base(raw=True)
+        row = Article.objects.nocache().get(pk=1)
+        for asked in VALUES[name]:
+            if not Article.objects.nocache().filter(**{name: asked}).exists():
+                continue
+            one, other = canonical(field, prepared(name, stored)), canonical(field, prepared(name, asked))
+            from_row = canonical(field, prepared(name, getattr(row, name)))
+            for left, right in itertools.combinations((one, other, from_row), 2):
+                if UNKNOWN not in (left, right) and left != right:
+                    split.append((stored, asked, left, right))
+    assert split == []
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, None),
+        (True, b"1"),
+        (-5, b"-5"),
+        (126822486837821999, b"126822486837821999"),
+        (Level.LOW, b"1"),
+        (Colour.RED, b"red"),
+        ("007", b"7"),
+        ("1.50", b"1.5"),
+        ("a\x00b", b"a\x00b"),
+        ("x" * 64, b"x" * 64),
+        (Decimal("-0.00"), b"0"),
+        (Decimal("1E+2"), b"100"),
+        (Decimal("1E+99"), UNKNOWN),
+        (Decimal("NaN"), UNKNOWN),
+        (1.5, UNKNOWN),
+        (float("inf"), UNKNOWN),
+        (float(2**60), UNKNOWN),
+        (b"bytes", UNKNOWN),
+        ([1], UNKNOWN),
+        (object(), UNKNOWN),
+        (NOON.replace(tzinfo=None), UNKNOWN),
+        (datetime.time(1, tzinfo=UTC), UNKNOWN),
+    ],
+)
+def test_forms(value, expected):
+    assert canonical(None, value) == expected
+
+
+def test_a_text_for_a_duration():
+    """PostgreSQL reads it, in more ways than we know."""
+    assert canonical(Article._meta.get_field("lasts"), "1 00:00:00") is UNKNOWN
+
+
+def test_long_texts_are_hashed():
+    assert canonical(None, "x" * 65).startswith(b"h:")
+    assert canonical(None, "x" * 65) != canonical(None, "x" * 66)
+
+
+def test_more_places_than_the_column_has():
+    assert canonical(Article._meta.get_field("price"), Decimal("1.005")) is UNKNOWN
+
+
+def test_texts_where_case_does_not_count():
+    with override_settings(CACHEOPS_MODULE={"FOLD_TEXT": True}):
+        assert canonical(None, "Straße") is UNKNOWN
+        assert canonical(None, "ABC ") == b"abc"
+    assert canonical(None, "ABC") == b"ABC"
+
+
+def test_conditions_are_escaped():
+    assert wire.conjunction("shop_article", {"title": "a&b|c=d%"}) == b"title=a%26b%7Cc%3Dd%25"
+    assert wire.conjunction("shop_article", {"title": "*"}) == b"title=*"
+    assert wire.conjunction("shop_article", {"title": "", "number": None}) == b"number&title="
+
+
+def test_what_cannot_be_told_is_left_out():
+    assert wire.conjunction("shop_article", {"weight": 0.5, "text": "long", "nothing": 1, "number": 3}) == b"number=3"
+    assert wire.conjunction("shop_article", {"weight": 0.5}) == b"*"
+    assert wire.conjunction("no_such_table", {"id": 3}) == b"*"
+
+
+def test_a_condition_with_too_many_parts_is_any_row():
+    many = [{"number": number} for number in range(2000)]
+    assert wire.condition("shop_article", many[:3]) == b"number=0|number=1|number=2"
+    assert wire.condition("shop_article", many) == b"*"
+    assert wire.condition("shop_article", [*many[:3], {}]) == b"*"
+    assert wire.condition("shop_article", []) == b"*"

@@ -1,0 +1,73 @@
+"""Virtual environments with a version of Django, and the source distribution of django-cacheops, all under target/."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+from servers import ROOT
+
+HERE = Path(__file__).resolve().parents[1]
+TARGET = ROOT / "target/django"
+UPSTREAM = "django-cacheops==7.2"
+# What tox.ini of django-cacheops 7.2 names, and psycopg2.
+PACKAGES = [
+    UPSTREAM,
+    "redis",
+    "pytest==8.3.5",
+    "pytest-django==4.11.1",
+    "before_after==1.0.0",
+    "jinja2>=2.10",
+    "dill",
+    "psycopg2-binary",
+    "ruff",
+]
+
+
+def python_of(django: str) -> Path:
+    """The interpreter of an environment with this Django (`5.2`) and the bridge as it is now."""
+    directory = TARGET / f"venv-{django}"
+    python = directory / "bin/python"
+    stamp = directory / "complete"
+    if not stamp.exists():
+        _run(sys.executable, "-m", "venv", "--clear", directory)
+        _run(python, "-m", "pip", "install", "-q", "--no-binary", "django-cacheops", f"Django~={django}.0", *PACKAGES)
+        stamp.touch()
+    # pip builds in the directory that it installs from, so it gets a copy.
+    source = TARGET / "bridge"
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(HERE, source, ignore=shutil.ignore_patterns("tests", "__pycache__", "build", "*.egg-info"))
+    _run(python, "-m", "pip", "install", "-q", "--force-reinstall", "--no-deps", source)
+    return python
+
+
+def upstream_source(python: Path) -> Path:
+    """The directory of the unpacked source distribution."""
+    directory = TARGET / "upstream"
+    found = list(directory.glob("django_cacheops-*/tests"))
+    if not found:
+        directory.mkdir(parents=True, exist_ok=True)
+        _run(python, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "-d", directory, UPSTREAM)
+        (archive,) = directory.glob("*.tar.gz")
+        with tarfile.open(archive) as packed:
+            packed.extractall(directory, filter="data")
+        found = list(directory.glob("django_cacheops-*/tests"))
+    return found[0].parent
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """The environment for a child, without settings of the caller's shell that these tests have of their own."""
+    kept = {
+        n: v
+        for n, v in os.environ.items()
+        if not n.startswith("CACHEOPS_") or n in ("CACHEOPS_MODULE", "CACHEOPS_SERVER")
+    }
+    return {**kept, "PYTHONDONTWRITEBYTECODE": "1", **more}
+
+
+def _run(*command: object) -> None:
+    subprocess.run([str(part) for part in command], check=True, stdin=subprocess.DEVNULL)
