@@ -177,7 +177,8 @@ impl CachedTxn {
         before: Option<Vec<Row>>,
     ) -> Result<Ran, DbErr> {
         let state = &*self.state;
-        state.before_statement(&self.cacheops, state.may_read_first).await;
+        // A transaction that begins with a write has no use for a token.
+        state.before_statement(&self.cacheops, false).await;
         let values = run.statement().map(values_of).unwrap_or_default();
         let was_dirty = state.is_dirty();
         state.stack().mark_dirty();
