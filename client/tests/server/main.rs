@@ -9,7 +9,6 @@ mod coalescing;
 mod functions;
 mod lock;
 mod reading;
-mod traces;
 
 use std::time::Duration;
 

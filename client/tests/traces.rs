@@ -1,16 +1,17 @@
 //! Spans and events: what they are called and say, and what they never say.
+//!
+//! Alone in its process: whether a span is of interest is remembered for all threads, and one that nobody listened to at the
+//! wrong moment would stay unheard.
 
 use std::convert::Infallible;
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 
-use cacheops::{Changes, Condition, Row};
+use cacheops::{Cacheops, Changes, Condition, Row};
 use support::Server;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
-
-use crate::handle;
 
 /// Writes down everything that this crate tells.
 #[derive(Clone, Default)]
@@ -60,9 +61,14 @@ impl Subscriber for Log {
 #[tokio::test]
 async fn spans_name_the_table_and_never_a_value() {
     let server = Server::start();
-    let cacheops = handle(&server).await;
     let log = Log::default();
-    let listening = tracing::subscriber::set_default(log.clone());
+    tracing::subscriber::set_global_default(log.clone()).unwrap();
+    let cacheops = Cacheops::builder(format!("redis://127.0.0.1:{}/", server.port()))
+        .response_timeout(support::deadline())
+        .connect_timeout(support::deadline())
+        .build()
+        .await
+        .unwrap();
 
     let mail = "somebody@example.org";
     for _ in 0..2 {
@@ -77,7 +83,6 @@ async fn spans_name_the_table_and_never_a_value() {
     cacheops.invalidate(Changes::row("account", &Row::new().set("mail", mail))).await.unwrap();
     cacheops.invalidate_all().await.unwrap();
 
-    drop(listening);
     let log = log.0.lock().unwrap();
     for part in [
         "cacheops.read otel.kind=\"client\" db.system.name=\"redis\" db.operation.name=\"CACHEOPS.GET\"",
