@@ -29,6 +29,11 @@ impl Random {
         self.below(100) < percent
     }
 
+    /// True once in `times`, which is positive.
+    pub fn once_in(&mut self, times: usize) -> bool {
+        self.below(times) == 0
+    }
+
     /// One of `choices`, which is not empty.
     pub fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
         &choices[self.below(choices.len())]

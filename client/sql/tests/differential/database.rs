@@ -4,7 +4,7 @@ use cacheops_sql::{ColumnKind, Date, Schema, Table, Value};
 use rusqlite::Connection;
 use rusqlite::types::{ToSqlOutput, Value as Sql, ValueRef};
 
-use crate::random::Random;
+use support::Random;
 
 /// What a column is declared as, and what it is to the analyser.
 #[derive(Clone, Copy)]

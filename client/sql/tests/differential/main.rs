@@ -9,7 +9,6 @@
 mod database;
 mod matcher;
 mod query;
-mod random;
 mod write;
 
 use std::collections::HashMap;
@@ -20,7 +19,7 @@ use cacheops_sql::{Analyser, Dialect, Fault, Template};
 use database::{Bound, Database, Row};
 use matcher::{Terms, matches, parse};
 use query::{Maker, Statement};
-use random::Random;
+use support::Random;
 
 const QUERIES: usize = 24;
 const WRITES: usize = 24;
@@ -225,7 +224,7 @@ fn a_write_that_changes_a_result_always_matches_its_dependencies() {
     let mut at = 0_u64;
     while Instant::now() < end {
         // Each round has a seed of its own, so that one can be repeated alone.
-        let mut random = Random::new(seed.wrapping_add(at));
+        let mut random = Random::from_seed(seed.wrapping_add(at));
         if let Err(missed) = round(&mut random, None, &mut count) {
             panic!(
                 "missed by {}, CACHEOPS_FUZZ_SEED={}\n{}",
@@ -252,7 +251,7 @@ fn a_write_that_changes_a_result_always_matches_its_dependencies() {
 fn rounds_until_caught(fault: Fault) -> u64 {
     let mut count = Count::default();
     for at in 0..2000 {
-        if round(&mut Random::new(at), Some(fault), &mut count).is_err() {
+        if round(&mut Random::from_seed(at), Some(fault), &mut count).is_err() {
             println!("{fault:?} was seen after {} changed results", count.changed);
             return at;
         }

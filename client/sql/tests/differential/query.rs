@@ -1,7 +1,7 @@
 //! Random queries.
 
 use crate::database::{Bound, Database, value};
-use crate::random::Random;
+use support::Random;
 
 /// A statement and its values.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use crate::database::{Bound, Database, stored};
 use crate::query::{Maker, Statement};
-use crate::random::Random;
+use support::Random;
 
 /// A write, and the table that it is for.
 pub fn write(random: &mut Random, database: &Database) -> (Statement, usize) {
