@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Cacheops, Condition, Deps, Key};
+use crate::{Cacheops, Condition, Deps, Key, Snapshot};
 
 /// A function's result in the making: see [`Cacheops::cached_as`] and [`Cacheops::cached`].
 ///
@@ -38,6 +38,8 @@ pub struct CachedAs<'a> {
     timeout: Option<Duration>,
     lock: Option<bool>,
     local: bool,
+    bypass: bool,
+    snapshot: Option<&'a Snapshot>,
 }
 
 #[derive(Debug)]
@@ -57,6 +59,8 @@ impl<'a> CachedAs<'a> {
             timeout: None,
             lock: None,
             local: false,
+            bypass: false,
+            snapshot: None,
         }
     }
 
@@ -79,6 +83,12 @@ impl<'a> CachedAs<'a> {
         self
     }
 
+    /// All of these rows too.
+    pub fn deps(mut self, deps: impl Into<Deps>) -> Self {
+        self.deps = self.deps.and_all(deps.into());
+        self
+    }
+
     /// How long the result lives, unless it is invalidated.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
@@ -97,6 +107,18 @@ impl<'a> CachedAs<'a> {
         self
     }
 
+    /// The function reads in a transaction: see [`Read::snapshot`](crate::Read::snapshot).
+    pub fn snapshot(mut self, snapshot: &'a Snapshot) -> Self {
+        self.snapshot = Some(snapshot);
+        self
+    }
+
+    /// With `true` the function runs and nothing is kept.
+    pub fn bypass(mut self, bypass: bool) -> Self {
+        self.bypass |= bypass;
+        self
+    }
+
     /// The result that is kept, or else that of `function`, which is then kept if it is no error.
     ///
     /// # Errors
@@ -108,13 +130,16 @@ impl<'a> CachedAs<'a> {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        let bypass = self.is_unknown();
+        let bypass = self.bypass || self.is_unknown();
         let mut read = self.cacheops.read(self.whole_key()).op("cached").bypass(bypass);
         if let Some(timeout) = self.timeout {
             read = read.timeout(timeout);
         }
         if let Some(lock) = self.lock {
             read = read.lock(lock);
+        }
+        if let Some(snapshot) = self.snapshot {
+            read = read.snapshot(snapshot);
         }
         read.local(self.local).deps(self.deps).get_or_store(function).await
     }
