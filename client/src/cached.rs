@@ -40,6 +40,7 @@ pub struct CachedAs<'a> {
     local: bool,
     bypass: bool,
     snapshot: Option<&'a Snapshot>,
+    alone: bool,
 }
 
 #[derive(Debug)]
@@ -61,6 +62,7 @@ impl<'a> CachedAs<'a> {
             local: false,
             bypass: false,
             snapshot: None,
+            alone: false,
         }
     }
 
@@ -113,6 +115,12 @@ impl<'a> CachedAs<'a> {
         self
     }
 
+    /// The function reads through a connection that is held already: see [`Read::alone`](crate::Read::alone).
+    pub fn alone(mut self, alone: bool) -> Self {
+        self.alone = alone;
+        self
+    }
+
     /// With `true` the function runs and nothing is kept.
     pub fn bypass(mut self, bypass: bool) -> Self {
         self.bypass |= bypass;
@@ -141,7 +149,7 @@ impl<'a> CachedAs<'a> {
         if let Some(snapshot) = self.snapshot {
             read = read.snapshot(snapshot);
         }
-        read.local(self.local).deps(self.deps).get_or_store(function).await
+        read.alone(self.alone).local(self.local).deps(self.deps).get_or_store(function).await
     }
 
     /// The same for a function that cannot fail.

@@ -5,6 +5,7 @@ mod entities;
 mod fuzz;
 mod postgres;
 mod reading;
+mod reference;
 mod transactions;
 mod world;
 mod writing;
