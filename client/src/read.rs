@@ -99,8 +99,7 @@ impl<'a, C> Read<'a, C> {
 
     /// Among all processes, one loads a missing result while the others wait for it inside the server,
     /// each over a connection of its own: see [`Builder::lock_times`](crate::Builder::lock_times) and
-    /// [`Builder::waiting_connections`](crate::Builder::waiting_connections). In a cluster nobody
-    /// waits: who is not given the lock loads too.
+    /// [`Builder::waiting_connections`](crate::Builder::waiting_connections).
     pub fn lock(mut self, lock: bool) -> Self {
         self.options.lock = lock;
         self
