@@ -1,11 +1,8 @@
-//! The adapter on PostgreSQL: a server of its own in a temporary directory, on a unix socket.
+//! The adapter on PostgreSQL.
 
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cacheops_sea_orm::{Cache, CachedConn, Cacheops, Connect};
 use sea_orm::ActiveValue::Set;
@@ -15,7 +12,7 @@ use sea_orm::{
     DbBackend, EntityTrait, IntoActiveModel, IsolationLevel, ModelTrait, QueryFilter, Statement,
     TransactionSession, TransactionTrait,
 };
-use support::Server;
+use support::{Postgres, Server};
 
 use crate::world::builder;
 
@@ -45,85 +42,10 @@ const TABLE: &str =
     "CREATE TABLE item (id SERIAL PRIMARY KEY, shelf SMALLINT NOT NULL, value BIGINT NOT NULL,
     price NUMERIC(10, 2) NOT NULL, token UUID NOT NULL, made TIMESTAMPTZ NOT NULL, note TEXT)";
 
-struct Postgres {
-    process: Child,
-    dir: tempfile::TempDir,
-}
-
-impl Postgres {
-    /// None, said aloud, where it is not installed.
-    async fn start() -> Option<Self> {
-        let Some(binaries) = binaries() else {
-            eprintln!("SKIPPED: no PostgreSQL (apt: postgresql-15)");
-            return None;
-        };
-        let dir = tempfile::tempdir().unwrap();
-        let data = dir.path().join("data");
-        let user = postgres_user();
-        if let Some(user) = user {
-            std::os::unix::fs::chown(dir.path(), Some(user), None).unwrap();
-        }
-        let run = |program: &str| {
-            let mut command = Command::new(binaries.join(program));
-            command
-                .current_dir(dir.path())
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null());
-            if let Some(user) = user {
-                command.uid(user);
-            }
-            command
-        };
-        let mut init = run("initdb");
-        init.args(["-A", "trust", "-U", "postgres", "-N", "--no-locale", "-E", "UTF8", "-D"])
-            .arg(&data);
-        assert!(init.status().unwrap().success(), "initdb failed");
-        let mut server = run("postgres");
-        server.arg("-D").arg(&data).arg("-k").arg(dir.path());
-        server.args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=60"]);
-        let postgres = Self { process: server.spawn().unwrap(), dir };
-        let until = Instant::now() + support::deadline();
-        while postgres.try_connect().await.is_none() {
-            assert!(Instant::now() < until, "PostgreSQL did not start");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        Some(postgres)
-    }
-
-    async fn try_connect(&self) -> Option<DatabaseConnection> {
-        let socket = self.dir.path().display().to_string().replace('/', "%2F");
-        let mut options = ConnectOptions::new(format!("postgres://postgres@{socket}/postgres"));
-        options.max_connections(30).sqlx_logging(false).connect_timeout(Duration::from_secs(2));
-        Database::connect(options).await.ok()
-    }
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        let pid = self.process.id().to_string();
-        let _ = Command::new("kill").args(["-INT", &pid]).status();
-        let _ = self.process.wait();
-    }
-}
-
-fn binaries() -> Option<PathBuf> {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
-    let mut found: Vec<_> = versions.flatten().map(|entry| entry.path().join("bin")).collect();
-    found.retain(|path| path.join("initdb").is_file());
-    found.sort();
-    found.pop()
-}
-
-/// PostgreSQL refuses to run as root: as whom then.
-fn postgres_user() -> Option<u32> {
-    use std::os::unix::fs::MetadataExt;
-    if std::fs::metadata("/proc/self").ok()?.uid() != 0 {
-        return None;
-    }
-    let users = std::fs::read_to_string(Path::new("/etc/passwd")).ok()?;
-    let line = users.lines().find(|line| line.starts_with("postgres:"))?;
-    line.split(':').nth(2)?.parse().ok()
+async fn connection(postgres: &Postgres) -> DatabaseConnection {
+    let mut options = ConnectOptions::new(postgres.url());
+    options.max_connections(30).sqlx_logging(false).connect_timeout(Duration::from_secs(20));
+    Database::connect(options).await.unwrap()
 }
 
 struct World {
@@ -134,10 +56,10 @@ struct World {
 }
 
 async fn world() -> Option<World> {
-    let postgres = Postgres::start().await?;
+    let postgres = Postgres::start()?;
     let server = Server::start();
     let co = builder(&server).build().await.unwrap();
-    let connection = postgres.try_connect().await.unwrap();
+    let connection = connection(&postgres).await;
     connection.execute_unprepared(TABLE).await.unwrap();
     let db = co.connect(connection);
     let items = (1..=20).map(new_item);
