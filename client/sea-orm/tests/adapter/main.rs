@@ -7,5 +7,6 @@ mod postgres;
 mod reading;
 mod reference;
 mod transactions;
+mod waiting;
 mod world;
 mod writing;
