@@ -23,6 +23,7 @@ mod post {
 }
 use post::{ActiveModel, Column, Entity as Post};
 
+/// Asks twice, writes, and asks again.
 #[tokio::main]
 pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let co = Cacheops::connect(std::env::var("REDIS_URL")?).await?;
