@@ -285,15 +285,15 @@ pub async fn at_work(
     )?;
 
     page.note(&format!(
-        "{:<36}{:>10}{:>9}{:>9}{:>17}",
-        "", "answers", "hits", "writes", "slowest answer"
+        "{:<36}{:>10}{:>9}{:>9}{:>19}",
+        "", "answers", "hits", "writes", "slowest, compared"
     ));
     let names = ["the server is there", "it was killed", "it is back, empty"];
     for (at, (name, part)) in names.into_iter().zip(parts).enumerate() {
         let answers = part.answers.load(Ordering::Relaxed);
         let hits = (100 * (marks[at + 1] - marks[at])).checked_div(answers).unwrap_or(0);
         page.say(&format!(
-            "{name:<36}{:>10}{:>8}%{:>9}{:>17}",
+            "{name:<36}{:>10}{:>8}%{:>9}{:>19}",
             count(answers),
             hits.min(100),
             count(part.writes.load(Ordering::Relaxed)),
