@@ -285,7 +285,8 @@ where
     let Some(key) = key_of::<T>(database, &statement, kind) else {
         return items(Run::Query(statement).on(inner).await?.into_rows());
     };
-    let mut read = cacheops.read(key).deps(deps).forced(profile, op).codec(codec);
+    let mut read =
+        cacheops.read(key).deps(deps).forced(profile, op).alone(state.is_some()).codec(codec);
     if let Some(timeout) = options.timeout {
         read = read.timeout(timeout);
     }

@@ -5,6 +5,8 @@ mod entities;
 mod fuzz;
 mod postgres;
 mod reading;
+mod reference;
 mod transactions;
+mod waiting;
 mod world;
 mod writing;
