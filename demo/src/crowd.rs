@@ -3,10 +3,13 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use cacheops_sea_orm::cacheops::{Condition, redis};
+use cacheops_sea_orm::cacheops::redis;
 use futures_util::future::try_join_all;
 use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::{ActiveModelTrait, DatabaseConnection, DbErr, EntityTrait, TransactionSession};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter,
+    TransactionSession,
+};
 use tokio::sync::RwLock;
 
 use crate::Failure;
@@ -35,16 +38,15 @@ async fn render(db: &DatabaseConnection, language: &str) -> Result<String, DbErr
 pub async fn front_page(page: &mut Page, shop: &mut Shop) -> Result<(), Failure> {
     page.chapter("A function: what it returns is kept with what it depends on");
     let Process { co, db, .. } = &shop.process;
-    let of_book = |field: &str| Condition::all().term(field, BESTSELLER);
     let front_page = async |language: &str| {
-        let deps = [
-            ("book", of_book("id")),
-            ("review", of_book("book_id")),
-            ("setting", Condition::all().term("name", "currency")),
-            ("author", Condition::all()),
-        ];
-        let cached = co.cached_as(deps).key("front page").extra(language);
-        cached.get_or_try(|| render(db.inner(), language)).await
+        let reviews = review::Entity::find().filter(review::Column::BookId.eq(BESTSELLER));
+        db.cached_as(book::Entity::find_by_id(BESTSELLER).find_also_related(author::Entity))
+            .and(reviews)
+            .and(setting::Entity::find_by_id("currency"))
+            .key("front page")
+            .extra(language)
+            .get_or_try(|| render(db.inner(), language))
+            .await
     };
     let look = async || {
         let (mut hits, mut spent) = (0, [Duration::ZERO; 2]);
@@ -80,7 +82,7 @@ pub async fn front_page(page: &mut Page, shop: &mut Shop) -> Result<(), Failure>
         return Err(format!("hits of the front page: {hits:?}, not [0, 2, 2, 0]").into());
     }
     let [kept, made] = seen[1].1;
-    page.say("co.cached_as([(\"book\", id=1), (\"review\", book_id=1), ...]).key(\"front page\").extra(language)");
+    page.say("db.cached_as(query of the book).and(its reviews).and(the currency).key(\"front page\").extra(language)");
     page.say(&format!(
         "  made in {}, kept: {};  a review of book 2: still kept;  of book 1: made again",
         time(made),
@@ -104,9 +106,9 @@ pub async fn everything(
         let visitors: Vec<_> = (0..visitors).collect();
         for some in visitors.chunks(500) {
             let prices = some.iter().map(|visitor| {
-                let deps = [("setting", Condition::all().term("name", "currency"))];
                 let price = async move || Ok::<_, DbErr>(format!("{visitor}: 20 {value}"));
-                co.cached_as(deps).key("price").extra(visitor).get_or_try(price)
+                let currency = setting::Entity::find_by_id("currency");
+                db.cached_as(currency).key("price").extra(visitor).get_or_try(price)
             });
             for (visitor, price) in some.iter().zip(try_join_all(prices).await?) {
                 if price != format!("{visitor}: 20 {value}") {
