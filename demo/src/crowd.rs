@@ -189,8 +189,7 @@ pub async fn stampede(page: &mut Page, shop: &Shop, other: &Process) -> Result<(
         return Err(format!("{queries} queries for {CROWD} visitors of two processes").into());
     }
     page.say(&format!(
-        "{CROWD} visitors of two processes ask for the best sellers, {} rows read",
-        20
+        "{CROWD} visitors of two processes ask for the best sellers at the same moment"
     ));
     page.say(&format!(
         "  without the cache   {} queries, all served after {}",
