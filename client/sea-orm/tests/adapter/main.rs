@@ -3,6 +3,7 @@
 mod blog;
 mod entities;
 mod fuzz;
+mod kinds;
 mod postgres;
 mod reading;
 mod transactions;
