@@ -66,8 +66,11 @@
 //! raw statements and blocks go through serde: a field with `#[serde(skip)]` would come back empty, and a relation
 //! that was loaded and is not there as one that was not loaded.
 //!
-//! With `local_get` and the feature `moka`, rows of `one` and `get` are kept in the process; the server proves each
-//! time that they are good.
+//! With `cache_on_save` in the profile of a [registered](Connector::model) entity, `insert`, `update` and `save` are
+//! followed by a read of the row through the cache, by its primary key or the field of the profile: after the
+//! invalidation is confirmed, in a transaction after the commit. `find_by_id` then finds it there. Needs RETURNING, so
+//! not on MySQL. With `local_get` and the feature `moka`, rows of `one` and `get` are kept in the process; the server
+//! proves each time that they are good.
 //!
 //! What a result depends on is read from its SQL. What is not understood depends on whole tables; a statement that
 //! locks rows, calls `now()` or a function that is not known to be pure, or names no table, is not cached.
@@ -132,6 +135,7 @@ mod query;
 mod rehearse;
 mod rows;
 mod run;
+mod saving;
 mod source;
 mod transaction;
 mod value;

@@ -12,6 +12,7 @@ mod local;
 mod options;
 mod postgres;
 mod reading;
+mod saving;
 mod shapes;
 mod transactions;
 mod world;
