@@ -29,6 +29,7 @@ pub struct Builder {
     tables: Option<Vec<String>>,
     enabled: bool,
     strict: bool,
+    tokens: bool,
     waiting: usize,
     near_bytes: u64,
 }
@@ -115,6 +116,7 @@ impl Builder {
             tables: None,
             enabled: true,
             strict: false,
+            tokens: true,
             waiting: 16,
             near_bytes: 32 << 20,
         }
@@ -228,6 +230,13 @@ impl Builder {
         self
     }
 
+    /// With `false`, results are stored without their tokens, as if there were none: to show what happens then.
+    #[doc(hidden)]
+    pub fn tokens(mut self, tokens: bool) -> Self {
+        self.tokens = tokens;
+        self
+    }
+
     /// Calls a function after each read. It must be quick.
     pub fn on_read(mut self, hook: impl Fn(&ReadEvent<'_>) + Send + Sync + 'static) -> Self {
         self.hooks.on_read(hook);
@@ -278,6 +287,7 @@ impl Builder {
             names: self.names,
             enabled: self.enabled,
             strict: self.strict,
+            tokens: self.tokens,
             lock: self.lock,
         });
         if self.enabled {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Cacheops, Condition, Deps, Key};
+use crate::{Cacheops, Condition, Deps, Key, Snapshot};
 
 /// A function's result in the making: see [`Cacheops::cached_as`] and [`Cacheops::cached`].
 ///
@@ -38,6 +38,9 @@ pub struct CachedAs<'a> {
     timeout: Option<Duration>,
     lock: Option<bool>,
     local: bool,
+    bypass: bool,
+    snapshot: Option<&'a Snapshot>,
+    alone: bool,
 }
 
 #[derive(Debug)]
@@ -57,6 +60,9 @@ impl<'a> CachedAs<'a> {
             timeout: None,
             lock: None,
             local: false,
+            bypass: false,
+            snapshot: None,
+            alone: false,
         }
     }
 
@@ -79,6 +85,12 @@ impl<'a> CachedAs<'a> {
         self
     }
 
+    /// All of these rows too.
+    pub fn deps(mut self, deps: impl Into<Deps>) -> Self {
+        self.deps = self.deps.and_all(deps.into());
+        self
+    }
+
     /// How long the result lives, unless it is invalidated.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
@@ -97,6 +109,24 @@ impl<'a> CachedAs<'a> {
         self
     }
 
+    /// The function reads in a transaction: see [`Read::snapshot`](crate::Read::snapshot).
+    pub fn snapshot(mut self, snapshot: &'a Snapshot) -> Self {
+        self.snapshot = Some(snapshot);
+        self
+    }
+
+    /// The function reads through a connection that is held already: see [`Read::alone`](crate::Read::alone).
+    pub fn alone(mut self, alone: bool) -> Self {
+        self.alone = alone;
+        self
+    }
+
+    /// With `true` the function runs and nothing is kept.
+    pub fn bypass(mut self, bypass: bool) -> Self {
+        self.bypass |= bypass;
+        self
+    }
+
     /// The result that is kept, or else that of `function`, which is then kept if it is no error.
     ///
     /// # Errors
@@ -108,7 +138,7 @@ impl<'a> CachedAs<'a> {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        let bypass = self.is_unknown();
+        let bypass = self.bypass || self.is_unknown();
         let mut read = self.cacheops.read(self.whole_key()).op("cached").bypass(bypass);
         if let Some(timeout) = self.timeout {
             read = read.timeout(timeout);
@@ -116,7 +146,10 @@ impl<'a> CachedAs<'a> {
         if let Some(lock) = self.lock {
             read = read.lock(lock);
         }
-        read.local(self.local).deps(self.deps).get_or_store(function).await
+        if let Some(snapshot) = self.snapshot {
+            read = read.snapshot(snapshot);
+        }
+        read.alone(self.alone).local(self.local).deps(self.deps).get_or_store(function).await
     }
 
     /// The same for a function that cannot fail.

@@ -138,6 +138,12 @@ impl Changes {
         self.tables.values().map(Rows::len).sum()
     }
 
+    /// The tables, and whether the whole of each.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = (&[u8], bool)> {
+        self.tables.iter().map(|(table, rows)| (table.as_slice(), *rows == Rows::All))
+    }
+
     /// The bytes of names and rows, as a measure of memory.
     pub(crate) fn bytes(&self) -> usize {
         self.tables.iter().map(|(table, rows)| table.len() + rows.bytes()).sum()

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
-use redis::{Cmd, RedisError, Value};
+use redis::{Cmd, ConnectionAddr, IntoConnectionInfo, RedisError, Value};
 
 use crate::connection::{Connection, Kind};
 use crate::endpoint::Timeouts;
@@ -59,6 +59,22 @@ impl ClusterEndpoint {
         link.of_all_primaries(&redis::cmd("PING")).await?;
         Ok(Connection(Kind::Cluster(link)))
     }
+
+    /// One node by its address, reached in the way of the first that was named.
+    pub(crate) fn node(&self, address: &str) -> Result<redis::Client, Error> {
+        let unknown = || unexpected("CLUSTER SLOTS names no address");
+        let (host, port) = address.rsplit_once(':').ok_or_else(unknown)?;
+        let port = port.parse().map_err(|_| unknown())?;
+        let info = self.0.first().ok_or_else(unknown)?.as_str().into_connection_info()?;
+        let mut at = info.addr().clone();
+        match &mut at {
+            ConnectionAddr::TcpTls { host: named, port: of, .. } => {
+                (*named, *of) = (host.to_owned(), port);
+            }
+            _ => at = ConnectionAddr::Tcp(host.to_owned(), port),
+        }
+        Ok(redis::Client::open(info.set_addr(at))?)
+    }
 }
 
 impl ClusterLink {
@@ -103,6 +119,13 @@ impl ClusterLink {
         }
         let text = format!("not every primary has answered, missing: {}", missing.join(", "));
         Err(Error::new(ErrorKind::Connection, text))
+    }
+
+    /// The address of the primary that has a key.
+    pub(crate) async fn primary_of(&self, key: &[u8]) -> Result<String, Error> {
+        let slots = self.slots().await?;
+        let primary = slots.primary_of(slot_of(key)).map(str::to_owned);
+        primary.ok_or_else(|| Error::new(ErrorKind::Unavailable, "the key's slot has no primary"))
     }
 
     async fn slots(&self) -> Result<Slots, Error> {

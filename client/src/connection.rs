@@ -41,6 +41,16 @@ impl Connection {
         }
     }
 
+    /// The address of the node that has a key; none where there is one server.
+    pub(crate) async fn node_of(&self, key: &[u8]) -> Result<Option<String>, crate::Error> {
+        let _ = key;
+        match &self.0 {
+            Kind::Managed(_) | Kind::Direct(_) => Ok(None),
+            #[cfg(feature = "cluster")]
+            Kind::Cluster(link) => Ok(Some(link.primary_of(key).await?)),
+        }
+    }
+
     fn inner(&mut self) -> &mut (dyn ConnectionLike + Send) {
         match &mut self.0 {
             Kind::Managed(connection) => connection.as_mut(),

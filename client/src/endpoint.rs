@@ -61,24 +61,26 @@ impl Endpoint {
         in_time(timeouts, opening).await
     }
 
-    /// A connection of its own, for a question that blocks it. None in a cluster.
+    /// A connection of its own, for a question that blocks it; in a cluster, to this node.
     pub(crate) async fn connect_apart(
         &self,
         timeouts: Timeouts,
         like: &Client,
-    ) -> Result<Option<Client>, Error> {
+        node: Option<&str>,
+    ) -> Result<Client, Error> {
         let opening = async {
             let client = match self {
                 Self::Single(client) => client.clone(),
                 #[cfg(feature = "sentinel")]
                 Self::Sentinel(sentinels) => sentinels.primary().await?,
                 #[cfg(feature = "cluster")]
-                Self::Cluster(_) => return Ok(None),
+                Self::Cluster(cluster) => cluster.node(node.unwrap_or_default())?,
             };
+            let _ = node;
             // Whoever waits sets a limit of their own.
             let config = timeouts.config().set_response_timeout(None);
             let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-            Ok(Some(like.over(connection)))
+            Ok(like.over(connection))
         };
         in_time(timeouts, opening).await
     }

@@ -107,8 +107,10 @@ impl Fill {
             cacheops.bytes = bytes.len(),
             cacheops.conditions = deps.len(),
         );
-        let store =
-            self.client.store(&self.key, bytes).ttl(options.timeout).token(token).deps(deps);
+        let mut store = self.client.store(&self.key, bytes).ttl(options.timeout).deps(deps);
+        if self.inner.tokens {
+            store = store.token(token);
+        }
         let watch = self.inner.link.watch(&self.client);
         let stored = store.into_future().instrument(span).await;
         watch.done();

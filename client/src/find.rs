@@ -50,6 +50,7 @@ impl Find<'_> {
         };
         match self.options.snapshot {
             Some(_) => self.find_in_snapshot(&client, codec).await,
+            None if self.options.alone => self.find_alone(&client, codec).await,
             None => self.find_with_others(&client, codec).await,
         }
     }
@@ -62,6 +63,15 @@ impl Find<'_> {
                 let token = self.options.snapshot.and_then(|taken| taken.token_for(self.key));
                 self.nothing(client, Miss { token, ..miss }, None)
             }
+            Asked::Failed => Found::Nothing(None, ReadOutcome::Error),
+        }
+    }
+
+    /// With a token of its own, and nobody to wait for.
+    async fn find_alone<T, C: Codec<T>>(&self, client: &Client, codec: &C) -> Found<T> {
+        match self.ask(client, codec, Ask { token: true, ..Ask::default() }).await {
+            Asked::Value(value, outcome) => Found::Value(value, outcome),
+            Asked::Miss(miss) => self.nothing(client, miss, None),
             Asked::Failed => Found::Nothing(None, ReadOutcome::Error),
         }
     }

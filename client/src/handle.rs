@@ -43,6 +43,8 @@ pub(crate) struct Inner {
     pub(crate) names: crate::builder::Names,
     pub(crate) enabled: bool,
     pub(crate) strict: bool,
+    /// Off only where a test shows what they prevent.
+    pub(crate) tokens: bool,
     pub(crate) lock: crate::builder::LockTimes,
 }
 

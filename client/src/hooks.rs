@@ -97,14 +97,18 @@ impl Hooks {
     }
 
     pub(crate) fn has_read(&self) -> bool {
-        !self.read.is_empty()
+        cfg!(feature = "metrics") || !self.read.is_empty()
     }
 
     pub(crate) fn read(&self, event: &ReadEvent<'_>) {
+        #[cfg(feature = "metrics")]
+        crate::meter::read(event);
         self.read.iter().for_each(|hook| hook(event));
     }
 
     pub(crate) fn invalidate(&self, event: &InvalidateEvent<'_>) {
+        #[cfg(feature = "metrics")]
+        crate::meter::invalidated(event);
         self.invalidate.iter().for_each(|hook| hook(event));
     }
 }

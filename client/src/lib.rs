@@ -79,6 +79,17 @@
 //! A [`Row`] may be partial. A field that is absent is unknown and could have any value, so
 //! `Row::new().set("category_id", 3)` stands for every row of category 3.
 //!
+//! # Metrics
+//!
+//! With the feature `metrics`. A table is the first one where there are several.
+//!
+//! | | labels | |
+//! |---|---|---|
+//! | `cacheops_reads_total` | `op`, `table`, `result`: `hit`, `near_hit`, `miss`, `coalesced`, `bypass`, `error` | reads |
+//! | `cacheops_read_duration_seconds` | `op`, `table` | how long they took, loader included |
+//! | `cacheops_invalidations_total` | `table`, `kind`: `rows`, `table`, `everything`; `result`: `confirmed`, `queued`, `skipped` | invalidations, one a table |
+//! | `cacheops_links_cut_total` | | what the confirmed ones have cut |
+//!
 //! # Features
 //!
 //! | | |
@@ -86,6 +97,7 @@
 //! | `cluster`, `sentinel` | `Builder::cluster`, `Builder::sentinel` |
 //! | `rustls` | `rediss://` |
 //! | `moka` | values kept in the process and proven by the server: [`Read::local`] |
+//! | `metrics` | counters and durations for the application's recorder of the crate [metrics](https://docs.rs/metrics) |
 //! | `json`, `bincode`, `postcard` | [`Format`]s beside MessagePack; bincode is unmaintained (RUSTSEC-2025-0141) |
 
 #![forbid(unsafe_code)]
@@ -113,6 +125,8 @@ mod hooks;
 mod invalidate;
 mod key;
 mod link;
+#[cfg(feature = "metrics")]
+mod meter;
 #[cfg(feature = "moka")]
 mod near;
 mod number;

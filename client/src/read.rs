@@ -54,6 +54,7 @@ pub(crate) struct Options<'a> {
     pub(crate) timeout: Duration,
     pub(crate) lock: bool,
     pub(crate) near: bool,
+    pub(crate) alone: bool,
     pub(crate) bypass: bool,
     pub(crate) op: &'a str,
     pub(crate) snapshot: Option<&'a Snapshot>,
@@ -67,6 +68,7 @@ impl<'a> Read<'a> {
             timeout: defaults.get_timeout(),
             lock: defaults.get_lock(),
             near: false,
+            alone: false,
             bypass: false,
             op: "read",
             snapshot: None,
@@ -97,8 +99,7 @@ impl<'a, C> Read<'a, C> {
 
     /// Among all processes, one loads a missing result while the others wait for it inside the server,
     /// each over a connection of its own: see [`Builder::lock_times`](crate::Builder::lock_times) and
-    /// [`Builder::waiting_connections`](crate::Builder::waiting_connections). In a cluster nobody
-    /// waits: who is not given the lock loads too.
+    /// [`Builder::waiting_connections`](crate::Builder::waiting_connections).
     pub fn lock(mut self, lock: bool) -> Self {
         self.options.lock = lock;
         self
@@ -136,11 +137,16 @@ impl<'a, C> Read<'a, C> {
     /// The read belongs to a transaction that began after this snapshot, and is stored by its token,
     /// never by a newer one.
     ///
-    /// Such a read loads for itself, without waiting for anybody. So inside a transaction use a
-    /// snapshot even where the isolation level does not ask for it: a reader that holds a connection
-    /// of the database must not wait for one that needs a connection.
+    /// Such a read is [`alone`](Self::alone) too.
     pub fn snapshot(mut self, snapshot: &'a Snapshot) -> Self {
         self.options.snapshot = Some(snapshot);
+        self
+    }
+
+    /// With `true` the read loads for itself, without waiting for anybody: inside a transaction, since a
+    /// reader that holds a connection of the database must not wait for one that needs a connection.
+    pub fn alone(mut self, alone: bool) -> Self {
+        self.options.alone = alone;
         self
     }
 

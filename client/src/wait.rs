@@ -15,17 +15,19 @@ use crate::{Client, Error, ErrorKind};
 
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    idle: Mutex<Vec<Client>>,
+    /// Each with the node of a cluster to which it leads.
+    idle: Mutex<Vec<(Option<String>, Client)>>,
+    most: usize,
     free: Arc<Semaphore>,
 }
 
 impl Waiting {
     pub(crate) fn new(connections: usize) -> Self {
         let free = Semaphore::new(connections.min(Semaphore::MAX_PERMITS));
-        Self { idle: Mutex::new(Vec::new()), free: Arc::new(free) }
+        Self { idle: Mutex::new(Vec::new()), most: connections, free: Arc::new(free) }
     }
 
-    /// Asks over a connection of its own; none if all are in use, or in a cluster.
+    /// Asks over a connection of its own; none if all are in use.
     ///
     /// Boxed: it is rare, and it contains all that connecting takes.
     pub(crate) fn ask<'a>(
@@ -46,19 +48,23 @@ impl Waiting {
         ask: Ask,
     ) -> Result<Option<Answer>, Error> {
         let Ok(_permit) = Arc::clone(&self.free).try_acquire_owned() else { return Ok(None) };
-        let apart = match self.take(client) {
+        let node = client.connection().node_of(key).await?;
+        let apart = match self.take(client, node.as_deref()) {
             Some(apart) => apart,
-            None => match link.endpoint().connect_apart(link.timeouts(), client).await? {
-                Some(apart) => apart,
-                None => return Ok(None),
-            },
+            None => {
+                let endpoint = link.endpoint();
+                endpoint.connect_apart(link.timeouts(), client, node.as_deref()).await?
+            }
         };
         let limit = ask.wait.unwrap_or_default() + link.timeouts().response;
         // Whatever ends this early also ends the connection.
         match tokio::time::timeout(limit, apart.ask(key, ask)).await {
             Ok(answer) => {
                 let answer = answer?;
-                self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(apart);
+                let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+                if idle.len() < self.most {
+                    idle.push((node, apart));
+                }
                 Ok(Some(answer))
             }
             Err(_) => Err(Error::new(ErrorKind::Timeout, "the server did not end the wait")),
@@ -66,9 +72,10 @@ impl Waiting {
     }
 
     /// A connection made along with `client`; others are of a server that was lost.
-    fn take(&self, client: &Client) -> Option<Client> {
+    fn take(&self, client: &Client, node: Option<&str>) -> Option<Client> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|apart| apart.is_same(client));
-        idle.pop()
+        idle.retain(|(_, apart)| apart.is_same(client));
+        let at = idle.iter().position(|(known, _)| known.as_deref() == node)?;
+        Some(idle.swap_remove(at).1)
     }
 }

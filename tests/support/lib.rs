@@ -7,12 +7,16 @@
 //! Two environment variables choose what is tested: `CACHEOPS_SERVER` is the server binary (default `redis-server`),
 //! `CACHEOPS_MODULE` the module (default the newest `libcacheops.so` that cargo built). `CACHEOPS_WRAPPER` is put before
 //! the server's command line, for example `valgrind --error-exitcode=99`.
+//!
+//! [`Postgres`] is the same for the database.
 
 #![forbid(unsafe_code)]
 
 mod client;
 mod dump;
 mod events;
+mod postgres;
+mod process;
 mod random;
 mod server;
 mod stream;
@@ -21,6 +25,7 @@ mod wait;
 pub use client::{Client, Reply, as_map, as_text};
 pub use dump::Dump;
 pub use events::Events;
+pub use postgres::Postgres;
 pub use random::Random;
 pub use redis::Value;
 pub use server::{Builder, Server, module_path};

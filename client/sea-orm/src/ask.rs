@@ -65,10 +65,10 @@ impl Asked<'_> {
         if let Some(lock) = self.options.lock {
             read = read.lock(lock);
         }
-        match snapshot {
-            Some(snapshot) => read.snapshot(snapshot),
-            None => read,
+        if let Some(snapshot) = snapshot {
+            read = read.snapshot(snapshot);
         }
+        read
     }
 }
 
@@ -93,7 +93,7 @@ where
         let key = key_of::<T>(shared, profile, &statement, asked.kind)?;
         let deps = deps_of(&template, &statement)?;
         let read = cacheops.read(key).deps(deps).forced(profile, asked.op).codec(codec);
-        Some(asked.with_options(read, snapshot))
+        Some(asked.with_options(read, snapshot).alone(state.is_some()))
     });
     let Some(entry) = entry else {
         return read(Run::Query(statement).on(inner).await?.into_rows());
@@ -137,7 +137,7 @@ where
     if let Some(profile) = profile {
         read = read.forced(profile, asked.op);
     }
-    let read = asked.with_options(read.codec(codec), snapshot);
+    let read = asked.with_options(read.codec(codec), snapshot).alone(state.is_some());
     let writes = state.map(|state| state.writes());
     let load = || async {
         let (value, deps) = load.await.map_err(Unstored::Failed)?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cacheops::{Deps, Format, Ops};
+use cacheops::{Format, Ops};
 use sea_orm::sea_query::{Expr, SelectStatement};
 use sea_orm::{
     DbErr, EntityTrait, ModelTrait, QueryResult, QueryTrait, Select, Statement, StatementBuilder,
@@ -11,7 +11,7 @@ use sea_orm::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::ask::{Asked, ask, deps_of};
+use crate::ask::{Asked, ask};
 use crate::paginate::CachedPaginator;
 use crate::query::{CachedQuery, SelectQuery};
 use crate::rehearse::{self, Rehearsal};
@@ -165,21 +165,6 @@ impl<Q: CachedQuery> Cached<Q> {
     pub async fn get<S: Source>(self, db: &S) -> Result<Q::Item, DbErr> {
         let found = self.one(db).await?;
         found.ok_or_else(|| DbErr::RecordNotFound("no row fits the query".into()))
-    }
-}
-
-impl<Q: CachedQuery> Cached<Q> {
-    /// The rows that its result depends on, for what is computed from them: give them to
-    /// [`Cacheops::cached_as`](cacheops::Cacheops::cached_as). The query is not asked.
-    ///
-    /// # Errors
-    ///
-    /// [`DbErr::Custom`] if a result of this query must not be cached.
-    pub fn deps<S: Source>(self, db: &S) -> Result<Deps, DbErr> {
-        let (statement, _) = self.query.all_rows(db.get_database_backend());
-        let template = db.context().shared.analyser.analyse(&statement.sql);
-        deps_of(&template, &statement)
-            .ok_or_else(|| DbErr::Custom("the result of this query must not be cached".into()))
     }
 }
 

@@ -59,8 +59,8 @@
 //!
 //! [`db.reads("front page")`](CacheReads::reads) makes one entry of many queries, and depends on what they have read.
 //! By itself `Article::load().with(..)`, SeaORM's nested load, asks the database: the rows of which it is made cannot
-//! be given to it by anybody else. In such a block it is cached as a whole. [`deps`](Cached::deps) of a query are for
-//! [`cached_as`](Cacheops::cached_as): a function that depends on the same rows.
+//! be given to it by anybody else. In such a block it is cached as a whole. For a function that
+//! depends on the rows of queries, but reads elsewhere, there is [`cached_as`](CachedConn::cached_as).
 //!
 //! Models are kept by their columns, so fields that serde does not see come back. What `into_model` makes, models of
 //! raw statements and blocks go through serde: a field with `#[serde(skip)]` would come back empty, and a relation
@@ -128,6 +128,7 @@ mod codec;
 mod connect;
 mod connection;
 mod cursor;
+mod function;
 mod image;
 mod loaders;
 mod paginate;
@@ -145,6 +146,7 @@ pub use cached::{Cache, Cached, Objects};
 pub use connect::{Connect, Connector};
 pub use connection::CachedConn;
 pub use cursor::CachedCursor;
+pub use function::CachedFunction;
 pub use paginate::CachedPaginator;
 pub use query::{CachedQuery, Reader, SelectQuery};
 pub use source::Source;

@@ -29,7 +29,7 @@ pub(crate) enum Side {
 }
 
 /// A place for a value: what is known of the column, and on which side it stands.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) dialect: Dialect,
     pub(crate) kind: ColumnKind,

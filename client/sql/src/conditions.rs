@@ -30,6 +30,16 @@ impl TableConditions {
             })
             .collect()
     }
+
+    /// Adds what another statement says of the same table.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.conjunctions.extend(other.conjunctions);
+        if self.conjunctions.len() > MAX_CONJUNCTIONS
+            || self.conjunctions.iter().any(|conjunction| conjunction.is_empty())
+        {
+            self.conjunctions = vec![Conjunction::new()];
+        }
+    }
 }
 
 /// Pairs of table and condition, ready to be sent behind `ON`.

@@ -83,6 +83,15 @@ impl Factor {
         !matches!(self.slots.as_slice(), [Slot::Plain(_) | Slot::Null | Slot::Parameter(..)])
     }
 
+    /// Whether a value means the same in both.
+    pub(crate) fn reads_alike(&self, other: &Self) -> bool {
+        self.place == other.place
+            && self.null == other.null
+            && self.propagated == other.propagated
+            && self.generated == other.generated
+            && self.inserted == other.inserted
+    }
+
     /// Appends the escaped values to `out` and their ranges to `alternatives`.
     pub(crate) fn fill(
         &self,

@@ -12,6 +12,8 @@ pub enum Fault {
     LostConjunction,
     /// A write sends only the old image.
     LostImage,
+    /// In a write that several tables decide on, what binds one of them counts for the target.
+    OtherTable,
 }
 
 impl Fault {

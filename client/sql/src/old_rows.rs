@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
@@ -9,6 +10,10 @@ use crate::Dialect;
 use crate::tokens::{self, keyword};
 
 /// `SELECT * FROM t WHERE ..` for the rows that an UPDATE or DELETE will change.
+///
+/// Where other tables decide on them, it is `.. WHERE EXISTS (SELECT 1 FROM others WHERE ..)`; on MySQL, whose targets
+/// stand in the join themselves, `SELECT DISTINCT target.* FROM the join WHERE ..`. There is none if a second look may
+/// find other rows: with LIMIT, or with a function that is not known to be pure.
 ///
 /// It is made of the text of the write, so it means the same. On PostgreSQL and MySQL it locks the rows; run it in the
 /// transaction of the write, before it. On SQLite a transaction that was begun with IMMEDIATE does that.
@@ -29,20 +34,75 @@ impl OldRows {
         &self.parameters
     }
 
-    /// Of `UPDATE table SET .. [WHERE ..] [ORDER BY ..] [LIMIT ..]`.
-    pub(crate) fn of_update(dialect: Dialect, sql: &str) -> Option<Self> {
+    /// Of `UPDATE table SET .. [FROM ..] [WHERE ..]`, which begins at this token.
+    pub(crate) fn of_update(
+        dialect: Dialect,
+        sql: &str,
+        verb: &AttachedToken,
+        joined: bool,
+    ) -> Option<Self> {
         let text = Text::new(dialect, sql)?;
-        let update = text.find(Keyword::UPDATE, 0)?;
+        let update = text.at(verb)?;
         let set = text.find(Keyword::SET, update)?;
-        text.select(update + 1..set, set)
+        let mut query = text.query(update, "SELECT * FROM ")?;
+        query.copy(update + 1..set)?;
+        if joined {
+            query.exists(text.find(Keyword::FROM, set)?)?;
+        } else {
+            query.tail(set)?;
+        }
+        Some(query.locking())
     }
 
-    /// Of `DELETE FROM table [WHERE ..] [ORDER BY ..] [LIMIT ..]`.
-    pub(crate) fn of_delete(dialect: Dialect, sql: &str) -> Option<Self> {
+    /// Of `DELETE FROM table [USING ..] [WHERE ..]`, which begins at this token.
+    pub(crate) fn of_delete(
+        dialect: Dialect,
+        sql: &str,
+        verb: &AttachedToken,
+        joined: bool,
+    ) -> Option<Self> {
         let text = Text::new(dialect, sql)?;
-        let from = text.find(Keyword::FROM, 0)?;
+        let delete = text.at(verb)?;
+        let from = text.find(Keyword::FROM, delete)?;
+        let mut query = text.query(delete, "SELECT * FROM ")?;
+        if joined {
+            let using = text.find(Keyword::USING, from)?;
+            query.copy(from + 1..using)?;
+            query.exists(using)?;
+        } else {
+            let end = text.tail(from);
+            query.copy(from + 1..end)?;
+            query.tail(end)?;
+        }
+        Some(query.locking())
+    }
+
+    /// Of MySQL's `UPDATE tables SET ..`, for the rows of one of the tables.
+    pub(crate) fn of_joined_update(sql: &str, verb: &AttachedToken, target: &str) -> Option<Self> {
+        let text = Text::new(Dialect::MySql, sql)?;
+        let update = text.at(verb)?;
+        let set = text.find(Keyword::SET, update)?;
+        let mut query = text.query(update, &format!("SELECT DISTINCT {target}.* FROM "))?;
+        query.copy(update + 1..set)?;
+        query.tail(set)?;
+        Some(query.locking())
+    }
+
+    /// Of MySQL's `DELETE target FROM tables ..` and `DELETE FROM target USING tables ..`.
+    pub(crate) fn of_joined_delete(
+        sql: &str,
+        verb: &AttachedToken,
+        tables: Keyword,
+        target: &str,
+    ) -> Option<Self> {
+        let text = Text::new(Dialect::MySql, sql)?;
+        let delete = text.at(verb)?;
+        let from = text.find(tables, delete)?;
         let end = text.tail(from);
-        text.select(from + 1..end, end)
+        let mut query = text.query(delete, &format!("SELECT DISTINCT {target}.* FROM "))?;
+        query.copy(from + 1..end)?;
+        query.tail(end)?;
+        Some(query.locking())
     }
 }
 
@@ -76,10 +136,25 @@ impl<'t> Text<'t> {
         Some(Self { dialect, sql, tokens, lines, depths })
     }
 
-    /// The next of these keywords outside parentheses.
+    /// The token that the parser has seen there.
+    fn at(&self, token: &AttachedToken) -> Option<usize> {
+        self.tokens.iter().position(|known| known.span.start == token.0.span.start)
+    }
+
+    /// The next of this keyword outside parentheses, where it is neither a column nor a part of IS DISTINCT FROM.
     fn find(&self, wanted: Keyword, from: usize) -> Option<usize> {
-        (from..self.tokens.len())
-            .find(|&at| self.depths[at] == 0 && keyword(&self.tokens[at].token) == Some(wanted))
+        (from..self.tokens.len()).find(|&at| {
+            self.depths[at] == 0
+                && keyword(&self.tokens[at].token) == Some(wanted)
+                && self.before(at).is_none_or(|before| {
+                    *before != Token::Period && keyword(before) != Some(Keyword::DISTINCT)
+                })
+        })
+    }
+
+    fn before(&self, at: usize) -> Option<&Token> {
+        let mut tokens = self.tokens[..at].iter().rev().map(|token| &token.token);
+        tokens.find(|token| !matches!(token, Token::Whitespace(_)))
     }
 
     /// Where the condition begins, or whatever comes behind the table.
@@ -97,53 +172,15 @@ impl<'t> Text<'t> {
             .unwrap_or(self.tokens.len())
     }
 
-    /// `SELECT * FROM`, the text of the table, and that of the condition behind `from`.
-    fn select(&self, table: Range<usize>, from: usize) -> Option<OldRows> {
-        let mut parameters = Vec::new();
-        let mut sql = String::from("SELECT * FROM ");
-        self.copy(table, &mut sql, &mut parameters)?;
-        let start = self.tail(from);
-        let end = self.find(Keyword::RETURNING, start).unwrap_or_else(|| self.end());
-        if start < end {
-            sql.push(' ');
-            self.copy(start..end, &mut sql, &mut parameters)?;
+    /// A query that begins with the WITH of the statement, if it has one, and these words.
+    fn query(&self, verb: usize, words: &str) -> Option<Query<'_, 't>> {
+        let mut query = Query { text: self, sql: String::new(), parameters: Vec::new() };
+        if self.before(verb).is_some() {
+            query.copy(0..verb)?;
+            query.sql.push(' ');
         }
-        if self.dialect != Dialect::Sqlite {
-            sql.push_str(" FOR UPDATE");
-        }
-        Some(OldRows { sql, parameters })
-    }
-
-    /// Copies tokens as they stand in the text, with the parameters numbered anew.
-    fn copy(
-        &self,
-        range: Range<usize>,
-        out: &mut String,
-        parameters: &mut Vec<usize>,
-    ) -> Option<()> {
-        let tokens = &self.tokens[range];
-        let first = tokens.iter().position(|token| !matches!(token.token, Token::Whitespace(_)))?;
-        let last = tokens.iter().rposition(|token| !matches!(token.token, Token::Whitespace(_)))?;
-        let mut from = self.offset(tokens[first].span.start)?;
-        for token in &tokens[first..=last] {
-            let Token::Placeholder(number) = &token.token else { continue };
-            out.push_str(self.sql.get(from..self.offset(token.span.start)?)?);
-            from = self.offset(token.span.end)?;
-            let at = number.strip_prefix('?')?.parse::<usize>().ok()?.checked_sub(1)?;
-            if self.dialect == Dialect::Postgres {
-                let known = parameters.iter().position(|known| *known == at);
-                let number = known.unwrap_or_else(|| {
-                    parameters.push(at);
-                    parameters.len() - 1
-                });
-                out.push_str(&format!("${}", number + 1));
-            } else {
-                parameters.push(at);
-                out.push('?');
-            }
-        }
-        out.push_str(self.sql.get(from..self.offset(tokens[last].span.end)?)?);
-        Some(())
+        query.sql.push_str(words);
+        Some(query)
     }
 
     /// The offset of a place in bytes. Columns count characters.
@@ -155,5 +192,69 @@ impl<'t> Text<'t> {
             Some(before) if before.is_ascii() => Some(start + column),
             _ => Some(start + rest.char_indices().nth(column).map_or(rest.len(), |(at, _)| at)),
         }
+    }
+}
+
+/// A query in the making.
+struct Query<'q, 't> {
+    text: &'q Text<'t>,
+    sql: String,
+    parameters: Vec<usize>,
+}
+
+impl Query<'_, '_> {
+    /// The condition of the write, from wherever it begins behind `from`.
+    fn tail(&mut self, from: usize) -> Option<()> {
+        let start = self.text.tail(from);
+        let end = self.text.find(Keyword::RETURNING, start).unwrap_or_else(|| self.text.end());
+        if start < end {
+            self.sql.push(' ');
+            self.copy(start..end)?;
+        }
+        Some(())
+    }
+
+    /// The same where other tables decide. Each row once, and no type has to know what is equal, as for DISTINCT.
+    fn exists(&mut self, from: usize) -> Option<()> {
+        let end = self.text.find(Keyword::RETURNING, from).unwrap_or_else(|| self.text.end());
+        self.sql.push_str(" WHERE EXISTS (SELECT 1 FROM ");
+        self.copy(from + 1..end)?;
+        self.sql.push(')');
+        Some(())
+    }
+
+    fn locking(mut self) -> OldRows {
+        if self.text.dialect != Dialect::Sqlite {
+            self.sql.push_str(" FOR UPDATE");
+        }
+        OldRows { sql: self.sql, parameters: self.parameters }
+    }
+
+    /// Copies tokens as they stand in the text, with the parameters numbered anew.
+    fn copy(&mut self, range: Range<usize>) -> Option<()> {
+        let text = self.text;
+        let tokens = &text.tokens[range];
+        let first = tokens.iter().position(|token| !matches!(token.token, Token::Whitespace(_)))?;
+        let last = tokens.iter().rposition(|token| !matches!(token.token, Token::Whitespace(_)))?;
+        let mut from = text.offset(tokens[first].span.start)?;
+        for token in &tokens[first..=last] {
+            let Token::Placeholder(number) = &token.token else { continue };
+            self.sql.push_str(text.sql.get(from..text.offset(token.span.start)?)?);
+            from = text.offset(token.span.end)?;
+            let at = number.strip_prefix('?')?.parse::<usize>().ok()?.checked_sub(1)?;
+            if text.dialect == Dialect::Postgres {
+                let known = self.parameters.iter().position(|known| *known == at);
+                let number = known.unwrap_or_else(|| {
+                    self.parameters.push(at);
+                    self.parameters.len() - 1
+                });
+                self.sql.push_str(&format!("${}", number + 1));
+            } else {
+                self.parameters.push(at);
+                self.sql.push('?');
+            }
+        }
+        self.sql.push_str(text.sql.get(from..text.offset(tokens[last].span.end)?)?);
+        Some(())
     }
 }

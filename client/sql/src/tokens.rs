@@ -21,6 +21,8 @@ pub(crate) struct Prepared {
     pub(crate) too_deep: bool,
     /// It names a variable of the session.
     pub(crate) session: bool,
+    /// MySQL is to change values until they fit.
+    pub(crate) ignores: bool,
 }
 
 /// Splits `sql` into tokens. A parameter becomes the placeholder `?n`, counted from 1, in all dialects.
@@ -33,6 +35,7 @@ pub(crate) fn prepare(dialect: Dialect, sql: &str) -> Option<Prepared> {
         parameters: 0,
         too_deep: false,
         session: false,
+        ignores: false,
     };
     if dialect == Dialect::Sqlite {
         join_names(&mut tokens);
@@ -40,6 +43,9 @@ pub(crate) fn prepare(dialect: Dialect, sql: &str) -> Option<Prepared> {
     }
     if dialect == Dialect::Postgres {
         drop_only(&mut tokens);
+    }
+    if dialect == Dialect::MySql {
+        prepared.ignores = plain_write(&mut tokens);
     }
     let (mut depth, mut operators) = (0_usize, 0_usize);
     for token in &mut tokens {
@@ -150,6 +156,81 @@ fn drop_only(tokens: &mut [TokenWithSpan]) {
             before = keyword(&token.token);
         }
     }
+}
+
+/// What the parser does not know of MySQL's UPDATE and DELETE: words before the tables, commas between those of an UPDATE
+/// (there they mean a join), `t.*` for the tables to delete from. Tells whether one of the words is IGNORE.
+fn plain_write(tokens: &mut Vec<TokenWithSpan>) -> bool {
+    let mut depth = 0_usize;
+    let mut statements = vec![Vec::new()];
+    for (at, token) in tokens.iter().enumerate() {
+        match token.token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            Token::Whitespace(_) => {}
+            Token::SemiColon if depth == 0 => statements.push(Vec::new()),
+            _ if depth == 0 => statements.last_mut().into_iter().for_each(|all| all.push(at)),
+            _ => {}
+        }
+    }
+    // From behind: a comma becomes two words.
+    let plain = statements.iter().rev().map(|outer| plain_one(tokens, outer));
+    plain.fold(false, |ignores, ignored| ignores | ignored)
+}
+
+/// The same for one statement, of which `outer` are the tokens outside parentheses.
+fn plain_one(tokens: &mut Vec<TokenWithSpan>, outer: &[usize]) -> bool {
+    use Keyword as K;
+    let word = |at: usize| keyword(&tokens[at].token);
+    let first = outer.first().and_then(|&at| word(at));
+    let Some(K::UPDATE | K::DELETE | K::WITH | K::EXPLAIN | K::ANALYZE | K::DESCRIBE | K::DESC) =
+        first
+    else {
+        return false;
+    };
+    let verb = |at: &usize| matches!(word(*at), Some(K::UPDATE | K::DELETE));
+    let Some(start) = outer.iter().position(verb) else { return false };
+    let updates = word(outer[start]) == Some(K::UPDATE);
+    let end = if updates { K::SET } else { K::WHERE };
+    let end = outer[start..].iter().position(|at| word(*at) == Some(end));
+    // FOR UPDATE, at the end of a query.
+    if updates && end.is_none() {
+        return false;
+    }
+    let between = &outer[start + 1..end.map_or(outer.len(), |end| start + end)];
+    let (mut ignores, mut modifiers) = (false, true);
+    let (mut blanks, mut commas) = (Vec::new(), Vec::new());
+    for (index, &at) in between.iter().enumerate() {
+        match &tokens[at].token {
+            Token::Word(word) if modifiers && word.quote_style.is_none() => {
+                let is = |name: &str| word.value.eq_ignore_ascii_case(name);
+                modifiers = is("low_priority") || is("quick") || is("ignore");
+                ignores |= is("ignore");
+                blanks.extend(modifiers.then_some(at));
+            }
+            Token::Comma if updates => commas.push(at),
+            Token::Period if !updates => {
+                if let Some(&next) = between.get(index + 1)
+                    && tokens[next].token == Token::Mul
+                {
+                    blanks.extend([at, next]);
+                }
+            }
+            _ => modifiers = false,
+        }
+    }
+    for at in blanks {
+        tokens[at].token = Token::Whitespace(Whitespace::Space);
+    }
+    for at in commas.into_iter().rev() {
+        let span = tokens[at].span;
+        let words = [K::CROSS, K::JOIN].map(|keyword| TokenWithSpan {
+            token: Token::Word(Word { value: format!("{keyword:?}"), quote_style: None, keyword }),
+            span,
+        });
+        tokens.splice(at..=at, words);
+    }
+    ignores
 }
 
 /// SQLite compares with `IS` what others compare with `IS NOT DISTINCT FROM`, which the parser knows.

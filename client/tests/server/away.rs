@@ -140,6 +140,25 @@ async fn an_idle_connection_that_was_closed_does_not_make_an_invalidation_an_err
 }
 
 #[tokio::test]
+async fn each_way_to_be_away_is_an_error_of_its_own_in_strict_mode() {
+    let mut server = keeping();
+    let cacheops = builder(&server).response_timeout(TIMEOUT).strict(true).build().await.unwrap();
+
+    server.freeze();
+    let error = cacheops.invalidate_table("post").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert!(error.is_retryable() && error.to_string().contains("response timeout"), "{error}");
+    server.thaw();
+    cacheops.settled().await;
+
+    server.kill();
+    let error = cacheops.invalidate_table("post").await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Connection | ErrorKind::Unavailable), "{error}");
+    assert!(error.is_retryable());
+    assert_eq!(cacheops.stats().outbox, 1);
+}
+
+#[tokio::test]
 async fn strict_makes_it_an_error_and_loses_nothing_either() {
     let mut server = keeping();
     let cacheops = builder(&server)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cacheops::{Builder, Cacheops, Invalidated, Key};
 use support::{Server, deadline, eventually as wait_for};
+use tokio::sync::oneshot;
 
 use crate::{author, eventually, posts_of};
 
@@ -79,6 +80,39 @@ async fn an_invalidation_reaches_every_shard() {
     for id in 0..KEYS {
         assert_eq!(read(&cacheops, id, 3).await, 3);
     }
+}
+
+async fn locked(cacheops: Cacheops, id: i64, load: impl Future<Output = u32>) -> u32 {
+    let key = Key::query("db", "SELECT").value(&id);
+    let load = || async { Ok::<_, Infallible>(load.await) };
+    cacheops.read(key).on("post", author(7)).lock(true).get_or_store(load).await.unwrap()
+}
+
+#[tokio::test]
+async fn who_waits_for_a_lock_waits_at_the_shard_of_the_key() {
+    let cluster = Cluster::start();
+    let (one, two) = (cluster.handle().await, cluster.handle().await);
+    let mut shards: Vec<_> = cluster.0.iter().map(Server::connect).collect();
+
+    for id in 0..12 {
+        let (end, ended) = oneshot::channel();
+        let (began, begun) = oneshot::channel();
+        let load = async {
+            began.send(()).unwrap();
+            ended.await.unwrap()
+        };
+        let owner = tokio::spawn(locked(one.clone(), id, load));
+        begun.await.unwrap();
+        let other = tokio::spawn(locked(two.clone(), id, async { 0 }));
+        let mut blocked =
+            || shards.iter_mut().map(|shard| shard.info("blocked_clients")).sum::<i64>();
+        eventually("it waits", || blocked() == 1).await;
+
+        end.send(7).unwrap();
+        assert_eq!((owner.await.unwrap(), other.await.unwrap()), (7, 7));
+    }
+
+    assert_eq!((two.stats().waits, two.stats().hits, two.stats().misses), (12, 12, 0));
 }
 
 #[tokio::test]

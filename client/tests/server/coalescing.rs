@@ -170,6 +170,25 @@ async fn an_error_is_the_leaders_alone() {
     assert_eq!(follower.await.unwrap(), Ok(7));
 }
 
+/// As in a transaction that holds the connection for which the leader waits.
+#[tokio::test]
+async fn a_reader_that_is_alone_waits_for_nobody() {
+    let server = Server::start();
+    let cacheops = handle(&server).await;
+    let (readers, mut begun) = Readers::new(&cacheops);
+    let leader = readers.start();
+    let load = next(&mut begun).await;
+
+    let alone = cacheops.read("k").on("post", author(7)).alone(true).lock(true);
+    assert_eq!(alone.get_or_store(|| async { Ok::<_, &str>(2) }).await, Ok(2));
+    let alone = cacheops.cached_as(("post", author(7))).key("f").alone(true);
+    assert_eq!(alone.get_or_try(|| async { Ok::<_, &str>(3) }).await, Ok(3));
+    assert_eq!(cacheops.stats().stores, 2);
+
+    load.send(Ok(1)).unwrap();
+    assert_eq!(leader.await.unwrap(), Ok(1));
+}
+
 #[tokio::test]
 async fn who_has_waited_long_enough_for_another_reader_loads() {
     let server = Server::start();

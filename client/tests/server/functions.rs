@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cacheops::{
-    Cacheops, Changes, Condition, Deps, ErrorKind, Format, Invalidated, Ops, Profile, ReadOutcome,
+    Cacheops, Changes, Condition, Deps, ErrorKind, Invalidated, Ops, Profile, ReadOutcome,
 };
 use support::Server;
 
@@ -170,7 +170,26 @@ async fn an_entry_of_another_type_or_format_is_a_miss_and_is_replaced() {
 
     let stats = cacheops.stats();
     assert_eq!((stats.undecodable, stats.stores, stats.hits), (1, 2, 1));
-    let _ = Format::MessagePack;
+}
+
+#[cfg(feature = "json")]
+#[tokio::test]
+async fn another_serialisation_is_a_setting() {
+    let server = Server::start();
+    let json = builder(&server).format(cacheops::Format::Json).build().await.unwrap();
+    let other = handle(&server).await;
+    let read = async |cacheops: &Cacheops| {
+        let load = || async { Never::Ok(vec!["one".to_owned()]) };
+        cacheops.get_or_store("k", ("post", author(7)), None, load).await.unwrap()
+    };
+
+    read(&json).await;
+    let bytes = json.client().unwrap().get("cacheops:k").await.unwrap().unwrap();
+    assert!(bytes.ends_with(b"[\"one\"]"));
+    // A program with another serialiser misses, and never sees it.
+    assert_eq!(read(&other).await, ["one"]);
+
+    assert_eq!((other.stats().undecodable, other.stats().misses, json.stats().hits), (1, 1, 0));
 }
 
 #[tokio::test]

@@ -67,37 +67,6 @@ async fn a_block_that_cannot_be_cached_runs_each_time_and_one_that_writes_is_ref
 }
 
 #[tokio::test]
-async fn a_function_can_depend_on_the_rows_of_queries() {
-    let (w, db) = forum::open().await;
-    let essays = || essay::Entity::find().filter(essay::Column::MemberId.eq(1)).cache();
-    let topics = || topic::Entity::find().cache();
-    let computed = async || {
-        let deps = essays().deps(&db)?.and_all(topics().deps(&db)?);
-        w.co.cached_as(deps).key("computed").get_or_try(async || Ok::<_, sea_orm::DbErr>(7)).await
-    };
-
-    assert_eq!(now_cached!(w, computed()), 7);
-    let new = |id, member| essay::ActiveModel {
-        id: Set(id),
-        member_id: Set(member),
-        title: Set("New".into()),
-    };
-    essay::Entity::insert(new(8, 2)).exec(&db).await.unwrap();
-    still_cached!(w, computed());
-    essay::Entity::insert(new(9, 1)).exec(&db).await.unwrap();
-    now_cached!(w, computed());
-    topic::Entity::delete_many().filter(topic::Column::Id.eq(7)).exec(&db).await.unwrap();
-    still_cached!(w, computed());
-    let new = topic::ActiveModel { id: Set(7), name: Set("new".into()) };
-    topic::Entity::insert(new).exec(&db).await.unwrap();
-    now_cached!(w, computed());
-
-    let random = sea_orm::sea_query::Expr::cust("random()");
-    let random = sea_orm::QueryOrder::order_by_asc(topics(), random);
-    assert!(random.deps(&db).is_err());
-}
-
-#[tokio::test]
 async fn a_nested_load_is_one_block() {
     let (w, db) = forum::open().await;
     let load = || {

@@ -195,7 +195,8 @@ impl sea_orm::Linked for GrandMentor {
     }
 }
 
-const TABLES: &str = "
+/// As SQLite and PostgreSQL both understand them.
+pub const TABLES: &str = "
     CREATE TABLE member (id INTEGER PRIMARY KEY, name TEXT NOT NULL, mentor_id INTEGER REFERENCES member);
     CREATE TABLE badge (id INTEGER PRIMARY KEY, colour TEXT NOT NULL, member_id INTEGER NOT NULL UNIQUE REFERENCES member);
     CREATE TABLE essay (id INTEGER PRIMARY KEY, member_id INTEGER NOT NULL REFERENCES member, title TEXT NOT NULL);

@@ -3,6 +3,7 @@
 mod blocks;
 mod blog;
 mod building;
+mod elephant;
 mod entities;
 mod forum;
 mod fuzz;
@@ -12,8 +13,10 @@ mod local;
 mod options;
 mod postgres;
 mod reading;
+mod reference;
 mod saving;
 mod shapes;
 mod transactions;
+mod waiting;
 mod world;
 mod writing;

@@ -1,13 +1,9 @@
-//! The adapter on PostgreSQL: a server of its own in a temporary directory, on a unix socket.
+//! The adapter on PostgreSQL.
 
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use cacheops_sea_orm::cacheops::Deps;
 use cacheops_sea_orm::{Cache, CachedConn, Cacheops, Connect};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait};
@@ -16,7 +12,7 @@ use sea_orm::{
     DbBackend, EntityTrait, IntoActiveModel, IsolationLevel, ModelTrait, QueryFilter, Statement,
     TransactionSession, TransactionTrait,
 };
-use support::Server;
+use support::{Postgres, Server};
 
 use crate::world::builder;
 
@@ -46,85 +42,10 @@ const TABLE: &str =
     "CREATE TABLE item (id SERIAL PRIMARY KEY, shelf SMALLINT NOT NULL, value BIGINT NOT NULL,
     price NUMERIC(10, 2) NOT NULL, token UUID NOT NULL, made TIMESTAMPTZ NOT NULL, note TEXT)";
 
-struct Postgres {
-    process: Child,
-    dir: tempfile::TempDir,
-}
-
-impl Postgres {
-    /// None, said aloud, where it is not installed.
-    async fn start() -> Option<Self> {
-        let Some(binaries) = binaries() else {
-            eprintln!("SKIPPED: no PostgreSQL (apt: postgresql-15)");
-            return None;
-        };
-        let dir = tempfile::tempdir().unwrap();
-        let data = dir.path().join("data");
-        let user = postgres_user();
-        if let Some(user) = user {
-            std::os::unix::fs::chown(dir.path(), Some(user), None).unwrap();
-        }
-        let run = |program: &str| {
-            let mut command = Command::new(binaries.join(program));
-            command
-                .current_dir(dir.path())
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null());
-            if let Some(user) = user {
-                command.uid(user);
-            }
-            command
-        };
-        let mut init = run("initdb");
-        init.args(["-A", "trust", "-U", "postgres", "-N", "--no-locale", "-E", "UTF8", "-D"])
-            .arg(&data);
-        assert!(init.status().unwrap().success(), "initdb failed");
-        let mut server = run("postgres");
-        server.arg("-D").arg(&data).arg("-k").arg(dir.path());
-        server.args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=60"]);
-        let postgres = Self { process: server.spawn().unwrap(), dir };
-        let until = Instant::now() + support::deadline();
-        while postgres.try_connect().await.is_none() {
-            assert!(Instant::now() < until, "PostgreSQL did not start");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        Some(postgres)
-    }
-
-    async fn try_connect(&self) -> Option<DatabaseConnection> {
-        let socket = self.dir.path().display().to_string().replace('/', "%2F");
-        let mut options = ConnectOptions::new(format!("postgres://postgres@{socket}/postgres"));
-        options.max_connections(30).sqlx_logging(false).connect_timeout(Duration::from_secs(2));
-        Database::connect(options).await.ok()
-    }
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        let pid = self.process.id().to_string();
-        let _ = Command::new("kill").args(["-INT", &pid]).status();
-        let _ = self.process.wait();
-    }
-}
-
-fn binaries() -> Option<PathBuf> {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
-    let mut found: Vec<_> = versions.flatten().map(|entry| entry.path().join("bin")).collect();
-    found.retain(|path| path.join("initdb").is_file());
-    found.sort();
-    found.pop()
-}
-
-/// PostgreSQL refuses to run as root: as whom then.
-fn postgres_user() -> Option<u32> {
-    use std::os::unix::fs::MetadataExt;
-    if std::fs::metadata("/proc/self").ok()?.uid() != 0 {
-        return None;
-    }
-    let users = std::fs::read_to_string(Path::new("/etc/passwd")).ok()?;
-    let line = users.lines().find(|line| line.starts_with("postgres:"))?;
-    line.split(':').nth(2)?.parse().ok()
+async fn connection(postgres: &Postgres) -> DatabaseConnection {
+    let mut options = ConnectOptions::new(postgres.url());
+    options.max_connections(30).sqlx_logging(false).connect_timeout(Duration::from_secs(20));
+    Database::connect(options).await.unwrap()
 }
 
 struct World {
@@ -135,10 +56,10 @@ struct World {
 }
 
 async fn world() -> Option<World> {
-    let postgres = Postgres::start().await?;
+    let postgres = Postgres::start()?;
     let server = Server::start();
     let co = builder(&server).build().await.unwrap();
-    let connection = postgres.try_connect().await.unwrap();
+    let connection = connection(&postgres).await;
     connection.execute_unprepared(TABLE).await.unwrap();
     let db = co.connect(connection);
     let items = (1..=20).map(new_item);
@@ -297,12 +218,10 @@ enum Reader {
     Pool,
     /// Through the adapter, in a transaction that is older than its reads.
     Snapshot,
-    /// By hand, without tokens.
-    Naive,
 }
 
 async fn read(
-    w: Arc<World>,
+    db: CachedConn,
     floor: Arc<Floor>,
     stop: Arc<AtomicBool>,
     seen: Arc<Seen>,
@@ -316,10 +235,10 @@ async fn read(
         let id = (round * 3 % 20) as i32 + 1;
         let least = floor.0[id as usize - 1].load(Ordering::SeqCst);
         let value = match kind {
-            Reader::Pool => by_id(&w.db, id).await.unwrap().value,
+            Reader::Pool => by_id(&db, id).await.unwrap().value,
             Reader::Snapshot => {
                 let level = Some(IsolationLevel::RepeatableRead);
-                let tx = w.db.begin_with_config(level, None).await.unwrap();
+                let tx = db.begin_with_config(level, None).await.unwrap();
                 for id in [id, id % 20 + 1] {
                     item::Entity::find_by_id(id).cache().one(&tx).await.unwrap();
                     tokio::task::yield_now().await;
@@ -328,7 +247,6 @@ async fn read(
                 // What it sees itself may be old by right.
                 continue;
             }
-            Reader::Naive => naive(&w, id).await,
         };
         seen.reads.fetch_add(1, Ordering::Relaxed);
         if value < least {
@@ -337,27 +255,10 @@ async fn read(
     }
 }
 
-/// The look-aside cache of every textbook.
-async fn naive(w: &World, id: i32) -> i64 {
-    let client = w.co.client().unwrap();
-    let key = format!("naive:{id}");
-    if let Some(bytes) = client.get(&key).await.unwrap() {
-        return String::from_utf8(bytes).unwrap().parse().unwrap();
-    }
-    let value = item::Entity::find_by_id(id).one(w.db.inner()).await.unwrap().unwrap().value;
-    tokio::task::yield_now().await;
-    let deps = Deps::none().and_text("item", format!("id={id}"));
-    client
-        .store(&key, value.to_string().as_bytes())
-        .ttl(Duration::from_secs(60))
-        .deps(&deps)
-        .await
-        .unwrap();
-    value
-}
-
-async fn check(kinds: &[Reader]) -> Option<(u64, u64, u64)> {
+async fn check(kinds: &[Reader], tokens: bool) -> Option<(u64, u64, u64)> {
     let w = Arc::new(world().await?);
+    let readers_cache = builder(&w._server).tokens(tokens).build().await.unwrap();
+    let read_by = readers_cache.connect(w.db.inner().clone());
     let (floor, stop, seen) = (
         Arc::new(Floor(Default::default())),
         Arc::new(AtomicBool::new(false)),
@@ -366,7 +267,7 @@ async fn check(kinds: &[Reader]) -> Option<(u64, u64, u64)> {
     let mut readers = Vec::new();
     for (number, kind) in kinds.iter().cycle().take(12).enumerate() {
         readers.push(tokio::spawn(read(
-            w.clone(),
+            read_by.clone(),
             floor.clone(),
             stop.clone(),
             seen.clone(),
@@ -391,7 +292,7 @@ async fn check(kinds: &[Reader]) -> Option<(u64, u64, u64)> {
         reader.await.unwrap();
     }
     let (reads, stale) = (seen.reads.load(Ordering::Relaxed), seen.stale.load(Ordering::Relaxed));
-    eprintln!("{reads} reads, {written} writes, {stale} stale; {:?}", w.co.stats());
+    eprintln!("{reads} reads, {written} writes, {stale} stale; {:?}", readers_cache.stats());
 
     Some((reads, written, stale))
 }
@@ -399,7 +300,7 @@ async fn check(kinds: &[Reader]) -> Option<(u64, u64, u64)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_read_is_stale_beside_concurrent_transactions() {
     let Some((reads, written, stale)) =
-        check(&[Reader::Pool, Reader::Pool, Reader::Snapshot]).await
+        check(&[Reader::Pool, Reader::Pool, Reader::Snapshot], true).await
     else {
         return;
     };
@@ -410,7 +311,10 @@ async fn no_read_is_stale_beside_concurrent_transactions() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_tokens_the_same_check_finds_stale_reads() {
-    let Some((_, _, stale)) = check(&[Reader::Naive]).await else { return };
+    let Some((_, _, stale)) = check(&[Reader::Pool, Reader::Pool, Reader::Snapshot], false).await
+    else {
+        return;
+    };
 
     assert!(stale > 0, "the check is blind");
 }

@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 use std::ops::{ControlFlow, Range};
 
-use sqlparser::ast::{ObjectName, ObjectNamePart, Query, Select, SetExpr, Visit, Visitor, With};
+use sqlparser::ast::{
+    Expr, ObjectName, ObjectNamePart, Query, Select, SetExpr, TableWithJoins, Visit, Visitor, With,
+};
 
 use super::dnf::Dnf;
 use super::formula::Formula;
@@ -173,21 +175,9 @@ impl<'s> Compiler<'s> {
     fn select(&mut self, select: &Select, correlated: bool) {
         let mut block = Block { correlated, ..Block::default() };
         let mut known = Known::default();
-        for item in &select.from {
-            let first = block.relations.len();
-            let had_outer = std::mem::replace(&mut block.outer, false);
-            self.join(&mut block, item, &mut known);
-            if block.outer {
-                // In SQLite a comma binds as tightly as JOIN.
-                block.relations[..first].iter_mut().for_each(|relation| relation.nullable = true);
-            }
-            block.outer |= had_outer;
-        }
+        self.from(&mut block, &select.from, &mut known);
         if let Some(condition) = &select.selection {
-            let formula = self.formula(&block, condition, false, Some(&mut known.equal));
-            formula.facts(&mut known.facts);
-            let all = 0..block.relations.len();
-            self.narrow(&mut block, all, &formula);
+            self.selection(&mut block, condition, &mut known);
             self.subqueries(condition);
         }
         self.subqueries(&select.projection);
@@ -206,6 +196,28 @@ impl<'s> Compiler<'s> {
             self.propagate(&mut block, known);
         }
         self.finish(block);
+    }
+
+    /// Adds the items of a FROM.
+    pub(crate) fn from(&mut self, block: &mut Block, items: &[TableWithJoins], known: &mut Known) {
+        for item in items {
+            let first = block.relations.len();
+            let had_outer = std::mem::replace(&mut block.outer, false);
+            self.join(block, item, known);
+            if block.outer {
+                // In SQLite a comma binds as tightly as JOIN.
+                block.relations[..first].iter_mut().for_each(|relation| relation.nullable = true);
+            }
+            block.outer |= had_outer;
+        }
+    }
+
+    /// Narrows all relations by a WHERE.
+    pub(crate) fn selection(&self, block: &mut Block, condition: &Expr, known: &mut Known) {
+        let formula = self.formula(block, condition, false, Some(&mut known.equal));
+        formula.facts(&mut known.facts);
+        let all = 0..block.relations.len();
+        self.narrow(block, all, &formula);
     }
 
     /// Hands the conditions of a block's tables over.

@@ -49,8 +49,7 @@ impl Dnf {
             for known in &mut self.0 {
                 if let [same] = known.as_mut_slice()
                     && same.column == factor.column
-                    && same.null == factor.null
-                    && same.propagated == factor.propagated
+                    && same.reads_alike(factor)
                 {
                     Arc::make_mut(same).slots.extend(factor.slots.iter().cloned());
                     return;

@@ -5,8 +5,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, ObjectNamePart,
-    Query, Select, Statement, Value as Literal, ValueWithSpan, Visit, Visitor,
+    Distinct, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName,
+    ObjectNamePart, Query, Select, Statement, Value as Literal, ValueWithSpan, Visit, Visitor,
 };
 
 use super::functions;
@@ -24,11 +24,23 @@ pub(crate) struct Inventory<'s> {
     pub(crate) volatile: bool,
     /// A query that writes: DML in a common table expression, SELECT INTO.
     pub(crate) writes: bool,
+    /// SELECT INTO.
+    pub(crate) into: bool,
+    /// What does not change within a transaction is not volatile.
+    in_transaction: bool,
+    /// Takes some of the rows that there are, and which is not told: LIMIT, DISTINCT ON.
+    limited: bool,
 }
 
 impl<'s> Inventory<'s> {
     pub(crate) fn of(dialect: Dialect, schema: &'s Schema, statement: &Statement) -> Self {
-        let mut inventory = Self {
+        let mut inventory = Self::new(dialect, schema);
+        let _ = statement.visit(&mut inventory);
+        inventory
+    }
+
+    fn new(dialect: Dialect, schema: &'s Schema) -> Self {
+        Self {
             dialect,
             schema,
             relations: Vec::new(),
@@ -37,9 +49,26 @@ impl<'s> Inventory<'s> {
             locking: false,
             volatile: false,
             writes: false,
-        };
-        let _ = statement.visit(&mut inventory);
-        inventory
+            into: false,
+            in_transaction: false,
+            limited: false,
+        }
+    }
+
+    /// Whether a part of the statement gives the same when it is asked twice in a transaction.
+    pub(crate) fn is_settled<V: Visit + ?Sized>(&self, part: &V) -> bool {
+        let mut inventory = Self::new(self.dialect, self.schema);
+        inventory.in_transaction = true;
+        let _ = part.visit(&mut inventory);
+        !inventory.volatile && !inventory.limited
+    }
+
+    /// The clock of PostgreSQL stands still during a transaction, and the session is the same.
+    fn stands_still(&self, name: &str) -> bool {
+        self.in_transaction
+            && self.dialect == Dialect::Postgres
+            && (matches!(name, "now" | "transaction_timestamp" | "current_setting")
+                || functions::is_volatile_word(self.dialect, name))
     }
 
     fn function(&mut self, function: &Function) {
@@ -58,6 +87,7 @@ impl<'s> Inventory<'s> {
             (_, "date" | "time" | "timestamp") => !arguments.is_empty(),
             (_, name) => functions::is_pure(name),
         };
+        let known = known || self.stands_still(&name);
         self.volatile |= !((known && !own) || self.schema.is_pure(&name));
     }
 }
@@ -90,11 +120,14 @@ impl Visitor for Inventory<'_> {
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
         self.queries += 1;
         self.locking |= !query.locks.is_empty() || query.for_clause.is_some();
+        self.limited |= query.limit_clause.is_some() || query.fetch.is_some();
         ControlFlow::Continue(())
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
-        self.writes |= select.into.is_some();
+        self.into |= select.into.is_some();
+        self.limited |= matches!(select.distinct, Some(Distinct::On(_)));
+        self.writes |= self.into;
         // Its count is asked for by the next statement of the session.
         self.volatile |=
             select.select_modifiers.as_ref().is_some_and(|modifiers| modifiers.sql_calc_found_rows);
@@ -110,8 +143,9 @@ impl Visitor for Inventory<'_> {
         match expr {
             Expr::Function(function) => self.function(function),
             Expr::Identifier(ident) if ident.quote_style.is_none() => {
+                let name = ident.value.to_ascii_lowercase();
                 self.volatile |=
-                    functions::is_volatile_word(self.dialect, &ident.value.to_ascii_lowercase());
+                    functions::is_volatile_word(self.dialect, &name) && !self.stands_still(&name);
             }
             _ => {}
         }

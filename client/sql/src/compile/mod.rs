@@ -1,11 +1,14 @@
 //! From a parsed statement to its template.
 
+mod assign;
 mod block;
 pub(crate) mod dnf;
 mod formula;
 mod from;
 mod functions;
+mod insert;
 mod inventory;
+mod joined;
 mod operand;
 mod other;
 pub(crate) use functions::is_moving_literal;
@@ -26,6 +29,7 @@ use crate::{Dialect, Schema};
 use block::Compiler;
 use dnf::Dnf;
 use inventory::Inventory;
+use write::Write;
 
 /// Longer names of tables and columns are not tracked: the server refuses them.
 pub(crate) const MAX_NAME_BYTES: usize = 1024;
@@ -67,13 +71,13 @@ pub(crate) fn compile(setting: &Setting, sql: &str) -> Template {
     if prepared.too_deep {
         return other::by_first_word(setting, sql);
     }
-    let Prepared { tokens, names, parameters, session, .. } = prepared;
+    let Prepared { tokens, names, parameters, session, ignores, .. } = prepared;
     let parsed = Parser::new(setting.dialect.grammar())
         .with_tokens_with_locations(tokens)
         .parse_statements();
     let mut template = match parsed {
         Ok(statements) => match statements.as_slice() {
-            [statement] => one(setting, statement, sql, session),
+            [statement] => one(setting, statement, Text { sql, session, ignores }),
             [] => Template::of(Kind::Session),
             many => other::script(setting, many),
         },
@@ -86,14 +90,26 @@ pub(crate) fn compile(setting: &Setting, sql: &str) -> Template {
     template
 }
 
-fn one(setting: &Setting, statement: &Statement, sql: &str, session: bool) -> Template {
-    let inventory = Inventory::of(setting.dialect, &setting.schema, statement);
+/// What the tokens tell of a statement beside the parser.
+#[derive(Debug, Clone, Copy, Default)]
+struct Text<'t> {
+    /// Empty where the statement is only a part of the text.
+    sql: &'t str,
+    session: bool,
+    ignores: bool,
+}
+
+fn one(setting: &Setting, statement: &Statement, text: Text<'_>) -> Template {
+    let inventory = &Inventory::of(setting.dialect, &setting.schema, statement);
+    let Text { sql, session, ignores } = text;
+    let write = Write { setting, inventory, common: &[], sql, ignores };
     match statement {
-        Statement::Query(query) if !inventory.writes => read(setting, query, &inventory, session),
-        Statement::Insert(insert) => write::insert(setting, insert, &inventory),
-        Statement::Update(update) => write::update(setting, update, &inventory, sql),
-        Statement::Delete(delete) => write::delete(setting, delete, &inventory, sql),
-        statement => other::other(setting, statement, &inventory),
+        Statement::Query(query) if !inventory.writes => read(setting, query, inventory, session),
+        Statement::Query(query) => write::with(&write, query),
+        Statement::Insert(insert) => insert::insert(&write, insert),
+        Statement::Update(update) => write::update(&write, update),
+        Statement::Delete(delete) => write::delete(&write, delete),
+        statement => other::other(setting, statement, inventory),
     }
 }
 

@@ -7,7 +7,7 @@ use sqlparser::ast::{
 use super::block::Compiler;
 use super::dnf::Dnf;
 use super::inventory::Inventory;
-use super::{Setting, missed, one};
+use super::{Setting, Text, missed, one};
 use crate::Dialect;
 use crate::canon::Side;
 use crate::conditions::TableConditions;
@@ -47,7 +47,7 @@ pub(super) fn script(setting: &Setting, statements: &[Statement]) -> Template {
     let (mut unknown, mut reads) = (false, true);
     for statement in statements {
         let inventory = Inventory::of(setting.dialect, &setting.schema, statement);
-        let template = one(setting, statement, "", false);
+        let template = one(setting, statement, Text::default());
         reads &= matches!(template.kind, Kind::Read { .. } | Kind::Session);
         unknown |= template.unknown || matches!(template.kind, Kind::Transaction(_));
         if !matches!(template.kind, Kind::Read { .. }) {
@@ -86,7 +86,6 @@ pub(super) fn other(
         S::ReleaseSavepoint { name: savepoint } => {
             Template::of(Kind::Transaction(Transaction::Release(name(savepoint))))
         }
-        S::Query(_) => unknown(setting, inventory, Kind::Write(WriteKind::Other)),
         S::Merge(_) => write(WriteKind::Merge),
         S::Truncate(truncate) => {
             let mut template = write(WriteKind::Truncate);
@@ -129,7 +128,7 @@ pub(super) fn other(
         } => whole(setting, names, Kind::Ddl, false),
         S::Drop { object_type: ObjectType::Index, .. } => Template::of(Kind::Ddl),
         S::Explain { analyze: true, statement, .. } => {
-            let mut template = one(setting, statement, "", false);
+            let mut template = one(setting, statement, Text::default());
             if let Kind::Read { .. } = template.kind {
                 template = Template::of(UNCACHED);
             }
@@ -242,6 +241,10 @@ pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
         "delete" => {
             words.skip(&["from", "only"]);
             table(&mut words, WriteKind::Delete, Some("where"))
+        }
+        // MariaDB runs what it analyses.
+        "analyze" if ["insert", "update", "delete", "replace"].iter().any(|word| has(word)) => {
+            unreadable()
         }
         "begin" | "start" if one => Template::of(Kind::Transaction(Transaction::Begin)),
         "commit" | "end" if one && !has("chain") => {

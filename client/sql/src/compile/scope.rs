@@ -43,7 +43,7 @@ impl Block {
     }
 
     /// The only relation of this name.
-    fn named(&self, name: &str) -> Option<usize> {
+    pub(crate) fn named(&self, name: &str) -> Option<usize> {
         let mut found =
             self.relations.iter().enumerate().filter(|(_, relation)| relation.alias == name);
         let (at, _) = found.next()?;
@@ -51,7 +51,7 @@ impl Block {
     }
 
     /// The relation that an unqualified column must belong to.
-    fn owner(&self, schema: &Schema, column: &str) -> Option<usize> {
+    pub(crate) fn owner(&self, schema: &Schema, column: &str) -> Option<usize> {
         if let [only] = self.relations.as_slice() {
             let confirmed =
                 || only.table.as_ref().is_some_and(|table| schema.has_column(table, column));

@@ -1,281 +1,263 @@
-//! INSERT, UPDATE and DELETE: which rows they change.
+//! UPDATE, DELETE and writes behind a WITH: which rows they change.
 //!
 //! What is sent must cover each changed row, before and after. So a term stands here only if it holds for certain, and
 //! what is not known is left out.
 
-use std::sync::Arc;
+use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, ConflictTarget, Delete, Expr, FromTable, Insert, ObjectNamePart,
-    OnConflictAction, OnInsert, Query, SelectItem, SetExpr, SqliteOnConflict, TableFactor,
-    TableObject, TableWithJoins, Update,
+    Delete, Expr, FromTable, Query, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
+    SqliteOnConflict, Statement, TableFactor, TableWithJoins, Update, UpdateTableFromKind, Visit,
+    Visitor,
 };
 
-use super::block::Compiler;
+use super::assign::{Set, last_name, pairs};
+use super::block::{Common, Compiler};
 use super::dnf::{Dnf, MAX_CONJUNCTIONS};
-use super::formula::{Built, factor};
 use super::inventory::Inventory;
-use super::operand::{Operand, operand};
-use super::scope::Block;
-use super::{Setting, other};
+use super::joined;
+use super::{Setting, insert, other};
 use crate::Dialect;
 use crate::canon::Side;
 use crate::conditions::TableConditions;
-use crate::factor::{Conjunction, Factor, NullMeans};
+use crate::factor::Conjunction;
 use crate::old_rows::OldRows;
 use crate::template::{Kind, Returning, Template, WriteKind};
 
-/// INSERT, REPLACE and upserts.
-pub(super) fn insert(setting: &Setting, insert: &Insert, inventory: &Inventory<'_>) -> Template {
-    let plain = insert.partitioned.is_none()
-        && insert.multi_table_into_clauses.is_empty()
-        && insert.multi_table_when_clauses.is_empty()
-        && insert.multi_table_else_clause.is_none()
-        && insert.output.is_none()
-        && !insert.overwrite
-        && !with_is_odd(insert.source.as_deref());
-    let TableObject::TableName(name) = &insert.table else {
-        return other::unknown(setting, inventory, Kind::Write(WriteKind::Insert));
-    };
-    let mut compiler = setting.compiler(Side::Assigned);
-    let Some(table) = compiler.key(name) else {
-        return other::unknown(setting, inventory, Kind::Write(WriteKind::Insert));
-    };
-    if !plain || inventory.writes {
-        return other::unknown(setting, inventory, Kind::Write(WriteKind::Insert));
-    }
-    let upsert =
-        insert.on.is_some() || insert.replace_into || insert.or == Some(SqliteOnConflict::Replace);
-    let kind = if upsert { WriteKind::Upsert } else { WriteKind::Insert };
-    let columns = insert_columns(setting.dialect, insert);
-    let rows = columns.as_ref().and_then(|columns| rows(&compiler, &table, columns, insert));
-    // IGNORE makes MySQL change values until they fit.
-    let ignores = insert.ignore && setting.dialect == Dialect::MySql;
-    let replaces = ignores || insert.replace_into || insert.or == Some(SqliteOnConflict::Replace);
-    let images = match (rows, columns) {
-        (Some(rows), Some(columns)) if !replaces => {
-            match updated(&mut compiler, &table, &columns, &rows, insert) {
-                Some(updated) if updated.is_empty() => whole_if_many(Dnf(rows)),
-                // An inserted row has the terms of the row it would replace, and more.
-                Some(updated) => whole_if_many(Dnf(updated)),
-                None => Dnf::any(),
-            }
-        }
-        _ => Dnf::any(),
-    };
-    let mut template = changed(setting, compiler, table, images, kind);
-    template.returning = returning(setting.dialect, insert.returning.as_deref());
-    template.assigned = upserted(setting.dialect, insert).filter(|_| !replaces);
-    template
+/// A statement that writes, and what is known of its surroundings.
+pub(super) struct Write<'a> {
+    pub(super) setting: &'a Setting,
+    pub(super) inventory: &'a Inventory<'a>,
+    /// The common table expressions that it may name.
+    pub(super) common: &'a [String],
+    /// The whole text, if this is its only statement.
+    pub(super) sql: &'a str,
+    /// MySQL changes values until they fit.
+    pub(super) ignores: bool,
 }
 
-/// The columns that DO UPDATE assigns.
-fn upserted(dialect: Dialect, insert: &Insert) -> Option<Vec<String>> {
-    let Some(OnInsert::OnConflict(conflict)) = &insert.on else { return None };
-    let OnConflictAction::DoUpdate(update) = &conflict.action else { return None };
-    assigned_names(dialect, &update.assignments)
+impl Write<'_> {
+    /// A compiler that reads conditions, and whose tables nobody asks for.
+    pub(super) fn reader(&self) -> Compiler<'_> {
+        let mut compiler = self.setting.compiler(Side::Predicate);
+        compiler.nested = false;
+        compiler.visible =
+            self.common.iter().map(|name| Common { name: name.clone(), certain: true }).collect();
+        compiler
+    }
 }
 
-fn assigned_names(dialect: Dialect, assignments: &[Assignment]) -> Option<Vec<String>> {
-    let mut columns = Vec::new();
-    for assignment in assignments {
-        match &assignment.target {
-            AssignmentTarget::ColumnName(name) => columns.push(last_name(dialect, &name.0)?),
-            AssignmentTarget::Tuple(names) => {
-                for name in names {
-                    columns.push(last_name(dialect, &name.0)?);
-                }
-            }
-        }
-    }
-    Some(columns)
-}
-
-/// WITH before the source of an INSERT may hide anything.
-fn with_is_odd(source: Option<&Query>) -> bool {
-    source.is_some_and(|query| !query.pipe_operators.is_empty())
-}
-
-/// The columns that are given values, by the catalogue's names.
-fn insert_columns(dialect: Dialect, insert: &Insert) -> Option<Vec<String>> {
-    if !insert.assignments.is_empty() {
-        return insert
-            .assignments
-            .iter()
-            .map(|assignment| assigned_name(dialect, &assignment.target))
-            .collect();
-    }
-    if insert.columns.is_empty() || !insert.after_columns.is_empty() {
-        return None;
-    }
-    insert.columns.iter().map(|name| last_name(dialect, &name.0)).collect()
-}
-
-/// A conjunction for each row, if the rows are written out.
-fn rows(
-    compiler: &Compiler<'_>,
-    table: &str,
-    columns: &[String],
-    insert: &Insert,
-) -> Option<Vec<Conjunction>> {
-    if !insert.assignments.is_empty() {
-        let values = insert.assignments.iter().map(|assignment| &assignment.value);
-        return Some(vec![row(compiler, table, columns, values, Statement::Insert)]);
-    }
-    let source = insert.source.as_deref()?;
-    let bare = source.with.is_none() && source.order_by.is_none() && source.limit_clause.is_none();
-    let SetExpr::Values(values) = source.body.as_ref() else { return None };
-    if !bare || values.rows.len() > MAX_CONJUNCTIONS {
-        return None;
-    }
-    let rows = values.rows.iter().map(|values| {
-        let values = &values.content;
-        (values.len() == columns.len())
-            .then(|| row(compiler, table, columns, values.iter(), Statement::Insert))
-    });
-    rows.collect()
-}
-
-/// The images of the rows that an upsert updates in the place of inserting. `None` if any row may be.
-fn updated(
-    compiler: &mut Compiler<'_>,
-    table: &str,
-    columns: &[String],
-    rows: &[Conjunction],
-    insert: &Insert,
-) -> Option<Vec<Conjunction>> {
-    let action = match &insert.on {
-        None => return Some(Vec::new()),
-        Some(OnInsert::OnConflict(conflict)) => conflict,
-        Some(_) => return None,
-    };
-    let OnConflictAction::DoUpdate(update) = &action.action else { return Some(Vec::new()) };
-    let Some(ConflictTarget::Columns(target)) = &action.conflict_target else { return None };
-    let dialect = compiler.dialect;
-    let target: Vec<String> = target.iter().map(|ident| dialect.name(ident)).collect();
-    let set = Set::of(compiler, table, &update.assignments)?;
-    let mut images = Vec::new();
-    for inserted in rows {
-        // The row that was there has the same key; what else it has is not known.
-        let old: Conjunction =
-            inserted.iter().filter(|factor| target.contains(&factor.column)).cloned().collect();
-        if old.is_empty() || columns.len() < target.len() {
-            return None;
-        }
-        if set.moves(compiler, table, &old) {
-            images.push(set.applied_to(&old));
-        }
-        images.push(old);
-    }
-    Some(images)
+/// The table that an UPDATE or DELETE writes, and the tables that decide on its rows.
+pub(super) struct Target<'e> {
+    pub(super) alias: String,
+    pub(super) table: String,
+    /// What stands behind FROM or USING.
+    pub(super) from: &'e [TableWithJoins],
+    pub(super) selection: Option<&'e Expr>,
 }
 
 /// UPDATE.
-pub(super) fn update(
-    setting: &Setting,
-    update: &Update,
-    inventory: &Inventory<'_>,
-    sql: &str,
-) -> Template {
-    let kind = Kind::Write(WriteKind::Update);
-    let mut compiler = setting.compiler(Side::Predicate);
-    compiler.nested = false;
-    let target = single(&mut compiler, &update.table);
-    let Some((alias, table)) = target else {
-        return other::visible(setting, inventory, kind);
-    };
-    if inventory.writes || update.output.is_some() {
-        return other::unknown(setting, inventory, kind);
+pub(super) fn update(write: &Write<'_>, update: &Update) -> Template {
+    let (setting, kind) = (write.setting, Kind::Write(WriteKind::Update));
+    if write.inventory.writes || update.output.is_some() {
+        return other::unknown(setting, write.inventory, kind);
     }
-    let joined = update.from.is_some();
-    // Of several tables in FROM only the first one named is written, but which rows is another matter.
-    let set = Set::of(&compiler, &table, &update.assignments);
-    let images = match &set {
-        Some(set) if !joined && update.or != Some(SqliteOnConflict::Replace) => {
-            let old = condition(&compiler, alias, &table, update.selection.as_ref());
-            let new: Vec<Conjunction> = old
-                .0
-                .iter()
-                .filter(|old| set.moves(&compiler, &table, old))
-                .map(|old| set.applied_to(old))
-                .collect();
-            whole_if_many(old.or_all(new))
+    let mut compiler = setting.compiler(Side::Predicate);
+    let from = match &update.from {
+        None => &[][..],
+        Some(UpdateTableFromKind::AfterSet(from)) => from,
+        Some(UpdateTableFromKind::BeforeSet(_)) => {
+            return other::visible(setting, write.inventory, kind);
         }
-        _ => Dnf::any(),
     };
-    let mut template = changed(setting, compiler, table, images, WriteKind::Update);
+    let Some((alias, table)) = single(&mut compiler, &update.table) else {
+        if setting.dialect == Dialect::MySql && from.is_empty() {
+            return joined::update(write, update);
+        }
+        return other::visible(setting, write.inventory, kind);
+    };
+    let set = pairs(setting.dialect, &update.assignments)
+        .map(|pairs| write.assigned(&compiler, &table, pairs));
+    let target = Target { alias: alias.clone(), table, from, selection: update.selection.as_ref() };
     // REPLACE deletes rows besides those it updates.
-    template.assigned =
-        set.filter(|_| update.or != Some(SqliteOnConflict::Replace)).map(|set| set.columns);
-    template.returning = returning(setting.dialect, update.returning.as_deref());
-    if !joined && update.or.is_none() && template.target.is_some() {
-        template.old_rows = OldRows::of_update(setting.dialect, sql);
+    let set = set.filter(|_| update.or != Some(SqliteOnConflict::Replace));
+    let images = match &set {
+        Some(set) => {
+            let old = joined::condition(write, &target);
+            whole_if_many(set.images(&compiler, &target.table, old))
+        }
+        None => Dnf::any(),
+    };
+    let mut template = changed(setting, compiler, target.table, images, WriteKind::Update);
+    template.assigned = set.map(|set| set.columns);
+    let joined = !from.is_empty();
+    template.returning =
+        returning(setting.dialect, Some(alias), joined, update.returning.as_deref());
+    let settled = write.is_settled(&update.selection) && write.is_settled(&update.from);
+    let plain = update.or.is_none() && update.limit.is_none() && settled;
+    if plain && write.shows(&update.table) && template.target.is_some() {
+        template.old_rows =
+            OldRows::of_update(setting.dialect, write.sql, &update.update_token, joined);
     }
     template
 }
 
 /// DELETE.
-pub(super) fn delete(
-    setting: &Setting,
-    delete: &Delete,
-    inventory: &Inventory<'_>,
-    sql: &str,
-) -> Template {
-    let kind = Kind::Write(WriteKind::Delete);
+pub(super) fn delete(write: &Write<'_>, delete: &Delete) -> Template {
+    let (setting, kind) = (write.setting, Kind::Write(WriteKind::Delete));
+    if write.inventory.writes || delete.output.is_some() {
+        return other::unknown(setting, write.inventory, kind);
+    }
     let mut compiler = setting.compiler(Side::Predicate);
-    compiler.nested = false;
     let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+    // MySQL may delete from each of the tables that it joins.
+    let many =
+        !delete.tables.is_empty() || delete.using.is_some() && setting.dialect != Dialect::Postgres;
     let target = match from.as_slice() {
-        // MySQL may delete from each of the tables that it joins.
-        [only]
-            if delete.tables.is_empty()
-                && (delete.using.is_none() || setting.dialect == Dialect::Postgres) =>
-        {
-            single(&mut compiler, only)
-        }
+        [only] if !many => single(&mut compiler, only),
         _ => None,
     };
     let Some((alias, table)) = target else {
-        return other::visible(setting, inventory, kind);
+        if setting.dialect == Dialect::MySql {
+            return joined::delete(write, delete);
+        }
+        return other::visible(setting, write.inventory, kind);
     };
-    if inventory.writes || delete.output.is_some() {
-        return other::unknown(setting, inventory, kind);
-    }
-    let joined = delete.using.is_some();
-    let images = match delete.selection.as_ref() {
-        Some(_) if joined => Dnf::any(),
-        selection => condition(&compiler, alias, &table, selection),
-    };
-    let mut template = changed(setting, compiler, table, images, WriteKind::Delete);
-    template.returning = returning(setting.dialect, delete.returning.as_deref());
-    if !joined && template.target.is_some() {
-        template.old_rows = OldRows::of_delete(setting.dialect, sql);
+    let shown = &from[0];
+    let from = delete.using.as_deref().unwrap_or_default();
+    let target = Target { alias: alias.clone(), table, from, selection: delete.selection.as_ref() };
+    let images = joined::condition(write, &target);
+    let mut template = changed(setting, compiler, target.table, images, WriteKind::Delete);
+    let joined = !from.is_empty();
+    template.returning =
+        returning(setting.dialect, Some(alias), joined, delete.returning.as_deref());
+    let settled = write.is_settled(&delete.selection) && write.is_settled(&delete.using);
+    let plain = delete.limit.is_none() && settled && write.shows(shown);
+    if plain && template.target.is_some() {
+        template.old_rows =
+            OldRows::of_delete(setting.dialect, write.sql, &delete.delete_token, joined);
     }
     template
 }
 
+impl Write<'_> {
+    /// Whether this part of the statement means the same rows when it is asked once more, in the same transaction.
+    pub(super) fn is_settled<V: Visit + ?Sized>(&self, part: &V) -> bool {
+        self.inventory.is_settled(part)
+    }
+
+    /// Whether a query sees the same table under this name.
+    fn shows(&self, item: &TableWithJoins) -> bool {
+        let TableFactor::Table { name, .. } = &item.relation else { return false };
+        let name = last_name(self.setting.dialect, &name.0);
+        name.is_some_and(|name| !self.common.contains(&name))
+    }
+
+    /// What is assigned. MySQL's IGNORE changes values until they fit.
+    pub(super) fn assigned(
+        &self,
+        compiler: &Compiler<'_>,
+        table: &str,
+        pairs: Vec<super::assign::Pair<'_>>,
+    ) -> Set {
+        if self.ignores {
+            return Set::unknown(pairs.into_iter().map(|(column, _)| column).collect());
+        }
+        Set::of(compiler, table, pairs)
+    }
+}
+
+/// A query that writes: behind a WITH, or in one.
+pub(super) fn with(write: &Write<'_>, query: &Query) -> Template {
+    let setting = write.setting;
+    let kind = Kind::Write(WriteKind::Other);
+    if write.inventory.into {
+        return other::unknown(setting, write.inventory, kind);
+    }
+    let common = query.with.iter().flat_map(|with| &with.cte_tables);
+    let common: Vec<String> =
+        common.map(|common| setting.dialect.name(&common.alias.name)).collect();
+    let mut writes = Writes { write: &Write { common: &common, ..*write }, found: Vec::new() };
+    let _ = query.visit(&mut writes);
+    let main =
+        matches!(query.body.as_ref(), SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_));
+    let mut found = writes.found;
+    if main && found.len() == 1 {
+        return found.remove(0);
+    }
+    let mut template = Template::of(kind);
+    for one in found {
+        template.unknown |= one.unknown;
+        for table in one.changes {
+            match template.changes.iter_mut().find(|known| known.table == table.table) {
+                Some(known) => known.merge(table),
+                None => template.changes.push(table),
+            }
+        }
+    }
+    template.unknown |= template.changes.is_empty();
+    template.tables = template.changes.iter().map(|table| table.table.clone()).collect();
+    template
+}
+
+/// The statements inside a query, each compiled by itself: all of them see the rows as they were before.
+struct Writes<'w> {
+    write: &'w Write<'w>,
+    found: Vec<Template>,
+}
+
+impl Visitor for Writes<'_> {
+    type Break = ();
+
+    fn pre_visit_statement(&mut self, statement: &Statement) -> ControlFlow<()> {
+        let write = self.write;
+        let inventory = Inventory::of(write.setting.dialect, &write.setting.schema, statement);
+        let write = Write { inventory: &inventory, ..*write };
+        self.found.push(match statement {
+            Statement::Insert(statement) => insert::insert(&write, statement),
+            Statement::Update(statement) => update(&write, statement),
+            Statement::Delete(statement) => delete(&write, statement),
+            _ => other::visible(write.setting, &inventory, Kind::Write(WriteKind::Other)),
+        });
+        ControlFlow::Continue(())
+    }
+}
+
 /// The template of a write to one table, and of what the database changes along with it.
-fn changed(
+pub(super) fn changed(
     setting: &Setting,
-    mut compiler: Compiler<'_>,
+    compiler: Compiler<'_>,
     table: String,
     images: Dnf,
     kind: WriteKind,
 ) -> Template {
-    #[cfg(feature = "fault-injection")]
-    let images = match setting.fault {
-        Some(fault) => fault.spoil_write(images),
-        None => images,
-    };
-    compiler.add(&table, images);
-    add_others(setting, &mut compiler);
-    let mut template = Template::of(Kind::Write(kind));
-    template.changes = TableConditions::of(compiler.tables);
-    template.tables = template.changes.iter().map(|table| table.table.clone()).collect();
+    let mut template = changed_all(setting, compiler, vec![(table.clone(), images)], kind);
     // The rows of a view are not rows of a table.
     if setting.schema.view_of(&table).is_none() {
         template.target = Some(table);
     }
+    template
+}
+
+/// The same for several tables.
+pub(super) fn changed_all(
+    setting: &Setting,
+    mut compiler: Compiler<'_>,
+    tables: Vec<(String, Dnf)>,
+    kind: WriteKind,
+) -> Template {
+    for (table, images) in tables {
+        #[cfg(feature = "fault-injection")]
+        let images = match setting.fault {
+            Some(fault) => fault.spoil_write(images),
+            None => images,
+        };
+        compiler.add(&table, images);
+    }
+    add_others(setting, &mut compiler);
+    let mut template = Template::of(Kind::Write(kind));
+    template.changes = TableConditions::of(compiler.tables);
+    template.tables = template.changes.iter().map(|table| table.table.clone()).collect();
     template
 }
 
@@ -306,184 +288,42 @@ fn single(compiler: &mut Compiler<'_>, item: &TableWithJoins) -> Option<(String,
     Some((alias, table))
 }
 
-/// The rows that a WHERE lets through.
-fn condition(compiler: &Compiler<'_>, alias: String, table: &str, selection: Option<&Expr>) -> Dnf {
-    let Some(selection) = selection else { return Dnf::any() };
-    let block = Block::of(alias, table.to_owned());
-    compiler.formula(&block, selection, false, None).project(0)
-}
-
-/// Which statement assigns.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Statement {
-    Insert,
-    Update,
-}
-
-/// What a SET assigns.
-struct Set {
-    columns: Vec<String>,
-    /// The columns that get a constant or parameter.
-    known: Conjunction,
-}
-
-impl Set {
-    fn of(compiler: &Compiler<'_>, table: &str, assignments: &[Assignment]) -> Option<Self> {
-        let dialect = compiler.dialect;
-        let (mut columns, mut values) = (Vec::new(), Vec::new());
-        for assignment in assignments {
-            match (&assignment.target, &assignment.value) {
-                (AssignmentTarget::Tuple(names), Expr::Tuple(given))
-                    if names.len() == given.len() =>
-                {
-                    for (name, value) in names.iter().zip(given) {
-                        columns.push(last_name(dialect, &name.0)?);
-                        values.push(Some(value));
-                    }
-                }
-                (AssignmentTarget::Tuple(names), _) => {
-                    for name in names {
-                        columns.push(last_name(dialect, &name.0)?);
-                        values.push(None);
-                    }
-                }
-                (target, value) => {
-                    columns.push(assigned_name(dialect, target)?);
-                    values.push(Some(value));
-                }
-            }
-        }
-        let mut known = Conjunction::new();
-        for (column, value) in columns.iter().zip(values) {
-            // Assigned twice: MySQL takes the last, others refuse.
-            let once = columns.iter().filter(|other| *other == column).count() == 1;
-            if let (true, Some(value)) = (once, value)
-                && let Some(factor) = assigned(compiler, table, column, value, Statement::Update)
-            {
-                known.push(Arc::new(factor));
-            }
-        }
-        Some(Self { columns, known })
-    }
-
-    /// Whether a row of this conjunction may leave it.
-    fn moves(&self, compiler: &Compiler<'_>, table: &str, old: &Conjunction) -> bool {
-        old.iter().any(|factor| {
-            self.columns.contains(&factor.column)
-                || compiler.schema.is_generated(table, &factor.column)
-        })
-    }
-
-    /// The image of the rows of a conjunction afterwards.
-    fn applied_to(&self, old: &Conjunction) -> Conjunction {
-        let kept =
-            old.iter().filter(|factor| !self.columns.contains(&factor.column) && !factor.generated);
-        let mut new: Conjunction = kept.cloned().collect();
-        let room = super::dnf::MAX_TERMS.saturating_sub(new.len());
-        new.extend(self.known.iter().take(room).cloned());
-        new
-    }
-}
-
-/// The conjunction of an inserted row.
-fn row<'e>(
-    compiler: &Compiler<'_>,
-    table: &str,
-    columns: &[String],
-    values: impl Iterator<Item = &'e Expr>,
-    statement: Statement,
-) -> Conjunction {
-    let mut row = Conjunction::new();
-    for (column, value) in columns.iter().zip(values) {
-        if row.len() == super::dnf::MAX_TERMS {
-            break;
-        }
-        if row.iter().any(|factor| factor.column == *column) {
-            continue;
-        }
-        if let Some(factor) = assigned(compiler, table, column, value, statement) {
-            row.push(Arc::new(factor));
-        }
-    }
-    row
-}
-
-/// The term that holds after a value was assigned, if any does.
-fn assigned(
-    compiler: &Compiler<'_>,
-    table: &str,
-    column: &str,
-    value: &Expr,
-    statement: Statement,
-) -> Option<Factor> {
-    let generated = compiler.schema.is_generated(table, column);
-    let system =
-        compiler.dialect.is_system_column(column) && !compiler.schema.has_column(table, column);
-    let operand = operand(compiler.dialect, value)?;
-    let inserts = statement == Statement::Insert;
-    // NULL, and in MySQL zero, may ask for the next number of the table.
-    let null = match (compiler.dialect, statement) {
-        (Dialect::Postgres, _) | (Dialect::Sqlite, Statement::Update) => NullMeans::IsNull,
-        _ => NullMeans::Unknown,
-    };
-    let zero = |operand: &Operand| {
-        use crate::Value::{Bool, Int};
-        matches!(operand, Operand::Constant { value: Int(0) | Bool(false), .. })
-    };
-    if generated || system || inserts && compiler.dialect == Dialect::MySql && zero(&operand) {
-        return None;
-    }
-    let place = crate::canon::Place { side: Side::Assigned, ..compiler.place(table, column) };
-    match factor(column.to_owned(), place, [operand], null) {
-        Built::Factor(mut factor) => {
-            factor.inserted = inserts;
-            Some(factor)
-        }
-        _ => None,
-    }
-}
-
-fn assigned_name(dialect: Dialect, target: &AssignmentTarget) -> Option<String> {
-    match target {
-        AssignmentTarget::ColumnName(name) => last_name(dialect, &name.0),
-        AssignmentTarget::Tuple(_) => None,
-    }
-}
-
-fn last_name(dialect: Dialect, parts: &[ObjectNamePart]) -> Option<String> {
-    match parts.last()? {
-        ObjectNamePart::Identifier(ident) => Some(dialect.name(ident)),
-        ObjectNamePart::Function(_) => None,
-    }
-}
-
-fn whole_if_many(dnf: Dnf) -> Dnf {
-    if dnf.0.len() > MAX_CONJUNCTIONS || dnf.0.iter().any(|conjunction| conjunction.is_empty()) {
+pub(super) fn whole_if_many(dnf: Dnf) -> Dnf {
+    if dnf.0.len() > MAX_CONJUNCTIONS || dnf.0.iter().any(Conjunction::is_empty) {
         Dnf::any()
     } else {
         dnf
     }
 }
 
-impl Dnf {
-    /// More conjunctions, without making one of those that have one field.
-    fn or_all(mut self, more: Vec<Conjunction>) -> Self {
-        self.0.extend(more);
-        self
-    }
-}
-
-/// What RETURNING gives.
-fn returning(dialect: Dialect, items: Option<&[SelectItem]>) -> Returning {
+/// What RETURNING gives of the rows of the target. In a joined write a bare name may be another table's.
+pub(super) fn returning(
+    dialect: Dialect,
+    target: Option<String>,
+    joined: bool,
+    items: Option<&[SelectItem]>,
+) -> Returning {
     let Some(items) = items else { return Returning::Nothing };
-    if let [SelectItem::Wildcard(_)] = items {
-        return Returning::All;
+    let is_target = |name: String| target.as_ref() == Some(&name);
+    match items {
+        // SQLite leaves the other tables out.
+        [SelectItem::Wildcard(_)] if !joined || dialect == Dialect::Sqlite => {
+            return Returning::All;
+        }
+        [SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _)]
+            if last_name(dialect, &name.0).is_some_and(is_target) =>
+        {
+            return Returning::All;
+        }
+        _ => {}
     }
     let names = items.iter().map(|item| match item {
-        SelectItem::UnnamedExpr(Expr::Identifier(ident)) => Some(dialect.name(ident)),
-        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(idents)) => {
-            idents.last().map(|ident| dialect.name(ident))
-        }
+        SelectItem::UnnamedExpr(Expr::Identifier(ident)) if !joined => Some(dialect.name(ident)),
+        // `old.a` is no value of the new row.
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(idents)) => match idents.as_slice() {
+            [.., table, column] if is_target(dialect.name(table)) => Some(dialect.name(column)),
+            _ => None,
+        },
         _ => None,
     });
     names.collect::<Option<Vec<_>>>().map_or(Returning::Expressions, Returning::Columns)

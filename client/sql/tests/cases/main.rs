@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod bounds;
+mod joined;
 mod law;
 mod reads;
 mod rules;

@@ -80,6 +80,9 @@ fn round(random: &mut Random, fault: Option<Fault>, count: &mut Count) -> Result
     }
     for _ in 0..WRITES {
         let (write, table) = write::write(random, &database);
+        if database.connection.prepare_cached(&write.sql).is_err() {
+            continue;
+        }
         let before = database.rows(random, &database.tables[table]);
         let template = analyser.analyse(&write.sql);
         let old: Option<Vec<String>> = template.old_rows().map(|old| {
@@ -272,4 +275,9 @@ fn sees_an_analyser_that_forgets_a_conjunction() {
 #[test]
 fn sees_an_analyser_that_sends_only_the_old_image() {
     rounds_until_caught(Fault::LostImage);
+}
+
+#[test]
+fn sees_an_analyser_that_takes_the_terms_of_another_table_for_those_of_the_target() {
+    rounds_until_caught(Fault::OtherTable);
 }

@@ -69,6 +69,51 @@ impl<'r, 'd> Maker<'r, 'd> {
         (condition, maker.values)
     }
 
+    /// A join that decides on the rows of its first relation: the FROM of the others, and the condition.
+    pub fn joined(
+        random: &'r mut Random,
+        database: &'d Database,
+        target: (usize, &str),
+        values: Vec<Bound>,
+    ) -> (String, String, Vec<Bound>) {
+        let mut maker = Maker { random, database, values, aliases: 0 };
+        let mut scope = vec![maker.table(target.0, target.1)];
+        let mut from = String::new();
+        for (at, alias) in ["o", "p"].iter().enumerate() {
+            let table = maker.random.below(3);
+            let relation = maker.table(table, alias);
+            if at == 0 {
+                from = format!("t{table} AS {alias}");
+                scope.push(relation);
+                continue;
+            }
+            if !maker.random.once_in(2) {
+                break;
+            }
+            let join = *maker.random.pick(&["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", ","]);
+            let others = [scope[1].clone(), relation.clone()];
+            scope.push(relation);
+            if join == "," {
+                from += &format!(", t{table} AS {alias}");
+            } else {
+                let link = maker.link(&others);
+                let more = match maker.random.below(3) {
+                    0 => format!(" AND {}", maker.predicate(&others, &[], 1, false)),
+                    _ => String::new(),
+                };
+                from += &format!(" {join} t{table} AS {alias} ON {link}{more}");
+            }
+        }
+        let mut parts = vec![maker.link(&[scope[1].clone(), scope[0].clone()])];
+        for part in [maker.narrow(&scope), maker.narrow(&scope[..1])] {
+            parts.extend((!part.is_empty()).then_some(part));
+        }
+        if maker.random.once_in(3) {
+            parts.push(maker.predicate(&scope, &[], 2, true));
+        }
+        (from, parts.join(" AND "), maker.values)
+    }
+
     /// The commonest query: one table, a few equations.
     fn plain(&mut self) -> String {
         let table = self.random.below(3);

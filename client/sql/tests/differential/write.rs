@@ -9,7 +9,7 @@ pub fn write(random: &mut Random, database: &Database) -> (Statement, usize) {
     let table = random.below(3);
     let name = format!("t{table}");
     let mut values = Vec::new();
-    let sql = match random.below(12) {
+    let sql = match random.below(15) {
         0..=2 => insert(random, database, table, "INSERT", &mut values),
         3 => insert(random, database, table, "INSERT OR IGNORE", &mut values),
         4 if random.once_in(2) => {
@@ -26,21 +26,8 @@ pub fn write(random: &mut Random, database: &Database) -> (Statement, usize) {
             }
             sql
         }
-        6 if random.once_in(2) => {
-            let other = random.below(3);
-            let column = random.pick(&database.tables[table].columns).name;
-            let from = random.pick(&database.tables[other].columns).name;
-            format!(
-                "INSERT OR IGNORE INTO {name} (id, {column}) SELECT id + 3, {from} FROM t{other}"
-            )
-        }
-        6 => {
-            let other = random.below(3);
-            let set = assignments(random, database, table, &mut values, false);
-            format!(
-                "UPDATE {name} SET {set} FROM t{other} AS o WHERE o.id = {name}.id AND o.id < 5"
-            )
-        }
+        6 if random.once_in(2) => insert_select(random, database, table, &mut values),
+        6 | 12..15 => update_from(random, database, table, &mut values),
         7 | 8 => {
             let (condition, all) = Maker::condition(random, database, table, values);
             values = all;
@@ -96,6 +83,58 @@ fn insert(
         })
         .collect();
     format!("{verb} INTO t{table} ({}) VALUES {}", columns.join(", "), rows.join(", "))
+}
+
+fn insert_select(
+    random: &mut Random,
+    database: &Database,
+    table: usize,
+    values: &mut Vec<Bound>,
+) -> String {
+    let other = random.below(3);
+    let shape = &database.tables[table];
+    let (mut columns, mut items) = (vec!["id"], vec![format!("o.id + {}", random.below(9))]);
+    for kind in &shape.columns {
+        if random.once_in(3) {
+            continue;
+        }
+        columns.push(kind.name);
+        items.push(if random.once_in(2) {
+            constant(random, kind.name, values)
+        } else {
+            format!("o.{}", random.pick(&database.tables[other].columns).name)
+        });
+    }
+    let mut sql = format!(
+        "INSERT OR IGNORE INTO t{table} ({}) SELECT {} FROM t{other} AS o",
+        columns.join(", "),
+        items.join(", ")
+    );
+    if random.once_in(2) {
+        sql += " WHERE o.id < 4";
+    }
+    sql
+}
+
+fn update_from(
+    random: &mut Random,
+    database: &Database,
+    table: usize,
+    values: &mut Vec<Bound>,
+) -> String {
+    let name = format!("t{table}");
+    let set = assignments(random, database, table, values, false);
+    let given = std::mem::take(values);
+    let (mut from, condition, all) = Maker::joined(random, database, (table, &name), given);
+    *values = all;
+    let mut common = String::new();
+    if random.once_in(4)
+        && let Some((first, rest)) = from.split_once(" AS o")
+    {
+        common = format!("WITH o AS (SELECT * FROM {first} WHERE id < 5) ");
+        from = format!("o{rest}");
+    }
+    format!("{common}UPDATE {name} SET {set} FROM {from} WHERE {condition}")
 }
 
 fn assignments(

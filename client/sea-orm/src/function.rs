@@ -1,0 +1,199 @@
+//! Functions: what they compute from rows is kept until these rows change.
+
+use std::time::Duration;
+
+use cacheops::{CachedAs, Deps, Profile};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::ask::deps_of;
+use crate::connection::CachedConn;
+use crate::query::CachedQuery;
+use crate::source::{Context, Source};
+use crate::transaction::CachedTxn;
+
+/// A function's result in the making: see [`CachedConn::cached_as`].
+#[derive(Debug)]
+#[must_use = "it does nothing until it is given a function"]
+pub struct CachedFunction<'a, S> {
+    db: &'a S,
+    cached: CachedAs<'a>,
+    timeout: Option<Duration>,
+    lock: Option<bool>,
+    profiles: Profiles,
+}
+
+/// What the profiles of all samples say together.
+#[derive(Debug, Default)]
+struct Profiles {
+    timeout: Option<Duration>,
+    lock: bool,
+    /// A table that must not be cached, or a query of which nothing is known.
+    forbidden: bool,
+}
+
+/// An error of the function, or a value that must not be stored.
+enum Unstored<T, E> {
+    Failed(E),
+    Value(T),
+}
+
+impl CachedConn {
+    /// Caches what a function computes from the rows of a query, until one of them changes. It may ask anything: the
+    /// query, which is not run, is a sample that only says when the result is over.
+    ///
+    /// ```
+    /// use cacheops_sea_orm::{Cacheops, Connect};
+    /// # use cacheops_sea_orm::CachedConn;
+    /// # use sea_orm::{ColumnTrait, ConnectionTrait, Database, DbErr, EntityTrait, PaginatorTrait, QueryFilter};
+    /// # mod article { use sea_orm::entity::prelude::*;
+    /// # #[derive(Clone, Debug, DeriveEntityModel)] #[sea_orm(table_name = "article")]
+    /// # pub struct Model { #[sea_orm(primary_key)] pub id: i32, pub category: i32, pub photo: bool }
+    /// # #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)] pub enum Relation {}
+    /// # impl ActiveModelBehavior for ActiveModel {} }
+    /// # use article::Entity as Article;
+    ///
+    /// async fn photos(db: &CachedConn, category: i32) -> Result<(u64, u64), DbErr> {
+    ///     let articles = || Article::find().filter(article::Column::Category.eq(category));
+    ///     db.cached_as(articles())
+    ///         .key("photos")
+    ///         .get_or_try(|| async {
+    ///             let with = articles().filter(article::Column::Photo.eq(true)).count(db).await?;
+    ///             Ok((with, articles().count(db).await? - with))
+    ///         })
+    ///         .await
+    /// }
+    /// # let server = support::Server::start();
+    /// # let url = format!("redis://127.0.0.1:{}/", server.port());
+    /// # tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap().block_on(async {
+    /// # let co = Cacheops::connect(url).await?;
+    /// # let db = co.connect(Database::connect("sqlite::memory:").await?);
+    /// # db.execute_unprepared("CREATE TABLE article (id INTEGER PRIMARY KEY, category INTEGER, photo BOOLEAN)").await?;
+    /// # assert_eq!((photos(&db, 1).await?, photos(&db, 1).await?, co.stats().hits), ((0, 0), (0, 0), 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// The key is made of [`key`](CachedFunction::key), [`extra`](CachedFunction::extra), the samples and the database.
+    /// Timeout and lock come from the profiles of the samples, if nothing else is said.
+    pub fn cached_as<Q: CachedQuery>(&self, sample: Q) -> CachedFunction<'_, Self> {
+        CachedFunction::new(self, sample)
+    }
+
+    /// What a query depends on: for [`Cacheops::read`](cacheops::Cacheops::read) and the like. Empty if it is not
+    /// known; what depends on nothing is not stored.
+    pub fn deps<Q: CachedQuery>(&self, query: Q) -> Deps {
+        sampled(self, query).0.unwrap_or_default()
+    }
+}
+
+impl CachedTxn {
+    /// As [`CachedConn::cached_as`]: in a transaction that has written the function runs, and nothing is kept.
+    pub fn cached_as<Q: CachedQuery>(&self, sample: Q) -> CachedFunction<'_, Self> {
+        CachedFunction::new(self, sample)
+    }
+}
+
+/// What a query depends on, if it may be cached at all, and the profile that counts.
+fn sampled<S: Source, Q: CachedQuery>(db: &S, query: Q) -> (Option<Deps>, Option<&Profile>) {
+    let Context { cacheops, shared, .. } = db.context();
+    let (statement, _) = query.all_rows(shared.backend);
+    let template = shared.analyser.analyse(&statement.sql);
+    let table = Q::table().or_else(|| template.tables().first().map(ToString::to_string));
+    let profile = table.and_then(|table| cacheops.profile(&table));
+    (deps_of(&template, &statement), profile)
+}
+
+impl<'a, S: Source> CachedFunction<'a, S> {
+    fn new<Q: CachedQuery>(db: &'a S, sample: Q) -> Self {
+        let Context { cacheops, shared, .. } = db.context();
+        let cached = cacheops.cached_as(Deps::none()).extra(&shared.database);
+        Self { db, cached, timeout: None, lock: None, profiles: Profiles::default() }.and(sample)
+    }
+
+    /// The result is over when rows of this query change too.
+    pub fn and<Q: CachedQuery>(mut self, sample: Q) -> Self {
+        let (deps, profile) = sampled(self.db, sample);
+        let profiles = &mut self.profiles;
+        profiles.forbidden |= deps.is_none() || profile.is_none();
+        if let Some(profile) = profile {
+            let timeout = profile.get_timeout();
+            profiles.timeout = Some(profiles.timeout.map_or(timeout, |other| other.min(timeout)));
+            profiles.lock |= profile.get_lock();
+        }
+        self.cached = self.cached.deps(deps.unwrap_or_default());
+        self
+    }
+
+    /// What is computed: the function's name.
+    pub fn key(mut self, name: impl Into<String>) -> Self {
+        self.cached = self.cached.key(name);
+        self
+    }
+
+    /// What else the result depends on: an argument, a language, a user.
+    pub fn extra<X: Serialize + ?Sized>(mut self, extra: &X) -> Self {
+        self.cached = self.cached.extra(extra);
+        self
+    }
+
+    /// How long the result lives, unless it is invalidated.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Among all processes, one computes while the others wait.
+    pub fn lock(mut self, lock: bool) -> Self {
+        self.lock = Some(lock);
+        self
+    }
+
+    /// The result that is kept, or else that of `function`, which is then kept if it is no error.
+    ///
+    /// # Errors
+    ///
+    /// Those of `function`.
+    pub async fn get_or_try<T, E, F, Fut>(self, function: F) -> Result<T, E>
+    where
+        T: Serialize + DeserializeOwned,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let Self { db, mut cached, timeout, lock, profiles } = self;
+        let Context { cacheops, state, .. } = db.context();
+        cached = cached.bypass(profiles.forbidden).lock(lock.unwrap_or(profiles.lock));
+        if let Some(timeout) = timeout.or(profiles.timeout) {
+            cached = cached.timeout(timeout);
+        }
+        if let Some(state) = state {
+            cached = cached.alone(true);
+            match state.moment(cacheops).await {
+                Ok(Some(snapshot)) => cached = cached.snapshot(snapshot),
+                Ok(None) => {}
+                Err(()) => cached = cached.bypass(true),
+            }
+            cached = cached.bypass(state.is_dirty());
+        }
+        let writes = || state.map(|state| state.writes());
+        let before = writes();
+        let compute = || async {
+            let value = function().await.map_err(Unstored::Failed)?;
+            // It has written itself, or somebody has meanwhile, in a transaction that is not committed.
+            if writes() == before { Ok(value) } else { Err(Unstored::Value(value)) }
+        };
+        match cached.get_or_try(compute).await {
+            Ok(value) | Err(Unstored::Value(value)) => Ok(value),
+            Err(Unstored::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Forgets the result of this function for these extras and samples, and no other.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Connection`](cacheops::ErrorKind::Connection) and the like.
+    pub async fn invalidate(self) -> Result<bool, cacheops::Error> {
+        self.cached.invalidate().await
+    }
+}

@@ -1,0 +1,186 @@
+//! What INSERT and UPDATE put into columns, as terms that hold afterwards.
+
+use std::sync::Arc;
+
+use sqlparser::ast::{Assignment, AssignmentTarget, Expr, ObjectNamePart};
+
+use super::block::Compiler;
+use super::dnf::{Dnf, MAX_TERMS};
+use super::formula::{Built, factor};
+use super::operand::{Operand, operand};
+use crate::Dialect;
+use crate::canon::{Place, Side};
+use crate::factor::{Conjunction, Factor, NullMeans};
+
+/// Which statement assigns.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Statement {
+    Insert,
+    Update,
+}
+
+/// A column and what it gets, if that is an expression of its own.
+pub(super) type Pair<'e> = (String, Option<&'e Expr>);
+
+/// The columns of a SET.
+pub(super) fn pairs(dialect: Dialect, assignments: &[Assignment]) -> Option<Vec<Pair<'_>>> {
+    let mut pairs = Vec::new();
+    for assignment in assignments {
+        match (&assignment.target, &assignment.value) {
+            (AssignmentTarget::Tuple(names), Expr::Tuple(given)) if names.len() == given.len() => {
+                for (name, value) in names.iter().zip(given) {
+                    pairs.push(pair(dialect, &name.0, Some(value))?);
+                }
+            }
+            (AssignmentTarget::Tuple(names), _) => {
+                for name in names {
+                    pairs.push(pair(dialect, &name.0, None)?);
+                }
+            }
+            (AssignmentTarget::ColumnName(name), value) => {
+                pairs.push(pair(dialect, &name.0, Some(value))?);
+            }
+        }
+    }
+    Some(pairs)
+}
+
+fn pair<'e>(
+    dialect: Dialect,
+    name: &[ObjectNamePart],
+    value: Option<&'e Expr>,
+) -> Option<Pair<'e>> {
+    // PostgreSQL never qualifies an assigned column: `a.b` is a part of the column `a`.
+    if dialect == Dialect::Postgres && name.len() > 1 {
+        return Some((last_name(dialect, &name[..1])?, None));
+    }
+    Some((last_name(dialect, name)?, value))
+}
+
+/// What a SET assigns.
+pub(super) struct Set {
+    pub(super) columns: Vec<String>,
+    /// The columns that get a constant or parameter.
+    known: Conjunction,
+}
+
+impl Set {
+    pub(super) fn of(compiler: &Compiler<'_>, table: &str, pairs: Vec<Pair<'_>>) -> Self {
+        let mut known = Conjunction::new();
+        for (column, value) in &pairs {
+            // Assigned twice: MySQL takes the last, others refuse.
+            let once = pairs.iter().filter(|(other, _)| other == column).count() == 1;
+            if let (true, Some(value)) = (once, value)
+                && let Some(factor) = assigned(compiler, table, column, value, Statement::Update)
+            {
+                known.push(Arc::new(factor));
+            }
+        }
+        Self { columns: pairs.into_iter().map(|(column, _)| column).collect(), known }
+    }
+
+    /// The same without a word on what the columns get.
+    pub(super) fn unknown(columns: Vec<String>) -> Self {
+        Self { columns, known: Conjunction::new() }
+    }
+
+    /// These rows before and after.
+    pub(super) fn images(&self, compiler: &Compiler<'_>, table: &str, old: Dnf) -> Dnf {
+        let moved = old.0.iter().filter(|old| self.moves(compiler, table, old));
+        let new: Vec<Conjunction> = moved.map(|old| self.applied_to(old)).collect();
+        let mut images = old;
+        // Without making one of those that have one field: what was and what is assigned read values differently.
+        images.0.extend(new);
+        images
+    }
+
+    /// Whether a row of this conjunction may leave it.
+    pub(super) fn moves(&self, compiler: &Compiler<'_>, table: &str, old: &Conjunction) -> bool {
+        old.iter().any(|factor| {
+            self.columns.contains(&factor.column)
+                || compiler.schema.is_generated(table, &factor.column)
+        })
+    }
+
+    /// The image of the rows of a conjunction afterwards.
+    pub(super) fn applied_to(&self, old: &Conjunction) -> Conjunction {
+        let kept =
+            old.iter().filter(|factor| !self.columns.contains(&factor.column) && !factor.generated);
+        let mut new: Conjunction = kept.cloned().collect();
+        let room = MAX_TERMS.saturating_sub(new.len());
+        new.extend(self.known.iter().take(room).cloned());
+        new
+    }
+}
+
+/// The conjunction of an inserted row.
+pub(super) fn row<'e>(
+    compiler: &Compiler<'_>,
+    table: &str,
+    columns: &[String],
+    values: impl Iterator<Item = &'e Expr>,
+    statement: Statement,
+) -> Conjunction {
+    let mut row = Conjunction::new();
+    for (column, value) in columns.iter().zip(values) {
+        if row.len() == MAX_TERMS {
+            break;
+        }
+        if row.iter().any(|factor| factor.column == *column) {
+            continue;
+        }
+        if let Some(factor) = assigned(compiler, table, column, value, statement) {
+            row.push(Arc::new(factor));
+        }
+    }
+    row
+}
+
+/// The term that holds after a value was assigned, if any does.
+fn assigned(
+    compiler: &Compiler<'_>,
+    table: &str,
+    column: &str,
+    value: &Expr,
+    statement: Statement,
+) -> Option<Factor> {
+    let generated = compiler.schema.is_generated(table, column);
+    let system =
+        compiler.dialect.is_system_column(column) && !compiler.schema.has_column(table, column);
+    let operand = operand(compiler.dialect, value)?;
+    let inserts = statement == Statement::Insert;
+    // NULL, and in MySQL zero, may ask for the next number of the table.
+    let null = match (compiler.dialect, statement) {
+        (Dialect::Postgres, _) | (Dialect::Sqlite, Statement::Update) => NullMeans::IsNull,
+        _ => NullMeans::Unknown,
+    };
+    let zero = |operand: &Operand| {
+        use crate::Value::{Bool, Int};
+        matches!(operand, Operand::Constant { value: Int(0) | Bool(false), .. })
+    };
+    if generated || system || inserts && compiler.dialect == Dialect::MySql && zero(&operand) {
+        return None;
+    }
+    let place = Place { side: Side::Assigned, ..compiler.place(table, column) };
+    match factor(column.to_owned(), place, [operand], null) {
+        Built::Factor(mut factor) => {
+            factor.inserted = inserts;
+            Some(factor)
+        }
+        _ => None,
+    }
+}
+
+pub(super) fn assigned_name(dialect: Dialect, target: &AssignmentTarget) -> Option<String> {
+    match target {
+        AssignmentTarget::ColumnName(name) => last_name(dialect, &name.0),
+        AssignmentTarget::Tuple(_) => None,
+    }
+}
+
+pub(super) fn last_name(dialect: Dialect, parts: &[ObjectNamePart]) -> Option<String> {
+    match parts.last()? {
+        ObjectNamePart::Identifier(ident) => Some(dialect.name(ident)),
+        ObjectNamePart::Function(_) => None,
+    }
+}

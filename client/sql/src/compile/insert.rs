@@ -1,0 +1,178 @@
+//! INSERT, REPLACE and upserts: which rows they bring in, and which they change instead.
+
+use sqlparser::ast::{
+    ConflictTarget, Expr, GroupByExpr, Insert, OnConflictAction, OnInsert, Query, Select,
+    SelectItem, SetExpr, SqliteOnConflict, TableObject,
+};
+
+use super::assign::{Set, Statement, assigned_name, last_name, pairs, row};
+use super::block::Compiler;
+use super::dnf::{Dnf, MAX_CONJUNCTIONS};
+use super::other;
+use super::write::{Write, changed, returning, whole_if_many};
+use crate::Dialect;
+use crate::canon::Side;
+use crate::factor::Conjunction;
+use crate::template::{Kind, Template, WriteKind};
+
+/// INSERT, REPLACE and upserts.
+pub(super) fn insert(write: &Write<'_>, insert: &Insert) -> Template {
+    let setting = write.setting;
+    let plain = insert.partitioned.is_none()
+        && insert.multi_table_into_clauses.is_empty()
+        && insert.multi_table_when_clauses.is_empty()
+        && insert.multi_table_else_clause.is_none()
+        && insert.output.is_none()
+        && !insert.overwrite
+        && !with_is_odd(insert.source.as_deref());
+    let unknown = || other::unknown(setting, write.inventory, Kind::Write(WriteKind::Insert));
+    let TableObject::TableName(name) = &insert.table else { return unknown() };
+    let mut compiler = setting.compiler(Side::Assigned);
+    let Some(table) = compiler.key(name) else { return unknown() };
+    if !plain || write.inventory.writes {
+        return unknown();
+    }
+    let upsert =
+        insert.on.is_some() || insert.replace_into || insert.or == Some(SqliteOnConflict::Replace);
+    let kind = if upsert { WriteKind::Upsert } else { WriteKind::Insert };
+    let columns = insert_columns(setting.dialect, insert);
+    let rows = columns.as_ref().and_then(|columns| rows(&compiler, &table, columns, insert));
+    // IGNORE makes MySQL change values until they fit.
+    let ignores = insert.ignore && setting.dialect == Dialect::MySql;
+    let replaces = ignores || insert.replace_into || insert.or == Some(SqliteOnConflict::Replace);
+    let images = match (rows, columns) {
+        (Some(rows), Some(columns)) if !replaces => {
+            match updated(&mut compiler, &table, &columns, &rows, insert) {
+                Some(updated) if updated.is_empty() => whole_if_many(Dnf(rows)),
+                // An inserted row has the terms of the row it would replace, and more.
+                Some(updated) => whole_if_many(Dnf(updated)),
+                None => Dnf::any(),
+            }
+        }
+        _ => Dnf::any(),
+    };
+    let mut template = changed(setting, compiler, table, images, kind);
+    let alias = match &insert.table_alias {
+        Some(alias) => Some(setting.dialect.name(&alias.alias)),
+        None => last_name(setting.dialect, &name.0),
+    };
+    template.returning = returning(setting.dialect, alias, false, insert.returning.as_deref());
+    template.assigned = upserted(setting.dialect, insert).filter(|_| !replaces);
+    template
+}
+
+/// The columns that DO UPDATE assigns.
+fn upserted(dialect: Dialect, insert: &Insert) -> Option<Vec<String>> {
+    let Some(OnInsert::OnConflict(conflict)) = &insert.on else { return None };
+    let OnConflictAction::DoUpdate(update) = &conflict.action else { return None };
+    let pairs = pairs(dialect, &update.assignments)?;
+    Some(pairs.into_iter().map(|(column, _)| column).collect())
+}
+
+/// WITH before the source of an INSERT may hide anything.
+fn with_is_odd(source: Option<&Query>) -> bool {
+    source.is_some_and(|query| !query.pipe_operators.is_empty())
+}
+
+/// The columns that are given values, by the catalogue's names.
+fn insert_columns(dialect: Dialect, insert: &Insert) -> Option<Vec<String>> {
+    if !insert.assignments.is_empty() {
+        return insert
+            .assignments
+            .iter()
+            .map(|assignment| assigned_name(dialect, &assignment.target))
+            .collect();
+    }
+    if insert.columns.is_empty() || !insert.after_columns.is_empty() {
+        return None;
+    }
+    insert.columns.iter().map(|name| last_name(dialect, &name.0)).collect()
+}
+
+/// A conjunction for each row, if the rows are written out.
+fn rows(
+    compiler: &Compiler<'_>,
+    table: &str,
+    columns: &[String],
+    insert: &Insert,
+) -> Option<Vec<Conjunction>> {
+    if !insert.assignments.is_empty() {
+        let values = insert.assignments.iter().map(|assignment| &assignment.value);
+        return Some(vec![row(compiler, table, columns, values, Statement::Insert)]);
+    }
+    let source = insert.source.as_deref()?;
+    let values = match source.body.as_ref() {
+        SetExpr::Select(select) => {
+            let values = selected(select)?;
+            return (values.len() == columns.len()).then(|| {
+                vec![row(compiler, table, columns, values.into_iter(), Statement::Insert)]
+            });
+        }
+        SetExpr::Values(values) => values,
+        // The arms of a union agree on types, and what one arm says is converted for the other.
+        _ => return None,
+    };
+    let bare = source.with.is_none() && source.order_by.is_none() && source.limit_clause.is_none();
+    if !bare || values.rows.len() > MAX_CONJUNCTIONS {
+        return None;
+    }
+    let rows = values.rows.iter().map(|values| {
+        let values = &values.content;
+        (values.len() == columns.len())
+            .then(|| row(compiler, table, columns, values.iter(), Statement::Insert))
+    });
+    rows.collect()
+}
+
+/// What a SELECT gives for each column: a constant among it is in every row.
+fn selected(select: &Select) -> Option<Vec<&Expr>> {
+    // ROLLUP and its kin put NULL in the place of a constant that they group by.
+    let ungrouped = match &select.group_by {
+        GroupByExpr::Expressions(expressions, modifiers) => {
+            expressions.is_empty() && modifiers.is_empty()
+        }
+        GroupByExpr::All(_) => false,
+    };
+    if !ungrouped || select.into.is_some() || select.value_table_mode.is_some() {
+        return None;
+    }
+    let items = select.projection.iter().map(|item| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
+        _ => None,
+    });
+    items.collect()
+}
+
+/// The images of the rows that an upsert updates in the place of inserting. `None` if any row may be.
+fn updated(
+    compiler: &mut Compiler<'_>,
+    table: &str,
+    columns: &[String],
+    rows: &[Conjunction],
+    insert: &Insert,
+) -> Option<Vec<Conjunction>> {
+    let action = match &insert.on {
+        None => return Some(Vec::new()),
+        Some(OnInsert::OnConflict(conflict)) => conflict,
+        Some(_) => return None,
+    };
+    let OnConflictAction::DoUpdate(update) = &action.action else { return Some(Vec::new()) };
+    let Some(ConflictTarget::Columns(target)) = &action.conflict_target else { return None };
+    let dialect = compiler.dialect;
+    let target: Vec<String> = target.iter().map(|ident| dialect.name(ident)).collect();
+    let set = Set::of(compiler, table, pairs(dialect, &update.assignments)?);
+    let mut images = Vec::new();
+    for inserted in rows {
+        // The row that was there has the same key; what else it has is not known.
+        let old: Conjunction =
+            inserted.iter().filter(|factor| target.contains(&factor.column)).cloned().collect();
+        if old.is_empty() || columns.len() < target.len() {
+            return None;
+        }
+        if set.moves(compiler, table, &old) {
+            images.push(set.applied_to(&old));
+        }
+        images.push(old);
+    }
+    Some(images)
+}

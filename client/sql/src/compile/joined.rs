@@ -1,0 +1,180 @@
+//! Writes that several tables decide on: `UPDATE .. FROM`, `DELETE .. USING`, and MySQL's writes to a join.
+//!
+//! A row of the target is changed if the join has it beside some row of the others. So what a read of the same join
+//! would need of that row is what the changed rows have in common: the terms of WHERE and ON that bind its columns, where
+//! an outer join only lets those count that it may, and constants that come over equal columns.
+
+use sqlparser::ast::{
+    Assignment, AssignmentTarget, Delete, Expr, FromTable, ObjectName, ObjectNamePart, TableFactor,
+    TableWithJoins, Update,
+};
+use sqlparser::keywords::Keyword;
+
+use super::assign::{Pair, last_name, pairs};
+use super::dnf::Dnf;
+use super::from::Known;
+use super::other;
+use super::scope::Block;
+use super::write::{Target, Write, changed_all, whole_if_many};
+use crate::canon::Side;
+use crate::old_rows::OldRows;
+use crate::template::{Kind, Template, WriteKind};
+
+/// What the rows of the target satisfy that a write changes.
+pub(super) fn condition(write: &Write<'_>, target: &Target<'_>) -> Dnf {
+    let mut block = Block::of(target.alias.clone(), target.table.clone());
+    join(write, &mut block, target.from, target.selection);
+    take(write, &mut block, 0)
+}
+
+/// Joins the tables, and narrows each of them.
+fn join(write: &Write<'_>, block: &mut Block, from: &[TableWithJoins], selection: Option<&Expr>) {
+    let mut compiler = write.reader();
+    let mut known = Known::default();
+    compiler.from(block, from, &mut known);
+    if let Some(selection) = selection {
+        compiler.selection(block, selection, &mut known);
+    }
+    if !block.outer {
+        compiler.propagate(block, known);
+    }
+}
+
+fn take(write: &Write<'_>, block: &mut Block, at: usize) -> Dnf {
+    #[cfg(feature = "fault-injection")]
+    if write.setting.fault == Some(crate::Fault::OtherTable) {
+        let all = block.relations.iter().map(|relation| relation.filter.clone());
+        return all.fold(Dnf::any(), Dnf::and);
+    }
+    let _ = write;
+    std::mem::replace(&mut block.relations[at].filter, Dnf::any())
+}
+
+/// MySQL's `UPDATE a JOIN b .. SET ..`, which may write to each of them.
+pub(super) fn update(write: &Write<'_>, update: &Update) -> Template {
+    let kind = Kind::Write(WriteKind::Update);
+    let mut block = Block::default();
+    join(write, &mut block, std::slice::from_ref(&update.table), update.selection.as_ref());
+    let Some(mut sets) = sets(write, &block, &update.assignments) else {
+        return other::visible(write.setting, write.inventory, kind);
+    };
+    sets.retain(|(_, pairs)| !pairs.is_empty());
+    let compiler = write.setting.compiler(Side::Predicate);
+    let (mut tables, mut columns) = (Vec::new(), Vec::new());
+    let targets: Vec<usize> = sets.iter().map(|(at, _)| *at).collect();
+    for (at, pairs) in sets {
+        // What is derived cannot be written; a view, or a name of the WITH, is another matter.
+        let Some(table) = block.relations[at].table.clone() else {
+            return other::visible(write.setting, write.inventory, kind);
+        };
+        let same = |other: &usize| block.relations[*other].table.as_ref() == Some(&table);
+        let alone = targets.iter().filter(|other| same(other)).count() == 1;
+        let set = write.assigned(&compiler, &table, pairs);
+        let old = take(write, &mut block, at);
+        // A row that is written under both of its names has images that neither of the two knows.
+        let images =
+            if alone { whole_if_many(set.images(&compiler, &table, old)) } else { Dnf::any() };
+        columns.extend(set.columns);
+        tables.push((table, images));
+    }
+    let mut template = changed_all(write.setting, compiler, tables, WriteKind::Update);
+    template.assigned = Some(columns);
+    if let [at] = targets[..] {
+        template.target = block.relations[at].table.clone();
+        let target = spelled(&update.table, at);
+        template.old_rows = target
+            .filter(|_| write.is_settled(&update.table) && write.is_settled(&update.selection))
+            .and_then(|target| OldRows::of_joined_update(write.sql, &update.update_token, &target));
+    }
+    template
+}
+
+/// What is assigned to each relation. Where the owner of a column is not known, it is each of them.
+fn sets<'e>(
+    write: &Write<'_>,
+    block: &Block,
+    assignments: &'e [Assignment],
+) -> Option<Vec<(usize, Vec<Pair<'e>>)>> {
+    let dialect = write.setting.dialect;
+    let mut sets: Vec<_> = (0..block.relations.len()).map(|at| (at, Vec::new())).collect();
+    for assignment in assignments {
+        let AssignmentTarget::ColumnName(name) = &assignment.target else { return None };
+        let pair = pairs(dialect, std::slice::from_ref(assignment))?.pop()?;
+        let owner = match name.0.as_slice() {
+            [.., ObjectNamePart::Identifier(table), _] => Some(block.named(&dialect.name(table))?),
+            _ => block.owner(&write.setting.schema, &pair.0),
+        };
+        match owner {
+            Some(at) => sets[at].1.push(pair),
+            None => {
+                for (at, pairs) in &mut sets {
+                    if block.relations[*at].table.is_some() {
+                        pairs.push((pair.0.clone(), None));
+                    }
+                }
+            }
+        }
+    }
+    Some(sets)
+}
+
+/// MySQL's `DELETE a, b FROM ..` and `DELETE FROM a, b USING ..`.
+pub(super) fn delete(write: &Write<'_>, delete: &Delete) -> Template {
+    let (setting, kind) = (write.setting, Kind::Write(WriteKind::Delete));
+    let visible = || other::visible(setting, write.inventory, kind.clone());
+    let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+    let names: Option<Vec<&ObjectName>> = match &delete.using {
+        Some(_) => from.iter().map(plain_name).collect(),
+        None => Some(delete.tables.iter().collect()),
+    };
+    let (Some(names), from) = (names, delete.using.as_ref().unwrap_or(from)) else {
+        return visible();
+    };
+    let mut block = Block::default();
+    join(write, &mut block, from, delete.selection.as_ref());
+    let mut tables = Vec::new();
+    let mut only = None;
+    for name in &names {
+        let at = last_name(setting.dialect, &name.0).and_then(|name| block.named(&name));
+        let found = at.and_then(|at| Some((at, block.relations[at].table.clone()?)));
+        let Some((at, table)) = found else { return visible() };
+        only = Some((at, table.clone()));
+        tables.push((table, take(write, &mut block, at)));
+    }
+    if tables.is_empty() {
+        return visible();
+    }
+    let compiler = setting.compiler(Side::Predicate);
+    let mut template = changed_all(setting, compiler, tables, WriteKind::Delete);
+    if let ([name], Some((_, table))) = (names.as_slice(), only) {
+        template.target = Some(table);
+        let tables = if delete.using.is_some() { Keyword::USING } else { Keyword::FROM };
+        if write.is_settled(from) && write.is_settled(&delete.selection) {
+            let (verb, target) = (&delete.delete_token, name.to_string());
+            template.old_rows = OldRows::of_joined_delete(write.sql, verb, tables, &target);
+        }
+    }
+    template
+}
+
+fn plain_name(item: &TableWithJoins) -> Option<&ObjectName> {
+    match &item.relation {
+        TableFactor::Table { name, alias: None, args: None, .. } if item.joins.is_empty() => {
+            Some(name)
+        }
+        _ => None,
+    }
+}
+
+/// How the text calls the relation with this number.
+fn spelled(item: &TableWithJoins, at: usize) -> Option<String> {
+    let relations = std::iter::once(&item.relation).chain(item.joins.iter().map(|j| &j.relation));
+    let names = relations.map(|relation| match relation {
+        TableFactor::Table { alias: Some(alias), .. } => Some(alias.name.to_string()),
+        TableFactor::Table { name, .. } => Some(name.to_string()),
+        TableFactor::Derived { .. } => Some(String::new()),
+        // More than one relation, or none.
+        _ => None,
+    });
+    names.collect::<Option<Vec<_>>>()?.into_iter().nth(at)
+}

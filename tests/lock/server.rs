@@ -1,0 +1,247 @@
+//! Locks beside what else a server does: transactions, roles, flushes, limits.
+
+use support::{Client, Server, Value, eventually};
+
+use super::{ASK, ASK_AND_WAIT, lock, nothing_is_left, token, value, waiter};
+
+#[test]
+fn client_unblock_ends_a_wait() {
+    let server = Server::start();
+    let mut con = server.connect();
+    lock(&mut con, ASK);
+    for (how, is_error) in [("TIMEOUT", false), ("ERROR", true)] {
+        let mut waiter = server.connect();
+        let id = waiter.int("CLIENT ID");
+        waiter.send(ASK_AND_WAIT);
+        eventually("the client waits", || con.info("cacheops_waiting") == 1);
+
+        assert_eq!(con.int(&format!("CLIENT UNBLOCK {id} {how}")), 1);
+
+        match waiter.receive() {
+            Ok(Value::Nil) => assert!(!is_error),
+            Err(error) => assert!(is_error && error.code() == Some("UNBLOCKED"), "{error}"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(con.info("cacheops_waiting"), 0);
+        assert_eq!(waiter.text("PING").as_deref(), Some("PONG"), "the connection goes on");
+    }
+}
+
+#[test]
+fn transactions_and_scripts_are_answered_at_once() {
+    let server = Server::start();
+    let (mut con, mut other) = (server.connect(), server.connect());
+    lock(&mut con, ASK);
+
+    other.ok("MULTI");
+    other.ok(ASK_AND_WAIT);
+    assert_eq!(other.list("EXEC"), [Value::Nil]);
+    let script = "return redis.call('CACHEOPS.GET', 'q', 'LOCK', 60000, 'WAIT', 60000)";
+    assert_eq!(other.call(["EVAL", script, "1", "q"]), Ok(Value::Nil));
+    let script = "return redis.call('CACHEOPS.GET', 'p', 'LOCK', 60000, 'WAIT', 60000)";
+    assert!(
+        matches!(other.call(["EVAL", script, "1", "p"]), Ok(Value::Int(_))),
+        "a free lock is given"
+    );
+
+    assert_eq!(other.info("cacheops_waits"), 0);
+}
+
+#[test]
+fn a_replica_gives_no_lock_and_lets_nobody_wait() {
+    let primary = Server::start();
+    let replica = Server::builder().replica_of(&primary).start();
+    replica.catch_up_with(&primary);
+    let mut con = replica.connect();
+
+    assert_eq!(con.text(ASK_AND_WAIT), None);
+    assert_eq!(con.int("CACHEOPS.RELEASE q 12345"), 0);
+
+    nothing_is_left(&mut con);
+}
+
+#[test]
+fn who_waits_is_let_go_when_the_server_becomes_a_replica() {
+    let primary = Server::start();
+    let server = Server::start();
+    let mut con = server.connect();
+    lock(&mut con, ASK);
+    let mut waiter = waiter(&server, &mut con);
+
+    con.ok(&format!("REPLICAOF 127.0.0.1 {}", primary.port()));
+
+    // The server itself breaks off all who are blocked, with an error of its own.
+    match waiter.receive() {
+        Ok(Value::Nil) => {}
+        Err(error) => assert!(error.code() == Some("UNBLOCKED"), "{error}"),
+        other => panic!("{other:?}"),
+    }
+    nothing_is_left(&mut con);
+}
+
+#[test]
+fn whoever_stores_serves_those_who_wait() {
+    let server = Server::start();
+    let mut con = server.connect();
+    let token = lock(&mut con, ASK);
+    let mut waiter = waiter(&server, &mut con);
+
+    server.connect().store("q", "post author=7");
+
+    assert_eq!(value(waiter.receive()), "value of q");
+    assert_eq!(
+        con.int(&format!("CACHEOPS.RELEASE q {token}")),
+        0,
+        "there is nothing to hold any more"
+    );
+}
+
+#[test]
+fn a_value_that_is_invalidated_right_after_its_store_is_what_the_wait_ends_with() {
+    let server = Server::start();
+    let mut con = server.connect();
+    let token = lock(&mut con, ASK);
+    let mut waiter = waiter(&server, &mut con);
+
+    con.pipeline([
+        format!("CACHEOPS.STORE q v TOKEN {token} ON post author=7"),
+        "CACHEOPS.INVALIDATE ON post author=7".to_owned(),
+    ]);
+
+    // It asked before the invalidation, and the entry was alive then.
+    assert_eq!(value(waiter.receive()), "v");
+    assert!(!con.hits("q"));
+}
+
+#[test]
+fn an_owner_that_was_too_slow_may_still_store_but_not_release() {
+    let server = Server::start();
+    let mut con = server.connect();
+    let old = lock(&mut con, "CACHEOPS.GET q LOCK 20");
+    nothing_is_left(&mut con);
+    let mut other = server.connect();
+    lock(&mut other, ASK);
+
+    assert_eq!(con.int(&format!("CACHEOPS.RELEASE q {old}")), 0);
+
+    // Nothing was invalidated since, so what it read is right, and all are served with it.
+    assert!(con.text(&format!("CACHEOPS.STORE q v TOKEN {old} ON post author=7")).is_some());
+    assert_eq!(other.text(ASK).as_deref(), Some("v"));
+}
+
+#[test]
+fn after_a_flush_or_a_swap_the_owner_is_refused_and_the_lock_passes_on() {
+    let server = Server::start();
+    for command in ["CACHEOPS.FLUSH", "FLUSHDB", "FLUSHALL ASYNC", "SWAPDB 0 1"] {
+        let mut con = server.connect();
+        let old = lock(&mut con, ASK);
+        let mut other = waiter(&server, &mut con);
+
+        con.ok(command);
+        assert_eq!(con.text(&format!("CACHEOPS.STORE q v TOKEN {old} ON post author=7")), None);
+
+        let new = token(other.receive().expect("an answer"));
+        assert!(
+            other.text(&format!("CACHEOPS.STORE q v TOKEN {new} ON post author=7")).is_some(),
+            "{command}"
+        );
+        con.ok("FLUSHALL");
+        nothing_is_left(&mut con);
+    }
+}
+
+#[test]
+fn a_database_has_locks_of_its_own() {
+    let server = Server::start();
+    let (mut con, mut other) = (server.connect(), server.connect_to(1));
+    lock(&mut con, ASK);
+
+    let token = lock(&mut other, ASK);
+
+    assert_eq!(con.int(&format!("CACHEOPS.RELEASE q {token}")), 0);
+    let mut waiter = waiter(&server, &mut con);
+    other.store("q", "post author=7");
+    con.store("q", "post author=8");
+    assert_eq!(value(waiter.receive()), "value of q");
+}
+
+#[test]
+fn beyond_the_limit_nobody_is_kept_waiting() {
+    let server = Server::start();
+    let mut con = server.connect();
+    con.ok("CONFIG SET cacheops.max-waiting 1");
+    lock(&mut con, ASK);
+    let mut first = waiter(&server, &mut con);
+
+    assert_eq!(con.text(ASK_AND_WAIT), None);
+
+    assert_eq!(con.info("cacheops_waits_turned_away"), 1);
+    con.store("q", "post author=7");
+    assert_eq!(value(first.receive()), "value of q");
+}
+
+#[test]
+fn beyond_the_limit_of_locks_everybody_gets_a_token() {
+    let server = Server::start();
+    let mut con = server.connect();
+    con.ok("CONFIG SET cacheops.max-locks 1");
+    lock(&mut con, ASK);
+
+    let token = lock(&mut con, "CACHEOPS.GET p LOCK 60000 WAIT 60000");
+
+    assert_eq!(con.info("cacheops_locks"), 1);
+    assert_eq!(con.info("cacheops_locks_unlocked"), 1);
+    assert!(con.text(&format!("CACHEOPS.STORE p v TOKEN {token} ON post author=7")).is_some());
+}
+
+#[test]
+fn a_thousand_who_wait_are_all_served() {
+    const CLIENTS: usize = 1000;
+    let server = Server::start();
+    let mut con = server.connect();
+    let token = lock(&mut con, ASK);
+    let mut waiters: Vec<Client> = (0..CLIENTS)
+        .map(|_| {
+            let mut waiter = server.connect();
+            waiter.send(ASK_AND_WAIT);
+            waiter
+        })
+        .collect();
+    eventually("all wait", || con.info("cacheops_waiting") == CLIENTS as i64);
+
+    con.int(&format!("CACHEOPS.STORE q v TOKEN {token} ON post author=7"));
+
+    for waiter in &mut waiters {
+        assert_eq!(value(waiter.receive()), "v");
+    }
+    assert_eq!(con.info("cacheops_waits_served"), CLIENTS as i64);
+    nothing_is_left(&mut con);
+}
+
+#[test]
+fn locks_of_a_connection_that_held_many_pass_on_in_slices() {
+    let server = Server::start();
+    let mut con = server.connect();
+    let mut owner = server.connect();
+    owner.pipeline((0..5000).map(|number| format!("CACHEOPS.GET q:{number} LOCK 3600000")));
+    let mut other = server.connect();
+    other.send("CACHEOPS.GET q:4999 LOCK 60000 WAIT 60000");
+    eventually("the client waits", || con.info("cacheops_waiting") == 1);
+
+    drop(owner);
+
+    token(other.receive().expect("an answer"));
+    eventually("one lock is left", || con.info("cacheops_locks") == 1);
+}
+
+#[test]
+fn a_server_with_waiting_clients_shuts_down() {
+    let mut server = Server::start();
+    let mut con = server.connect();
+    lock(&mut con, ASK);
+    let _waiter = waiter(&server, &mut con);
+
+    server.shut_down();
+
+    assert!(!server.is_alive());
+}
