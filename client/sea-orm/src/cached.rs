@@ -2,32 +2,53 @@
 
 use std::time::Duration;
 
-use cacheops::{Codec, Deps, Format, Key, Ops};
+use cacheops::{Format, Ops};
 use sea_orm::sea_query::{Expr, SelectStatement};
 use sea_orm::{
-    ColumnTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
-    QueryResult, QuerySelect, Related, Select, SelectGetableTuple, SelectModel, SelectTwo,
-    SelectTwoMany, Selector, Statement, StatementBuilder, TryGetable, TryGetableMany, TryIntoModel,
+    DbErr, EntityTrait, ModelTrait, QueryResult, QueryTrait, Select, Statement, StatementBuilder,
+    TryGetable,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::codec::write_value;
+use crate::ask::{Asked, ask};
 use crate::paginate::CachedPaginator;
 use crate::query::{CachedQuery, SelectQuery};
-use crate::run::Run;
-use crate::source::{Context, Source};
-use crate::value::values_of;
+use crate::rehearse::{self, Rehearsal};
+use crate::source::Source;
 
-/// [`cache`](Cache::cache) on every query of SeaORM.
-pub trait Cache: CachedQuery {
+/// [`cache`](Cache::cache) on every query of SeaORM, and on models whose relations are to be loaded.
+pub trait Cache: Sized {
+    /// What is cached.
+    type Query;
+
     /// The query, to be looked up in the cache first. See [`Cached`].
-    fn cache(self) -> Cached<Self> {
+    fn cache(self) -> Cached<Self::Query>;
+}
+
+impl<Q: CachedQuery> Cache for Q {
+    type Query = Q;
+
+    fn cache(self) -> Cached<Q> {
         Cached::new(self, Mode::Forced)
     }
 }
 
-impl<Q: CachedQuery> Cache for Q {}
+impl<'m, M: ModelTrait> Cache for &'m [M] {
+    type Query = &'m [M];
+
+    fn cache(self) -> Cached<&'m [M]> {
+        Cached::new(self, Mode::Forced)
+    }
+}
+
+impl<'m, M: ModelTrait> Cache for &'m Vec<M> {
+    type Query = &'m [M];
+
+    fn cache(self) -> Cached<&'m [M]> {
+        Cached::new(self, Mode::Forced)
+    }
+}
 
 /// [`objects`](Objects::objects) on every entity.
 pub trait Objects: EntityTrait {
@@ -56,14 +77,20 @@ pub struct Cached<Q> {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    mode: Mode,
-    timeout: Option<Duration>,
-    lock: Option<bool>,
-    ops: Option<Ops>,
+    pub(crate) mode: Mode,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) lock: Option<bool>,
+    pub(crate) ops: Option<Ops>,
+}
+
+impl Options {
+    pub(crate) fn new(mode: Mode) -> Self {
+        Self { mode, timeout: None, lock: None, ops: None }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
+pub(crate) enum Mode {
     /// As the profile of the table says.
     Profile,
     /// Whatever operations the profile has.
@@ -72,18 +99,12 @@ enum Mode {
     Off,
 }
 
-/// An error of the database, or a value that must not be stored.
-enum Unstored<T> {
-    Failed(DbErr),
-    Value(T),
-}
-
 impl<Q> Cached<Q> {
-    fn new(query: Q, mode: Mode) -> Self {
-        Self { query, options: Options { mode, timeout: None, lock: None, ops: None } }
+    pub(crate) fn new(query: Q, mode: Mode) -> Self {
+        Self { query, options: Options::new(mode) }
     }
 
-    fn map<R>(self, make: impl FnOnce(Q) -> R) -> Cached<R> {
+    pub(crate) fn map<R>(self, make: impl FnOnce(Q) -> R) -> Cached<R> {
         Cached { query: make(self.query), options: self.options }
     }
 
@@ -119,8 +140,9 @@ impl<Q: CachedQuery> Cached<Q> {
     ///
     /// Those of the database. What goes wrong with the cache is counted and logged.
     pub async fn all<S: Source>(self, db: &S) -> Result<Vec<Q::Item>, DbErr> {
-        let statement = self.query.statement(db.get_database_backend());
-        Self::rows(&self.options, db, statement, Ops::FETCH).await
+        let (statement, read) = self.query.all_rows(db.get_database_backend());
+        let asked = rows::<Q>(&self.options, Ops::FETCH);
+        ask(db.context(), asked, statement, Q::Codec::default(), read).await
     }
 
     /// The first row, if there is one.
@@ -129,8 +151,10 @@ impl<Q: CachedQuery> Cached<Q> {
     ///
     /// Those of the database.
     pub async fn one<S: Source>(self, db: &S) -> Result<Option<Q::Item>, DbErr> {
-        let statement = self.query.first_statement(db.get_database_backend());
-        Ok(Self::rows(&self.options, db, statement, Ops::GET).await?.into_iter().next())
+        let (statement, read) = self.query.first_row(db.get_database_backend());
+        let asked = rows::<Q>(&self.options, Ops::GET);
+        let rows = ask(db.context(), asked, statement, Q::Codec::default(), read).await?;
+        Ok(rows.into_iter().next())
     }
 
     /// The first row, which must be there.
@@ -142,15 +166,11 @@ impl<Q: CachedQuery> Cached<Q> {
         let found = self.one(db).await?;
         found.ok_or_else(|| DbErr::RecordNotFound("no row fits the query".into()))
     }
+}
 
-    async fn rows<S: Source>(
-        options: &Options,
-        db: &S,
-        statement: Statement,
-        op: Ops,
-    ) -> Result<Vec<Q::Item>, DbErr> {
-        ask(db, options, Q::table(), statement, (op, "rows"), Q::Codec::default(), Q::items).await
-    }
+/// A question for rows of a query.
+pub(crate) fn rows<Q: CachedQuery>(options: &Options, op: Ops) -> Asked<'_> {
+    Asked { options, table: Q::table(), op, kind: b"rows" }
 }
 
 impl<Q: SelectQuery> Cached<Q> {
@@ -160,9 +180,9 @@ impl<Q: SelectQuery> Cached<Q> {
     ///
     /// Those of the database.
     pub async fn count<S: Source>(self, db: &S) -> Result<u64, DbErr> {
-        let mut inner = self.query.select();
-        inner.clear_order_by();
-        count(db, &self.options, Q::table(), inner).await
+        let backend = db.get_database_backend();
+        let statement = rehearse::question(backend, self.query.count(Rehearsal::of(backend)));
+        count(db, &self.options, Q::table(), statement).await
     }
 
     /// Whether there is a row.
@@ -171,16 +191,21 @@ impl<Q: SelectQuery> Cached<Q> {
     ///
     /// Those of the database.
     pub async fn exists<S: Source>(self, db: &S) -> Result<bool, DbErr> {
-        let mut select = self.query.select();
-        select.clear_selects().expr(Expr::cust("1")).clear_order_by().limit(1);
-        let statement = build(db.get_database_backend(), &select);
-        let exists = |rows: Vec<QueryResult>| Ok(vec![!rows.is_empty()]);
-        let op = (Ops::EXISTS, "exists");
-        let found: Vec<bool> =
-            ask(db, &self.options, Q::table(), statement, op, Format::default(), exists).await?;
-        Ok(found == [true])
+        let backend = db.get_database_backend();
+        let statement = rehearse::question(backend, self.query.exists(Rehearsal::of(backend)));
+        let asked =
+            Asked { options: &self.options, table: Q::table(), op: Ops::EXISTS, kind: b"exists" };
+        let exists = |rows: Vec<QueryResult>| Ok(!rows.is_empty());
+        ask(db.context(), asked, statement, Format::default(), exists).await
     }
 
+    /// The rows page by page.
+    pub fn paginate<S: Source>(self, db: &S, page_size: u64) -> CachedPaginator<'_, S, Q> {
+        CachedPaginator::new(self, db, page_size)
+    }
+}
+
+impl<Q: CachedQuery + QueryTrait<QueryStatement = SelectStatement>> Cached<Q> {
     /// The value of an aggregate function over all rows: `Expr::col(article::Column::Views).sum()`.
     ///
     /// # Errors
@@ -195,21 +220,16 @@ impl<Q: SelectQuery> Cached<Q> {
         S: Source,
         T: TryGetable + Serialize + DeserializeOwned + Send + Sync,
     {
-        let mut select = self.query.select();
+        let mut select = self.query.into_query();
         select.clear_selects().expr_as(expression.into(), "aggregate").clear_order_by();
-        let statement = build(db.get_database_backend(), &select);
-        let value = |rows: Vec<QueryResult>| -> Result<Vec<Option<T>>, DbErr> {
-            rows.iter().map(|row| row.try_get::<Option<T>>("", "aggregate")).collect()
+        let statement = StatementBuilder::build(&select, &db.get_database_backend());
+        let asked =
+            Asked { options: &self.options, table: Q::table(), op: Ops::AGGREGATE, kind: b"value" };
+        let value = |rows: Vec<QueryResult>| match rows.first() {
+            Some(row) => row.try_get::<Option<T>>("", "aggregate"),
+            None => Ok(None),
         };
-        let op = (Ops::AGGREGATE, "aggregate");
-        let values =
-            ask(db, &self.options, Q::table(), statement, op, Format::default(), value).await?;
-        Ok(values.into_iter().next().flatten())
-    }
-
-    /// The rows page by page.
-    pub fn paginate<S: Source>(self, db: &S, page_size: u64) -> CachedPaginator<'_, S, Q> {
-        CachedPaginator::new(self, db, page_size)
+        ask(db.context(), asked, statement, Format::default(), value).await
     }
 }
 
@@ -217,177 +237,12 @@ pub(crate) async fn count<S: Source>(
     db: &S,
     options: &Options,
     table: Option<String>,
-    rows: SelectStatement,
-) -> Result<u64, DbErr> {
-    let mut select = SelectStatement::new();
-    select.expr(Expr::cust("COUNT(*) AS num_items")).from_subquery(rows, "sub_query");
-    let statement = build(db.get_database_backend(), &select);
-    let number = |rows: Vec<QueryResult>| -> Result<Vec<i64>, DbErr> {
-        rows.iter().map(|row| row.try_get("", "num_items")).collect()
-    };
-    let op = (Ops::COUNT, "count");
-    let found = ask(db, options, table, statement, op, Format::default(), number).await?;
-    Ok(found.first().map_or(0, |&count| count as u64))
-}
-
-fn build(backend: DbBackend, select: &SelectStatement) -> Statement {
-    StatementBuilder::build(select, &backend)
-}
-
-/// Asks the cache, and if need be the database.
-pub(crate) async fn ask<S, T, C>(
-    db: &S,
-    options: &Options,
-    table: Option<String>,
     statement: Statement,
-    (op, kind): (Ops, &str),
-    codec: C,
-    items: impl FnOnce(Vec<QueryResult>) -> Result<Vec<T>, DbErr> + Send,
-) -> Result<Vec<T>, DbErr>
-where
-    S: Source,
-    C: Codec<Vec<T>>,
-{
-    let Context { cacheops, shared, inner, state } = db.context();
-    let template = shared.analyser.analyse(&statement.sql);
-    let profile = match &table {
-        Some(table) => cacheops.profile(table),
-        None => template.tables().first().and_then(|table| cacheops.profile(table)),
+) -> Result<u64, DbErr> {
+    let number = |rows: Vec<QueryResult>| match rows.first() {
+        Some(row) => Ok(row.try_get::<i64>("", "num_items")? as u64),
+        None => Ok(0),
     };
-    let wanted = match (options.mode, options.ops) {
-        (Mode::Off, _) => false,
-        (_, Some(ops)) => ops.contains(op),
-        (Mode::Forced, None) => true,
-        (Mode::Profile, None) => profile.is_some_and(|profile| profile.get_ops().contains(op)),
-    };
-    let mut snapshot = None;
-    let mut usable = wanted && cacheops.is_enabled();
-    if let Some(state) = state {
-        // Before the first statement, whether this one is cached or not.
-        match state.moment(cacheops).await {
-            Ok(moment) => snapshot = moment,
-            Err(()) => usable = false,
-        }
-        usable &= !state.is_dirty();
-    }
-    let values = values_of(&statement);
-    let (true, Some(profile), Some(conditions)) = (usable, profile, template.dependencies(&values))
-    else {
-        drop(values);
-        return items(Run::Query(statement).on(inner).await?.into_rows());
-    };
-    let mut deps = Deps::none();
-    for (table, condition) in conditions.iter() {
-        deps = deps.and_text(table, condition);
-    }
-    drop(values);
-    let database = if profile.get_db_agnostic() { "" } else { &*shared.database };
-    let Some(key) = key_of::<T>(database, &statement, kind) else {
-        return items(Run::Query(statement).on(inner).await?.into_rows());
-    };
-    let mut read =
-        cacheops.read(key).deps(deps).forced(profile, op).alone(state.is_some()).codec(codec);
-    if let Some(timeout) = options.timeout {
-        read = read.timeout(timeout);
-    }
-    if let Some(lock) = options.lock {
-        read = read.lock(lock);
-    }
-    if let Some(snapshot) = snapshot {
-        read = read.snapshot(snapshot);
-    }
-    let writes = state.map(|state| state.writes());
-    let load = || async {
-        let rows = Run::Query(statement).on(inner).await.map_err(Unstored::Failed)?;
-        let value = items(rows.into_rows()).map_err(Unstored::Failed)?;
-        // A write of the same transaction has begun meanwhile: it may be in this value, and is not committed.
-        if state.map(|state| state.writes()) != writes {
-            return Err(Unstored::Value(value));
-        }
-        Ok(value)
-    };
-    match read.get_or_store(load).await {
-        Ok(value) | Err(Unstored::Value(value)) => Ok(value),
-        Err(Unstored::Failed(error)) => Err(error),
-    }
-}
-
-/// The key of a result: database, statement, values, and the type that it is read as.
-fn key_of<T>(database: &str, statement: &Statement, kind: &str) -> Option<Key> {
-    let mut values = Vec::with_capacity(64);
-    for value in statement.values.iter().flat_map(|values| &values.0) {
-        write_value(value, &mut values).ok()?;
-    }
-    Some(Key::query(database, &statement.sql).part(&values).part(kind.as_bytes()).of::<T>().into())
-}
-
-impl<E: EntityTrait> Cached<Select<E>> {
-    /// Rows as another type, which goes through serde.
-    pub fn into_model<M: FromQueryResult>(self) -> Cached<Selector<SelectModel<M>>> {
-        self.map(Select::into_model)
-    }
-
-    /// Rows as tuples.
-    pub fn into_tuple<T: TryGetableMany>(self) -> Cached<Selector<SelectGetableTuple<T>>> {
-        self.map(Select::into_tuple)
-    }
-
-    /// Rows as JSON.
-    pub fn into_json(self) -> Cached<Selector<SelectModel<sea_orm::JsonValue>>> {
-        self.map(Select::into_json)
-    }
-
-    /// Each row with the one that is related to it.
-    pub fn find_also_related<R: EntityTrait>(self, related: R) -> Cached<SelectTwo<E, R>>
-    where
-        E: Related<R>,
-    {
-        self.map(|query| query.find_also_related(related))
-    }
-
-    /// Each row with all that are related to it.
-    pub fn find_with_related<R: EntityTrait>(self, related: R) -> Cached<SelectTwoMany<E, R>>
-    where
-        E: Related<R>,
-    {
-        self.map(|query| query.find_with_related(related))
-    }
-}
-
-impl<E> Cached<Select<E>>
-where
-    E: EntityTrait,
-    E::ActiveModel: TryIntoModel<E::Model>,
-{
-    /// One column of all rows.
-    pub fn values<T: TryGetableMany>(
-        self,
-        column: impl ColumnTrait,
-    ) -> Cached<Selector<SelectGetableTuple<T>>> {
-        self.map(|query| query.select_only().column(column).into_tuple())
-    }
-}
-
-impl<Q: QueryFilter> QueryFilter for Cached<Q> {
-    type QueryStatement = Q::QueryStatement;
-
-    fn query(&mut self) -> &mut Self::QueryStatement {
-        self.query.query()
-    }
-}
-
-impl<Q: QueryOrder> QueryOrder for Cached<Q> {
-    type QueryStatement = Q::QueryStatement;
-
-    fn query(&mut self) -> &mut SelectStatement {
-        self.query.query()
-    }
-}
-
-impl<Q: QuerySelect> QuerySelect for Cached<Q> {
-    type QueryStatement = Q::QueryStatement;
-
-    fn query(&mut self) -> &mut SelectStatement {
-        self.query.query()
-    }
+    let asked = Asked { options, table, op: Ops::COUNT, kind: b"count" };
+    ask(db.context(), asked, statement, Format::default(), number).await
 }

@@ -6,6 +6,8 @@ use std::marker::PhantomData;
 use cacheops::{Codec, Error, ErrorKind};
 use sea_orm::prelude::{DateTime, DateTimeUtc, DateTimeWithTimeZone, Decimal, Uuid};
 use sea_orm::{ActiveModelTrait, DbErr, EntityTrait, Iterable, ModelTrait, TryIntoModel, Value};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 const NULL: u8 = 0x80;
 const OTHER: u8 = 0x7f;
@@ -57,13 +59,28 @@ pub(crate) fn write_value(value: &Value, out: &mut Vec<u8>) -> Result<(), Error>
                 out.extend_from_slice(&v.offset().local_minus_utc().to_le_bytes());
             }
         }
-        rare => {
-            let rare = rmp_serde::to_vec(rare)
-                .map_err(|error| Error::new(ErrorKind::Encode, error.to_string()))?;
-            bytes(OTHER, Some(&rare), out);
+        // Not as a whole: the document `null` would come back as no document.
+        Value::Json(v) => {
+            let packed = v.as_deref().map(packed).transpose()?;
+            bytes(19, packed.as_deref(), out);
         }
+        #[cfg(feature = "sqlx-postgres")]
+        Value::Array(kind, items) => {
+            bytes(20, Some(&packed(kind)?), out);
+            out.push(u8::from(items.is_some()));
+            if let Some(items) = items {
+                out.extend_from_slice(&(items.len() as u32).to_le_bytes());
+                items.iter().try_for_each(|item| write_value(item, out))?;
+            }
+        }
+        rare => bytes(OTHER, Some(&packed(rare)?), out),
     }
     Ok(())
+}
+
+/// What serde makes of a rare kind of value.
+fn packed<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Error> {
+    rmp_serde::to_vec(value).map_err(|error| Error::new(ErrorKind::Encode, error.to_string()))
 }
 
 /// Seconds and nanoseconds since 1970 in one number.
@@ -104,6 +121,10 @@ impl<'a> Reader<'a> {
     fn bytes(&mut self) -> Result<&'a [u8], Error> {
         let length = self.count()?;
         self.take(length)
+    }
+
+    fn packed<T: DeserializeOwned>(&mut self) -> Result<T, Error> {
+        rmp_serde::from_slice(self.bytes()?).map_err(|_| broken())
     }
 
     fn moment(&mut self) -> Result<DateTimeUtc, Error> {
@@ -149,7 +170,20 @@ impl<'a> Reader<'a> {
                 let at = self.moment()?;
                 zoned(at, i32::from_le_bytes(self.array()?))?
             }),
-            OTHER => rmp_serde::from_slice(self.bytes()?).map_err(|_| broken())?,
+            19 => made!(Json, null, Box::new(self.packed()?)),
+            #[cfg(feature = "sqlx-postgres")]
+            20 => {
+                let kind = self.packed()?;
+                let items = match self.byte()? {
+                    0 => None,
+                    _ => {
+                        let count = self.count()?;
+                        Some(Box::new((0..count).map(|_| self.value()).collect::<Result<_, _>>()?))
+                    }
+                };
+                Value::Array(kind, items)
+            }
+            OTHER => self.packed()?,
             _ => return Err(broken()),
         })
     }
@@ -267,6 +301,8 @@ macro_rules! tuple {
 tuple!(A T 0, B U 1);
 tuple!(A T 0, B U 1, C V 2);
 tuple!(A T 0, B U 1, C V 2, D W 3);
+tuple!(A T 0, B U 1, C V 2, D W 3, E X 4);
+tuple!(A T 0, B U 1, C V 2, D W 3, E X 4, F Y 5);
 
 /// The codec of a result whose items are written as `C` says.
 #[derive(Debug)]
@@ -293,5 +329,104 @@ impl<T, C: Columns<T>> Codec<Vec<T>> for Rows<C> {
         let mut from = Reader(bytes);
         let items = Many::<C>::read(&mut from)?;
         if from.0.is_empty() { Ok(items) } else { Err(broken()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::sea_query::OptionEnum;
+
+    use super::*;
+
+    fn values() -> Vec<Value> {
+        let at = DateTimeUtc::from_timestamp(-1, 999_999_999).expect("in range");
+        let zoned = |text| DateTimeWithTimeZone::parse_from_rfc3339(text).expect("a time");
+        let numbers = [
+            Value::Bool(Some(true)),
+            Value::TinyInt(Some(i8::MIN)),
+            Value::SmallInt(Some(i16::MIN)),
+            Value::Int(Some(i32::MIN)),
+            Value::BigInt(Some(i64::MIN)),
+            Value::TinyUnsigned(Some(u8::MAX)),
+            Value::SmallUnsigned(Some(u16::MAX)),
+            Value::Unsigned(Some(u32::MAX)),
+            Value::BigUnsigned(Some(u64::MAX)),
+            Value::Float(Some(f32::NAN)),
+            Value::Float(Some(-0.0)),
+            Value::Double(Some(f64::NEG_INFINITY)),
+            Value::Double(Some(f64::from_bits(1))),
+            Value::Decimal(Some(Decimal::MAX)),
+            Value::Decimal(Some(Decimal::new(-150, 2))),
+        ];
+        let others = [
+            Value::String(Some("é\0 ".into())),
+            Value::Char(Some('é')),
+            Value::Bytes(Some(vec![0, 255])),
+            Value::Uuid(Some(Uuid::from_u128(u128::MAX))),
+            Value::Json(Some(Box::new(document(r#"{"a":[null,1.5,18446744073709551615]}"#)))),
+            Value::Json(Some(Box::new(document("null")))),
+            Value::ChronoDate(Some(at.date_naive())),
+            Value::ChronoTime(Some(at.time())),
+            Value::ChronoDateTime(Some(at.naive_utc())),
+            Value::ChronoDateTimeUtc(Some(at)),
+            Value::ChronoDateTimeUtc(Some(DateTimeUtc::MAX_UTC)),
+            Value::ChronoDateTimeUtc(Some(DateTimeUtc::MIN_UTC)),
+            Value::ChronoDateTimeLocal(Some(at.into())),
+            Value::ChronoDateTimeWithTimeZone(Some(zoned("2026-11-21T23:59:60.5-11:30"))),
+            Value::Enum(OptionEnum::Some(Box::new(sea_orm::sea_query::Enum {
+                type_name: "colour".into(),
+                value: "red".into(),
+            }))),
+            Value::Enum(OptionEnum::None("colour".into())),
+        ];
+        let mut values: Vec<_> = numbers.into_iter().chain(others).collect();
+        #[cfg(feature = "sqlx-postgres")]
+        values.extend(
+            [vec![], vec![Value::Json(Some(Box::new(document("null")))), Value::Json(None)]].map(
+                |items| Value::Array(sea_orm::sea_query::ArrayType::Json, Some(Box::new(items))),
+            ),
+        );
+        let nulls: Vec<_> = values.iter().map(Value::as_null).collect();
+        values.into_iter().chain(nulls).collect()
+    }
+
+    fn document(text: &str) -> sea_orm::JsonValue {
+        text.parse().expect("a document")
+    }
+
+    fn written(value: &Value) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write_value(value, &mut bytes).expect("it has bytes");
+        bytes
+    }
+
+    #[test]
+    fn every_kind_of_value_comes_back_as_it_was() {
+        for value in values() {
+            let bytes = written(&value);
+            let mut from = Reader(&bytes);
+            let back = from.value().expect("they are those of a value");
+            // By their text: NaN is not equal to itself.
+            assert_eq!(format!("{back:?}"), format!("{value:?}"));
+            assert!(from.0.is_empty());
+        }
+    }
+
+    #[test]
+    fn no_two_values_have_the_same_bytes() {
+        let distinct: std::collections::HashSet<_> = values().iter().map(written).collect();
+        let texts: std::collections::HashSet<_> =
+            values().iter().map(|value| format!("{value:?}")).collect();
+        assert_eq!(distinct.len(), texts.len());
+    }
+
+    #[test]
+    fn bytes_that_are_cut_off_are_refused() {
+        for value in values() {
+            let bytes = written(&value);
+            for end in 0..bytes.len() {
+                assert!(Reader(&bytes[..end]).value().is_err(), "{value:?} cut at {end}");
+            }
+        }
     }
 }

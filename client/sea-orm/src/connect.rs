@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use cacheops::Cacheops;
 use cacheops_sql::{Analyser, Dialect, Schema};
-use sea_orm::{DatabaseConnection, DbBackend, EntityTrait};
+use sea_orm::{DatabaseConnection, DbBackend, EntityTrait, TryIntoModel};
 
 use crate::bypass;
 use crate::cascade::Cascades;
 use crate::connection::{CachedConn, Shared};
+use crate::saving::Saving;
 
 /// [`connect`](Connect::connect) and [`connector`](Connect::connector) on a [`Cacheops`].
 pub trait Connect {
@@ -30,6 +31,7 @@ impl Connect for Cacheops {
             database: None,
             schema: Schema::new(),
             cascades: Cascades::default(),
+            saving: Saving::default(),
             pre_select: 256,
             statements: 2000,
             watch: false,
@@ -65,6 +67,7 @@ pub struct Connector {
     database: Option<String>,
     schema: Schema,
     cascades: Cascades,
+    saving: Saving,
     pre_select: usize,
     statements: usize,
     watch: bool,
@@ -88,9 +91,14 @@ impl Connector {
     }
 
     /// Registers an entity whose relations have `on_delete` or `on_update`: rows of its table that disappear or change
-    /// with those they refer to are then invalidated too. Register all that hold such foreign keys.
-    pub fn model<E: EntityTrait>(mut self) -> Self {
+    /// with those they refer to are then invalidated too. Register all that hold such foreign keys, and those whose
+    /// profile has `cache_on_save`: a row that is saved is then stored as the result of a get.
+    pub fn model<E>(mut self) -> Self
+    where
+        E: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<E::Model>>,
+    {
         self.cascades.add::<E>();
+        self.saving.add::<E>();
         self
     }
 
@@ -135,6 +143,7 @@ impl Connector {
             backend,
             database,
             cascades: self.cascades.folded(backend),
+            saving: self.saving.on(backend, &connection),
             pre_select: self.pre_select,
         };
         CachedConn::new(connection, self.cacheops, shared)

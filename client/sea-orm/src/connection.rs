@@ -17,6 +17,7 @@ use crate::cascade::Cascades;
 use crate::change;
 use crate::rows::Row;
 use crate::run::{Ran, Run};
+use crate::saving::Saving;
 use crate::source::{Context, Source};
 use crate::transaction::{CachedTxn, State};
 use crate::value::{to_sql, values_of};
@@ -39,6 +40,7 @@ pub struct Shared {
     /// What keys of its results begin with.
     pub(crate) database: String,
     pub(crate) cascades: Cascades,
+    pub(crate) saving: Saving,
     /// How many rows are read before a write that does not return them.
     pub(crate) pre_select: usize,
 }
@@ -169,6 +171,8 @@ impl CachedConn {
             pending.replace(exact);
         }
         told(pending.send().await)?;
+        let saved = self.shared.saving.saved(&self.cacheops, &template, &run, &ran);
+        self.shared.saving.read(&self.cacheops, &self.shared, saved).await;
         Ok(ran)
     }
 

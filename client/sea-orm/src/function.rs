@@ -6,11 +6,11 @@ use cacheops::{CachedAs, Deps, Profile};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::ask::deps_of;
 use crate::connection::CachedConn;
 use crate::query::CachedQuery;
 use crate::source::{Context, Source};
 use crate::transaction::CachedTxn;
-use crate::value::values_of;
 
 /// A function's result in the making: see [`CachedConn::cached_as`].
 #[derive(Debug)]
@@ -97,16 +97,11 @@ impl CachedTxn {
 /// What a query depends on, if it may be cached at all, and the profile that counts.
 fn sampled<S: Source, Q: CachedQuery>(db: &S, query: Q) -> (Option<Deps>, Option<&Profile>) {
     let Context { cacheops, shared, .. } = db.context();
-    let statement = query.statement(shared.backend);
+    let (statement, _) = query.all_rows(shared.backend);
     let template = shared.analyser.analyse(&statement.sql);
     let table = Q::table().or_else(|| template.tables().first().map(ToString::to_string));
     let profile = table.and_then(|table| cacheops.profile(&table));
-    let conditions = template.dependencies(&values_of(&statement));
-    let deps = conditions.map(|conditions| {
-        let pairs = conditions.iter();
-        pairs.fold(Deps::none(), |deps, (table, condition)| deps.and_text(table, condition))
-    });
-    (deps, profile)
+    (deps_of(&template, &statement), profile)
 }
 
 impl<'a, S: Source> CachedFunction<'a, S> {

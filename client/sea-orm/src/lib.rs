@@ -49,11 +49,28 @@
 //! # Reading
 //!
 //! [`cache`](Cache::cache) on any query: `all`, `one`, `get` (one row or an error), `count`, `exists`, `aggregate`,
-//! `paginate`, on selects with their relations, on `into_model`, `into_tuple`, `into_json`, on raw statements. Builder
-//! methods work behind it too. [`Article::objects()`](Objects::objects) is cached as the [`Profile`] of the table says.
+//! `paginate`, `cursor_by`. On selects of one to six entities, related or linked, consolidated or not; on
+//! `into_model`, `into_partial_model`, `into_tuple`, `into_values`, `into_json`; on raw statements. SeaORM's builder
+//! methods work before it and, but for rare ones, behind it. [`Article::objects()`](Objects::objects) is cached as the
+//! [`Profile`] of the table says.
 //!
-//! Models are kept by their columns, so fields that serde does not see come back. What `into_model` makes, and models
-//! of raw statements, go through serde: a field with `#[serde(skip)]` would come back empty.
+//! Loaders: `articles.cache().load_many(Comment, &db)`, and `load_one`, `load_many_to_many`, `load_self` and the rest,
+//! on a `Vec` or slice of models.
+//!
+//! [`db.reads("front page")`](CacheReads::reads) makes one entry of many queries, and depends on what they have read.
+//! By itself `Article::load().with(..)`, SeaORM's nested load, asks the database: the rows of which it is made cannot
+//! be given to it by anybody else. In such a block it is cached as a whole. For a function that
+//! depends on the rows of queries, but reads elsewhere, there is [`cached_as`](CachedConn::cached_as).
+//!
+//! Models are kept by their columns, so fields that serde does not see come back. What `into_model` makes, models of
+//! raw statements and blocks go through serde: a field with `#[serde(skip)]` would come back empty, and a relation
+//! that was loaded and is not there as one that was not loaded.
+//!
+//! With `cache_on_save` in the profile of a [registered](Connector::model) entity, `insert`, `update` and `save` are
+//! followed by a read of the row through the cache, by its primary key or the field of the profile: after the
+//! invalidation is confirmed, in a transaction after the commit. `find_by_id` then finds it there. Needs RETURNING, so
+//! not on MySQL. With `local_get` and the feature `moka`, rows of `one` and `get` are kept in the process; the server
+//! proves each time that they are good.
 //!
 //! What a result depends on is read from its SQL. What is not understood depends on whole tables; a statement that
 //! locks rows, calls `now()` or a function that is not known to be pure, or names no table, is not cached.
@@ -93,10 +110,16 @@
 //! # Several databases
 //!
 //! Each connection has the name of its database in its keys, found from its pool if the feature of its driver is on
-//! (`sqlx-sqlite`, `sqlx-postgres`, `sqlx-mysql`), or given by [`Connector::name`].
+//! (`sqlx-sqlite`, `sqlx-postgres`, `sqlx-mysql`), or given by [`Connector::name`]. Their results never mix, unless the
+//! profile says `db_agnostic`. Conditions name tables and no databases: where two have tables of one name, a write to
+//! one also invalidates what the same rows of the other were read for. Two databases of the Redis server keep them
+//! apart.
 
 #![forbid(unsafe_code)]
 
+mod ask;
+mod block;
+mod builders;
 mod bypass;
 mod cached;
 mod cascade;
@@ -104,22 +127,28 @@ mod change;
 mod codec;
 mod connect;
 mod connection;
+mod cursor;
 mod function;
 mod image;
+mod loaders;
 mod paginate;
 mod query;
+mod rehearse;
 mod rows;
 mod run;
+mod saving;
 mod source;
 mod transaction;
 mod value;
 
+pub use block::{CacheReads, CachedReads, Recorder};
 pub use cached::{Cache, Cached, Objects};
 pub use connect::{Connect, Connector};
 pub use connection::CachedConn;
+pub use cursor::CachedCursor;
 pub use function::CachedFunction;
 pub use paginate::CachedPaginator;
-pub use query::{CachedQuery, SelectQuery};
+pub use query::{CachedQuery, Reader, SelectQuery};
 pub use source::Source;
 pub use transaction::CachedTxn;
 

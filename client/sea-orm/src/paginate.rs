@@ -1,24 +1,28 @@
 //! Pages of a cached query: each is an entry of its own, and so is the number of rows.
 
-use sea_orm::{DbErr, ItemsAndPagesNumber};
+use cacheops::Ops;
+use sea_orm::{DbErr, ItemsAndPagesNumber, Paginator, PaginatorTrait};
 
-use crate::cached::{Cached, count};
-use crate::query::SelectQuery;
+use crate::ask::ask;
+use crate::cached::{Cached, Options, count, rows};
+use crate::query::{SelectQuery, selected};
+use crate::rehearse::{self, Rehearsal};
 use crate::source::Source;
 
-/// The pages of a cached query, as SeaORM's own paginator has them.
-#[derive(Debug)]
-pub struct CachedPaginator<'db, S, Q> {
-    cached: Cached<Q>,
+/// The pages of a cached query, as SeaORM's own [`Paginator`] has them.
+pub struct CachedPaginator<'db, S, Q: SelectQuery> {
+    /// Makes the statements.
+    pages: Paginator<'static, Rehearsal, <Q as PaginatorTrait<'static, Rehearsal>>::Selector>,
+    options: Options,
     db: &'db S,
     page_size: u64,
-    page: u64,
 }
 
 impl<'db, S: Source, Q: SelectQuery> CachedPaginator<'db, S, Q> {
     pub(crate) fn new(cached: Cached<Q>, db: &'db S, page_size: u64) -> Self {
-        assert!(page_size != 0, "page_size should not be zero");
-        Self { cached, db, page_size, page: 0 }
+        let rehearsal = Rehearsal::of(db.get_database_backend());
+        let pages = cached.query.paginate(rehearsal, page_size);
+        Self { pages, options: cached.options, db, page_size }
     }
 
     /// The rows of a page; the first is 0.
@@ -27,9 +31,11 @@ impl<'db, S: Source, Q: SelectQuery> CachedPaginator<'db, S, Q> {
     ///
     /// Those of the database.
     pub async fn fetch_page(&self, page: u64) -> Result<Vec<Q::Item>, DbErr> {
-        let Cached { query, options } = self.cached.clone();
-        let query = query.limit(self.page_size).offset(self.page_size * page);
-        Cached { query, options }.all(self.db).await
+        let backend = self.db.get_database_backend();
+        let statement = rehearse::question(backend, self.pages.fetch_page(page));
+        let read = selected::<<Q as PaginatorTrait<'static, Rehearsal>>::Selector>;
+        let asked = rows::<Q>(&self.options, Ops::FETCH);
+        ask(self.db.context(), asked, statement, Q::Codec::default(), read).await
     }
 
     /// The rows of the page that it stands at.
@@ -38,7 +44,7 @@ impl<'db, S: Source, Q: SelectQuery> CachedPaginator<'db, S, Q> {
     ///
     /// Those of the database.
     pub async fn fetch(&self) -> Result<Vec<Q::Item>, DbErr> {
-        self.fetch_page(self.page).await
+        self.fetch_page(self.cur_page()).await
     }
 
     /// The rows of the page that it stands at, and a step to the next; none behind the last.
@@ -48,7 +54,7 @@ impl<'db, S: Source, Q: SelectQuery> CachedPaginator<'db, S, Q> {
     /// Those of the database.
     pub async fn fetch_and_next(&mut self) -> Result<Option<Vec<Q::Item>>, DbErr> {
         let rows = self.fetch().await?;
-        self.page += 1;
+        self.next();
         Ok((!rows.is_empty()).then_some(rows))
     }
 
@@ -58,9 +64,9 @@ impl<'db, S: Source, Q: SelectQuery> CachedPaginator<'db, S, Q> {
     ///
     /// Those of the database.
     pub async fn num_items(&self) -> Result<u64, DbErr> {
-        let mut rows = self.cached.query.select();
-        rows.reset_limit().reset_offset().clear_order_by();
-        count(self.db, &self.cached.options, Q::table(), rows).await
+        let backend = self.db.get_database_backend();
+        let statement = rehearse::question(backend, self.pages.num_items());
+        count(self.db, &self.options, Q::table(), statement).await
     }
 
     /// The number of pages.
@@ -85,6 +91,24 @@ impl<'db, S: Source, Q: SelectQuery> CachedPaginator<'db, S, Q> {
 
     /// The page that it stands at.
     pub fn cur_page(&self) -> u64 {
-        self.page
+        self.pages.cur_page()
+    }
+
+    /// A step to the next page.
+    pub fn next(&mut self) {
+        self.pages.next();
+    }
+
+    /// A step to this page.
+    pub fn set_page(&mut self, page: u64) {
+        self.pages.set_page(page);
+    }
+}
+
+impl<S, Q: SelectQuery> std::fmt::Debug for CachedPaginator<'_, S, Q> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CachedPaginator")
+            .field("page_size", &self.page_size)
+            .finish_non_exhaustive()
     }
 }

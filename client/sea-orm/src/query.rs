@@ -1,21 +1,18 @@
 //! Queries that can be cached: what they ask of the database, and how their results are kept.
 
-use std::fmt::Debug;
-use std::sync::{Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
-
-use async_trait::async_trait;
 use cacheops::{Codec, Format};
-use sea_orm::sea_query::SelectStatement;
 use sea_orm::{
-    ConnectionTrait, DbBackend, DbErr, EntityTrait, ExecResult, FromQueryResult, QueryResult,
-    QuerySelect, QueryTrait, Select, SelectThree, SelectThreeModel, SelectTwo, SelectTwoMany,
-    SelectTwoModel, Selector, SelectorRaw, SelectorTrait, Statement, Topology, TryIntoModel,
+    DbBackend, DbErr, EntityTrait, PaginatorTrait, QueryResult, QuerySelect, QueryTrait, Select,
+    SelectExt, SelectFive, SelectFiveModel, SelectFour, SelectFourMany, SelectFourModel,
+    SelectModel, SelectSix, SelectSixModel, SelectThree, SelectThreeMany, SelectThreeModel,
+    SelectTwo, SelectTwoMany, SelectTwoModel, SelectTwoRequired, SelectTwoRequiredModel, Selector,
+    SelectorRaw, SelectorTrait, Statement, Topology, TopologyChain, TopologyStar, TryIntoModel,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::codec::{Many, Maybe, Rows, Whole};
+use crate::rehearse::{self, Rehearsal};
 
 /// A query whose result can be cached: SeaORM's selects, selectors and raw statements.
 pub trait CachedQuery: Sized + Send {
@@ -23,38 +20,45 @@ pub trait CachedQuery: Sized + Send {
     type Item: Send + Sync;
 
     /// How a result is kept.
-    type Codec: Codec<Vec<Self::Item>> + Default + Debug + Send + Sync;
+    type Codec: Codec<Vec<Self::Item>> + Default + Send + Sync;
 
-    /// What it asks for all rows.
-    fn statement(self, backend: DbBackend) -> Statement;
+    /// What it asks for all rows, and what it makes of them.
+    fn all_rows(self, backend: DbBackend) -> (Statement, impl Reader<Self::Item>);
 
-    /// What it asks for the first row.
-    fn first_statement(self, backend: DbBackend) -> Statement;
+    /// What it asks for the first row, and what it makes of the answer.
+    fn first_row(self, backend: DbBackend) -> (Statement, impl Reader<Self::Item>);
 
     /// The table of its profile; none if the statement's first table is to decide.
     fn table() -> Option<String> {
         None
     }
-
-    /// The items of the rows.
-    ///
-    /// # Errors
-    ///
-    /// [`DbErr`] if a row does not fit.
-    fn items(rows: Vec<QueryResult>) -> Result<Vec<Self::Item>, DbErr>;
 }
 
-/// A query that can be counted and cut into pages.
-pub trait SelectQuery: CachedQuery + QuerySelect + Clone + Sync {
-    /// The statement, to be changed.
-    fn select(&self) -> SelectStatement;
+/// What makes items of rows.
+pub trait Reader<T>: FnOnce(Vec<QueryResult>) -> Result<Vec<T>, DbErr> + Send {}
+
+impl<T, F: FnOnce(Vec<QueryResult>) -> Result<Vec<T>, DbErr> + Send> Reader<T> for F {}
+
+/// A query that SeaORM can count and cut into pages.
+pub trait SelectQuery:
+    CachedQuery
+    + SelectExt
+    + PaginatorTrait<
+        'static,
+        Rehearsal,
+        Selector: SelectorTrait<Item = <Self as CachedQuery>::Item> + Send + Sync,
+    >
+{
 }
 
-fn models<M: FromQueryResult>(rows: &[QueryResult]) -> Result<Vec<M>, DbErr> {
-    rows.iter().map(|row| M::from_query_result(row, "")).collect()
+impl<Q> SelectQuery for Q where
+    Q: CachedQuery
+        + SelectExt
+        + PaginatorTrait<'static, Rehearsal, Selector: SelectorTrait<Item = Q::Item> + Send + Sync>
+{
 }
 
-fn selected<S: SelectorTrait>(rows: Vec<QueryResult>) -> Result<Vec<S::Item>, DbErr> {
+pub(crate) fn selected<S: SelectorTrait>(rows: Vec<QueryResult>) -> Result<Vec<S::Item>, DbErr> {
     rows.into_iter().map(S::from_raw_query_result).collect()
 }
 
@@ -62,165 +66,123 @@ fn name_of<E: EntityTrait>() -> Option<String> {
     Some(E::default().table_name().to_owned())
 }
 
-impl<E> CachedQuery for Select<E>
-where
-    E: EntityTrait,
-    E::Model: Sync,
-    E::ActiveModel: TryIntoModel<E::Model>,
-{
-    type Item = E::Model;
-    type Codec = Rows<Whole<E>>;
+/// Implements [`CachedQuery`] for a select of one or more entities: how an item is kept, and how SeaORM reads it.
+macro_rules! select {
+    ($select:ident<$first:ident $(, $other:ident)* $(; $topology:ident)?>, $item:ty, $kept:ty, $read:ty) => {
+        impl<$first, $($other,)* $($topology)?> CachedQuery for $select<$first, $($other,)* $($topology)?>
+        where
+            $first: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<$first::Model>>,
+            $($other: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<$other::Model>>,)*
+            $($topology: Topology + Send,)?
+        {
+            type Item = $item;
+            type Codec = Rows<$kept>;
 
-    fn statement(self, backend: DbBackend) -> Statement {
-        self.build(backend)
-    }
-
-    fn first_statement(self, backend: DbBackend) -> Statement {
-        self.limit(1).build(backend)
-    }
-
-    fn table() -> Option<String> {
-        name_of::<E>()
-    }
-
-    fn items(rows: Vec<QueryResult>) -> Result<Vec<E::Model>, DbErr> {
-        models(&rows)
-    }
-}
-
-impl<E> SelectQuery for Select<E>
-where
-    E: EntityTrait,
-    E::Model: Sync,
-    E::ActiveModel: TryIntoModel<E::Model>,
-{
-    fn select(&self) -> SelectStatement {
-        self.as_query().clone()
-    }
-}
-
-impl<E, F> CachedQuery for SelectTwo<E, F>
-where
-    E: EntityTrait,
-    F: EntityTrait,
-    E::Model: Sync,
-    F::Model: Sync,
-    E::ActiveModel: TryIntoModel<E::Model>,
-    F::ActiveModel: TryIntoModel<F::Model>,
-{
-    type Item = (E::Model, Option<F::Model>);
-    type Codec = Rows<(Whole<E>, Maybe<Whole<F>>)>;
-
-    fn statement(self, backend: DbBackend) -> Statement {
-        self.build(backend)
-    }
-
-    fn first_statement(self, backend: DbBackend) -> Statement {
-        self.limit(1).build(backend)
-    }
-
-    fn table() -> Option<String> {
-        name_of::<E>()
-    }
-
-    fn items(rows: Vec<QueryResult>) -> Result<Vec<Self::Item>, DbErr> {
-        selected::<SelectTwoModel<E::Model, F::Model>>(rows)
-    }
-}
-
-impl<E, F> SelectQuery for SelectTwo<E, F>
-where
-    E: EntityTrait,
-    F: EntityTrait,
-    E::Model: Sync,
-    F::Model: Sync,
-    E::ActiveModel: TryIntoModel<E::Model>,
-    F::ActiveModel: TryIntoModel<F::Model>,
-{
-    fn select(&self) -> SelectStatement {
-        self.as_query().clone()
-    }
-}
-
-impl<E, F> CachedQuery for SelectTwoMany<E, F>
-where
-    E: EntityTrait,
-    F: EntityTrait,
-    E::Model: Sync,
-    F::Model: Sync,
-    E::ActiveModel: TryIntoModel<E::Model>,
-    F::ActiveModel: TryIntoModel<F::Model>,
-{
-    type Item = (E::Model, Vec<F::Model>);
-    type Codec = Rows<(Whole<E>, Many<Whole<F>>)>;
-
-    fn statement(self, backend: DbBackend) -> Statement {
-        self.build(backend)
-    }
-
-    /// The rows of the first item cannot be told from those of the others: all of them.
-    fn first_statement(self, backend: DbBackend) -> Statement {
-        self.build(backend)
-    }
-
-    fn table() -> Option<String> {
-        name_of::<E>()
-    }
-
-    fn items(rows: Vec<QueryResult>) -> Result<Vec<Self::Item>, DbErr> {
-        // One item for each left row, in the order of their first appearance.
-        let key = |model: &E::Model| {
-            let columns = <E::PrimaryKey as sea_orm::Iterable>::iter();
-            let values = columns.map(|key| {
-                sea_orm::ModelTrait::get(model, sea_orm::PrimaryKeyToColumn::into_column(key))
-            });
-            format!("{:?}", values.collect::<Vec<_>>())
-        };
-        let mut places = std::collections::HashMap::new();
-        let mut items: Vec<Self::Item> = Vec::new();
-        for (left, right) in selected::<SelectTwoModel<E::Model, F::Model>>(rows)? {
-            let place = *places.entry(key(&left)).or_insert(items.len());
-            if place == items.len() {
-                items.push((left, Vec::new()));
+            fn all_rows(self, backend: DbBackend) -> (Statement, impl Reader<Self::Item>) {
+                (self.build(backend), selected::<$read>)
             }
-            items[place].1.extend(right);
+
+            fn first_row(self, backend: DbBackend) -> (Statement, impl Reader<Self::Item>) {
+                (self.limit(1).build(backend), selected::<$read>)
+            }
+
+            fn table() -> Option<String> {
+                name_of::<$first>()
+            }
         }
-        Ok(items)
-    }
+    };
 }
 
-impl<E, F, G, T> CachedQuery for SelectThree<E, F, G, T>
-where
-    E: EntityTrait,
-    F: EntityTrait,
-    G: EntityTrait,
-    T: Topology + Send,
-    E::Model: Sync,
-    F::Model: Sync,
-    G::Model: Sync,
-    E::ActiveModel: TryIntoModel<E::Model>,
-    F::ActiveModel: TryIntoModel<F::Model>,
-    G::ActiveModel: TryIntoModel<G::Model>,
-{
-    type Item = (E::Model, Option<F::Model>, Option<G::Model>);
-    type Codec = Rows<(Whole<E>, Maybe<Whole<F>>, Maybe<Whole<G>>)>;
+select!(Select<E>, E::Model, Whole<E>, SelectModel<E::Model>);
+select!(
+    SelectTwo<E, F>,
+    (E::Model, Option<F::Model>),
+    (Whole<E>, Maybe<Whole<F>>),
+    SelectTwoModel<E::Model, F::Model>
+);
+select!(
+    SelectTwoRequired<E, F>,
+    (E::Model, F::Model),
+    (Whole<E>, Whole<F>),
+    SelectTwoRequiredModel<E::Model, F::Model>
+);
+select!(
+    SelectThree<E, F, G; T>,
+    (E::Model, Option<F::Model>, Option<G::Model>),
+    (Whole<E>, Maybe<Whole<F>>, Maybe<Whole<G>>),
+    SelectThreeModel<E::Model, F::Model, G::Model>
+);
+select!(
+    SelectFour<E, F, G, H; T>,
+    (E::Model, Option<F::Model>, Option<G::Model>, Option<H::Model>),
+    (Whole<E>, Maybe<Whole<F>>, Maybe<Whole<G>>, Maybe<Whole<H>>),
+    SelectFourModel<E::Model, F::Model, G::Model, H::Model>
+);
+select!(
+    SelectFive<E, F, G, H, I; T>,
+    (E::Model, Option<F::Model>, Option<G::Model>, Option<H::Model>, Option<I::Model>),
+    (Whole<E>, Maybe<Whole<F>>, Maybe<Whole<G>>, Maybe<Whole<H>>, Maybe<Whole<I>>),
+    SelectFiveModel<E::Model, F::Model, G::Model, H::Model, I::Model>
+);
+select!(
+    SelectSix<E, F, G, H, I, J; T>,
+    (
+        E::Model,
+        Option<F::Model>,
+        Option<G::Model>,
+        Option<H::Model>,
+        Option<I::Model>,
+        Option<J::Model>
+    ),
+    (Whole<E>, Maybe<Whole<F>>, Maybe<Whole<G>>, Maybe<Whole<H>>, Maybe<Whole<I>>, Maybe<Whole<J>>),
+    SelectSixModel<E::Model, F::Model, G::Model, H::Model, I::Model, J::Model>
+);
 
-    fn statement(self, backend: DbBackend) -> Statement {
-        self.build(backend)
-    }
+/// The same for selects whose rows SeaORM puts together: one item for each left row, with what belongs to it. The
+/// rows of the first item cannot be told from those of the others, so they are all read for it.
+macro_rules! consolidated {
+    ($select:ident<$first:ident, $($other:ident),+ $(; $topology:ident)?>, $item:ty, $kept:ty) => {
+        impl<$first, $($other),+> CachedQuery for $select<$first, $($other,)+ $($topology)?>
+        where
+            $first: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<$first::Model>>,
+            $($other: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<$other::Model>>,)+
+        {
+            type Item = $item;
+            type Codec = Rows<$kept>;
 
-    fn first_statement(self, backend: DbBackend) -> Statement {
-        self.limit(1).build(backend)
-    }
+            fn all_rows(self, backend: DbBackend) -> (Statement, impl Reader<Self::Item>) {
+                let rehearsal = Rehearsal::of(backend);
+                let statement = rehearse::question(backend, self.clone().all(rehearsal));
+                (statement, move |rows| rehearse::answered(rows, self.all(rehearsal)))
+            }
 
-    fn table() -> Option<String> {
-        name_of::<E>()
-    }
+            fn first_row(self, backend: DbBackend) -> (Statement, impl Reader<Self::Item>) {
+                self.all_rows(backend)
+            }
 
-    fn items(rows: Vec<QueryResult>) -> Result<Vec<Self::Item>, DbErr> {
-        selected::<SelectThreeModel<E::Model, F::Model, G::Model>>(rows)
-    }
+            fn table() -> Option<String> {
+                name_of::<$first>()
+            }
+        }
+    };
 }
+
+consolidated!(SelectTwoMany<E, F>, (E::Model, Vec<F::Model>), (Whole<E>, Many<Whole<F>>));
+consolidated!(
+    SelectThreeMany<E, F, G; TopologyStar>,
+    (E::Model, Vec<F::Model>, Vec<G::Model>),
+    (Whole<E>, Many<Whole<F>>, Many<Whole<G>>)
+);
+consolidated!(
+    SelectThreeMany<E, F, G; TopologyChain>,
+    (E::Model, Vec<(F::Model, Vec<G::Model>)>),
+    (Whole<E>, Many<(Whole<F>, Many<Whole<G>>)>)
+);
+consolidated!(
+    SelectFourMany<E, F, G, H; TopologyStar>,
+    (E::Model, Vec<F::Model>, Vec<G::Model>, Vec<H::Model>),
+    (Whole<E>, Many<Whole<F>>, Many<Whole<G>>, Many<Whole<H>>)
+);
 
 /// What `into_model`, `into_tuple` and `into_json` make: their items go through serde.
 impl<S> CachedQuery for Selector<S>
@@ -231,24 +193,12 @@ where
     type Item = S::Item;
     type Codec = Format;
 
-    fn statement(self, backend: DbBackend) -> Statement {
-        self.into_statement(backend)
+    fn all_rows(self, backend: DbBackend) -> (Statement, impl Reader<S::Item>) {
+        (self.into_statement(backend), selected::<S>)
     }
 
-    fn first_statement(self, backend: DbBackend) -> Statement {
-        let capture = Capture { backend, statement: Mutex::new(None) };
-        // It asks one question and has its answer at once.
-        {
-            let mut asking = std::pin::pin!(self.one(&capture));
-            let polled = asking.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-            debug_assert!(matches!(polled, Poll::Ready(Ok(None))));
-        }
-        let asked = capture.statement.into_inner().unwrap_or_else(PoisonError::into_inner);
-        asked.unwrap_or_else(|| Statement::from_string(backend, "SELECT 1 WHERE 1 = 0"))
-    }
-
-    fn items(rows: Vec<QueryResult>) -> Result<Vec<Self::Item>, DbErr> {
-        selected::<S>(rows)
+    fn first_row(self, backend: DbBackend) -> (Statement, impl Reader<S::Item>) {
+        (rehearse::question(backend, self.one(Rehearsal::of(backend))), selected::<S>)
     }
 }
 
@@ -260,54 +210,11 @@ where
     type Item = S::Item;
     type Codec = Format;
 
-    fn statement(self, _: DbBackend) -> Statement {
-        self.into_statement()
+    fn all_rows(self, _: DbBackend) -> (Statement, impl Reader<S::Item>) {
+        (self.into_statement(), selected::<S>)
     }
 
-    fn first_statement(self, backend: DbBackend) -> Statement {
-        self.statement(backend)
-    }
-
-    fn items(rows: Vec<QueryResult>) -> Result<Vec<Self::Item>, DbErr> {
-        selected::<S>(rows)
-    }
-}
-
-/// Hears what is asked, and answers that there is nothing.
-pub(crate) struct Capture {
-    pub(crate) backend: DbBackend,
-    pub(crate) statement: Mutex<Option<Statement>>,
-}
-
-impl Capture {
-    fn note(&self, statement: Statement) {
-        if let Ok(mut asked) = self.statement.lock() {
-            *asked = Some(statement);
-        }
-    }
-}
-
-#[async_trait]
-impl ConnectionTrait for Capture {
-    fn get_database_backend(&self) -> DbBackend {
-        self.backend
-    }
-
-    async fn execute_raw(&self, _: Statement) -> Result<ExecResult, DbErr> {
-        Err(DbErr::Custom("nothing is executed here".into()))
-    }
-
-    async fn execute_unprepared(&self, _: &str) -> Result<ExecResult, DbErr> {
-        Err(DbErr::Custom("nothing is executed here".into()))
-    }
-
-    async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.note(stmt);
-        Ok(None)
-    }
-
-    async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.note(stmt);
-        Ok(Vec::new())
+    fn first_row(self, backend: DbBackend) -> (Statement, impl Reader<S::Item>) {
+        self.all_rows(backend)
     }
 }

@@ -18,6 +18,7 @@ use crate::change::{self, Shown};
 use crate::connection::{Shared, told};
 use crate::rows::{self, Row};
 use crate::run::{Ran, Run};
+use crate::saving::SavedRows;
 use crate::source::{Context, Source};
 use crate::value::values_of;
 
@@ -44,6 +45,7 @@ pub struct State {
     isolation: Isolation,
     /// Reading first cannot make a later write fail.
     may_read_first: bool,
+    saved: SavedRows,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -79,6 +81,7 @@ impl State {
             moment: OnceCell::new(),
             isolation,
             may_read_first,
+            saved: SavedRows::default(),
         }
     }
 
@@ -195,6 +198,7 @@ impl CachedTxn {
             shown = self.rows_before(template, &run).await?;
         }
         let ran = run.write_on(self.inner()).await?;
+        state.saved.add(self.shared.saving.saved(&self.cacheops, template, &run, &ran));
         if invalidates
             && let Some(shown) = self.shared.shown(template, &ran, shown)
             && let Some(exact) = change::exact(&self.shared, template, &values, run.sql(), &shown)
@@ -371,7 +375,9 @@ impl TransactionSession for CachedTxn {
         // If the outcome of the commit stays unknown, the drop of this tells it all the same.
         let pending = self.cacheops.pending(queue);
         inner.commit().await?;
-        told(pending.send().await)
+        told(pending.send().await)?;
+        self.shared.saving.read(&self.cacheops, &self.shared, self.state.saved.take()).await;
+        Ok(())
     }
 
     async fn rollback(mut self) -> Result<(), DbErr> {

@@ -13,10 +13,10 @@ use crate::{author, builder, eventually, handle, posts_of};
 
 type Answer = Result<u32, &'static str>;
 
+type Reader = (JoinHandle<Answer>, oneshot::Receiver<()>, oneshot::Sender<Answer>);
+
 /// A reader with a lock, whose load says that it has begun and waits for its end.
-fn start(
-    cacheops: &Cacheops,
-) -> (JoinHandle<Answer>, oneshot::Receiver<()>, oneshot::Sender<Answer>) {
+fn start(cacheops: &Cacheops) -> Reader {
     let (began, begun) = oneshot::channel();
     let (end, ended) = oneshot::channel();
     let cacheops = cacheops.clone();
@@ -40,14 +40,20 @@ async fn waiting(server: &Server, clients: i64) {
     eventually("they wait", || con.info("blocked_clients") == clients).await;
 }
 
+/// A reader of `one` that loads, and one of `two` that waits for it inside the server.
+async fn owner_and_waiter(server: &Server, one: &Cacheops, two: &Cacheops) -> (Reader, Reader) {
+    let mut owner = start(one);
+    in_time(&mut owner.1).await.unwrap();
+    let waiter = start(two);
+    waiting(server, 1).await;
+    (owner, waiter)
+}
+
 #[tokio::test]
 async fn the_others_receive_what_the_owner_stores() {
     let server = Server::start();
     let (one, two) = (handle(&server).await, handle(&server).await);
-    let (owner, begun, end) = start(&one);
-    in_time(begun).await.unwrap();
-    let (other, _, _end) = start(&two);
-    waiting(&server, 1).await;
+    let ((owner, _, end), (other, _, _end)) = owner_and_waiter(&server, &one, &two).await;
 
     end.send(Ok(7)).unwrap();
 
@@ -62,10 +68,8 @@ async fn the_others_receive_what_the_owner_stores() {
 async fn a_lock_passes_on_when_the_load_fails() {
     let server = Server::start();
     let (one, two) = (handle(&server).await, handle(&server).await);
-    let (owner, begun, end) = start(&one);
-    in_time(begun).await.unwrap();
-    let (other, other_begun, other_end) = start(&two);
-    waiting(&server, 1).await;
+    let ((owner, _, end), (other, other_begun, other_end)) =
+        owner_and_waiter(&server, &one, &two).await;
 
     end.send(Err("deadlock")).unwrap();
 
@@ -81,10 +85,8 @@ async fn a_lock_passes_on_when_the_load_fails() {
 async fn a_lock_passes_on_when_the_owner_is_dropped() {
     let server = Server::start();
     let (one, two) = (handle(&server).await, handle(&server).await);
-    let (owner, begun, _end) = start(&one);
-    in_time(begun).await.unwrap();
-    let (other, other_begun, other_end) = start(&two);
-    waiting(&server, 1).await;
+    let ((owner, _, _end), (other, other_begun, other_end)) =
+        owner_and_waiter(&server, &one, &two).await;
 
     owner.abort();
 
@@ -97,10 +99,7 @@ async fn a_lock_passes_on_when_the_owner_is_dropped() {
 async fn who_is_dropped_while_it_waits_holds_up_nobody() {
     let server = Server::start();
     let (one, two) = (handle(&server).await, handle(&server).await);
-    let (owner, begun, end) = start(&one);
-    in_time(begun).await.unwrap();
-    let (other, _, _end) = start(&two);
-    waiting(&server, 1).await;
+    let ((owner, _, end), (other, _, _end)) = owner_and_waiter(&server, &one, &two).await;
 
     other.abort();
 

@@ -1,11 +1,21 @@
 //! The adapter on SQLite, and on PostgreSQL where it is installed, with a server of its own for each test.
 
+mod blocks;
 mod blog;
+mod building;
+mod elephant;
 mod entities;
+mod forum;
 mod fuzz;
+mod kinds;
+mod loading;
+mod local;
+mod options;
 mod postgres;
 mod reading;
 mod reference;
+mod saving;
+mod shapes;
 mod transactions;
 mod waiting;
 mod world;

@@ -1,0 +1,180 @@
+//! One read: whether the cache is asked, and what is stored.
+
+use cacheops::{Codec, Deps, Key, Ops, Profile, Read, Snapshot};
+use cacheops_sql::Template;
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement};
+
+use crate::cached::{Mode, Options};
+use crate::codec::write_value;
+use crate::connection::Shared;
+use crate::run::Run;
+use crate::source::Context;
+use crate::value::values_of;
+
+/// What is asked, beside the statement.
+pub(crate) struct Asked<'a> {
+    pub(crate) options: &'a Options,
+    /// The table of its profile; none if the statement's first table is to decide.
+    pub(crate) table: Option<String>,
+    pub(crate) op: Ops,
+    /// What tells two results of one statement apart.
+    pub(crate) kind: &'a [u8],
+}
+
+/// An error of the database, or a value that must not be stored.
+enum Unstored<T> {
+    Failed(DbErr),
+    Value(T),
+}
+
+impl Asked<'_> {
+    /// How the cache is used for this read: by which snapshot. None if it is not used.
+    async fn usable<'a, I>(
+        &self,
+        context: &Context<'a, I>,
+        profile: Option<&Profile>,
+    ) -> Option<Option<&'a Snapshot>> {
+        let Context { cacheops, state, .. } = *context;
+        let wanted = match (self.options.mode, self.options.ops) {
+            (Mode::Off, _) => false,
+            (_, Some(ops)) => ops.contains(self.op),
+            (Mode::Forced, None) => true,
+            (Mode::Profile, None) => profile.is_some_and(|of| of.get_ops().contains(self.op)),
+        };
+        let mut snapshot = None;
+        let mut usable = wanted && cacheops.is_enabled();
+        if let Some(state) = state {
+            // Before the first statement, whether this one is cached or not.
+            match state.moment(cacheops).await {
+                Ok(moment) => snapshot = moment,
+                Err(()) => usable = false,
+            }
+            usable &= !state.is_dirty();
+        }
+        usable.then_some(snapshot)
+    }
+
+    fn with_options<'r, C>(
+        &self,
+        mut read: Read<'r, C>,
+        snapshot: Option<&'r Snapshot>,
+    ) -> Read<'r, C> {
+        if let Some(timeout) = self.options.timeout {
+            read = read.timeout(timeout);
+        }
+        if let Some(lock) = self.options.lock {
+            read = read.lock(lock);
+        }
+        if let Some(snapshot) = snapshot {
+            read = read.snapshot(snapshot);
+        }
+        read
+    }
+}
+
+/// Asks the cache, and if need be the database.
+pub(crate) async fn ask<I, T, C>(
+    context: Context<'_, I>,
+    asked: Asked<'_>,
+    statement: Statement,
+    codec: C,
+    read: impl FnOnce(Vec<QueryResult>) -> Result<T, DbErr> + Send,
+) -> Result<T, DbErr>
+where
+    I: ConnectionTrait,
+    C: Codec<T>,
+{
+    let Context { cacheops, shared, inner, state } = context;
+    let template = shared.analyser.analyse(&statement.sql);
+    let table = asked.table.as_deref().or(template.tables().first().map(String::as_str));
+    let profile = table.and_then(|table| cacheops.profile(table));
+    let usable = asked.usable(&context, profile).await;
+    let entry = usable.zip(profile).and_then(|(snapshot, profile)| {
+        let key = key_of::<T>(shared, profile, &statement, asked.kind)?;
+        let deps = deps_of(&template, &statement)?;
+        let read = cacheops.read(key).deps(deps).forced(profile, asked.op).codec(codec);
+        Some(asked.with_options(read, snapshot).alone(state.is_some()))
+    });
+    let Some(entry) = entry else {
+        return read(Run::Query(statement).on(inner).await?.into_rows());
+    };
+    let writes = state.map(|state| state.writes());
+    let load = || async {
+        let rows = Run::Query(statement).on(inner).await.map_err(Unstored::Failed)?;
+        let value = read(rows.into_rows()).map_err(Unstored::Failed)?;
+        // A write of the same transaction has begun meanwhile: it may be in this value, and is not committed.
+        if state.map(|state| state.writes()) != writes {
+            return Err(Unstored::Value(value));
+        }
+        Ok(value)
+    };
+    match entry.get_or_store(load).await {
+        Ok(value) | Err(Unstored::Value(value)) => Ok(value),
+        Err(Unstored::Failed(error)) => Err(error),
+    }
+}
+
+/// Asks the cache for the result of more than one statement. `load` says what it depends on; none, and it is not stored.
+pub(crate) async fn ask_many<I, T, C>(
+    context: Context<'_, I>,
+    asked: Asked<'_>,
+    key: Option<Key>,
+    codec: C,
+    load: impl Future<Output = Result<(T, Option<Deps>), DbErr>>,
+) -> Result<T, DbErr>
+where
+    C: Codec<T>,
+{
+    let Context { cacheops, state, .. } = context;
+    let profile = asked.table.as_deref().and_then(|table| cacheops.profile(table));
+    let usable = asked.usable(&context, profile).await;
+    // Without a table the defaults count.
+    let allowed = profile.is_some() || asked.table.is_none();
+    let (Some(snapshot), Some(key), true) = (usable, key, allowed) else {
+        return Ok(load.await?.0);
+    };
+    let mut read = cacheops.read(key).op(asked.op.name());
+    if let Some(profile) = profile {
+        read = read.forced(profile, asked.op);
+    }
+    let read = asked.with_options(read.codec(codec), snapshot).alone(state.is_some());
+    let writes = state.map(|state| state.writes());
+    let load = || async {
+        let (value, deps) = load.await.map_err(Unstored::Failed)?;
+        match deps {
+            Some(deps) if state.map(|state| state.writes()) == writes => Ok((value, deps)),
+            _ => Err(Unstored::Value(value)),
+        }
+    };
+    match read.get_or_load(load).await {
+        Ok(value) | Err(Unstored::Value(value)) => Ok(value),
+        Err(Unstored::Failed(error)) => Err(error),
+    }
+}
+
+/// The rows that the result of a statement depends on; none if it must not be stored.
+pub(crate) fn deps_of(template: &Template, statement: &Statement) -> Option<Deps> {
+    let values = values_of(statement);
+    let conditions = template.dependencies(&values)?;
+    let add = |deps: Deps, (table, condition)| deps.and_text(table, condition);
+    Some(conditions.iter().fold(Deps::none(), add))
+}
+
+/// The key of a result: database, statement, values, and the type that it is read as.
+pub(crate) fn key_of<T>(
+    shared: &Shared,
+    profile: &Profile,
+    statement: &Statement,
+    kind: &[u8],
+) -> Option<Key> {
+    let database = if profile.get_db_agnostic() { "" } else { &*shared.database };
+    let mut values = Vec::with_capacity(64);
+    write_values(statement, &mut values)?;
+    Some(Key::query(database, &statement.sql).part(&values).part(kind).of::<T>().into())
+}
+
+/// The values of a statement, as a key has them.
+pub(crate) fn write_values(statement: &Statement, out: &mut Vec<u8>) -> Option<()> {
+    let mut values = statement.values.iter().flat_map(|values| &values.0);
+    values.try_for_each(|value| write_value(value, out)).ok()
+}

@@ -1,0 +1,195 @@
+//! A block of reads as one entry, which depends on all that the block has asked.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cacheops::{Cacheops, Deps, Format, Key, Ops};
+use cacheops_sql::Kind;
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::ask::{Asked, ask_many, deps_of};
+use crate::cached::{Mode, Options};
+use crate::connection::Shared;
+use crate::run::Run;
+use crate::source::{Context, Source};
+
+/// [`reads`](CacheReads::reads) on a connection or transaction.
+pub trait CacheReads: Source + Sized {
+    /// A block of reads that is kept under a name: see [`CachedReads`].
+    fn reads(&self, name: impl Into<String>) -> CachedReads<'_, Self> {
+        let options = Options::new(Mode::Forced);
+        CachedReads { db: self, name: name.into(), parts: Some(Vec::new()), options }
+    }
+}
+
+impl<S: Source> CacheReads for S {}
+
+/// Several reads whose common result is one entry. It depends on the rows that their statements name: nothing of that
+/// has to be written down.
+///
+/// It is for what has no query of its own: `Article::load().with(..)` of SeaORM's dense entities, a page that is put
+/// together from many queries. The result goes through serde.
+///
+/// ```no_run
+/// # mod article { use sea_orm::entity::prelude::*;
+/// # #[derive(Clone, Debug, DeriveEntityModel, serde::Serialize, serde::Deserialize)] #[sea_orm(table_name = "article")]
+/// # pub struct Model { #[sea_orm(primary_key)] pub id: i32 }
+/// # #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)] pub enum Relation {}
+/// # impl ActiveModelBehavior for ActiveModel {} }
+/// # use article::Entity as Article;
+/// use cacheops_sea_orm::CacheReads;
+/// # use cacheops_sea_orm::CachedConn; use sea_orm::{EntityTrait, PaginatorTrait, QuerySelect};
+/// # async fn run(db: CachedConn) -> Result<(), sea_orm::DbErr> {
+/// let (count, articles): (u64, Vec<article::Model>) = db
+///     .reads("front page")
+///     .get_or_load(|db| async move {
+///         Ok((Article::find().count(&db).await?, Article::find().limit(10).all(&db).await?))
+///     })
+///     .await?;
+/// # Ok(()) }
+/// ```
+///
+/// The name and what [`by`](Self::by) adds must tell a block from every other of its type; what the block reads is not
+/// part of the key. It is not stored if one of its statements cannot be cached, if a table of it is forbidden, or if
+/// anything that it depends on changes while it runs. It must not write: that is an error.
+#[derive(Clone, Debug)]
+#[must_use = "a block does nothing until it is given its reads"]
+pub struct CachedReads<'a, S> {
+    db: &'a S,
+    name: String,
+    /// None: something had no bytes, and the block has no key.
+    parts: Option<Vec<u8>>,
+    options: Options,
+}
+
+impl<'a, S: Source> CachedReads<'a, S> {
+    /// What tells this result from others of the same name: parameters, the language, the user.
+    ///
+    /// A value that does not serialise has no key: the block then runs without the cache.
+    pub fn by<V: Serialize + ?Sized>(mut self, value: &V) -> Self {
+        self.parts = self.parts.and_then(|mut parts| {
+            let bytes = rmp_serde::to_vec(value).ok()?;
+            parts.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+            parts.extend_from_slice(&bytes);
+            Some(parts)
+        });
+        self
+    }
+
+    /// How long the result lives, unless it is invalidated.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+
+    /// Among all processes, one runs the block while the others wait for it.
+    pub fn lock(mut self, lock: bool) -> Self {
+        self.options.lock = Some(lock);
+        self
+    }
+
+    /// The value of the entry; if there is none, what the block says, which is then stored. The block is given a
+    /// connection to read from; what it reads elsewhere, the entry does not depend on.
+    ///
+    /// # Errors
+    ///
+    /// Those of the block.
+    pub async fn get_or_load<T, F, Fut>(self, block: F) -> Result<T, DbErr>
+    where
+        T: Serialize + DeserializeOwned,
+        F: FnOnce(Recorder<'a, S::Inner>) -> Fut,
+        Fut: Future<Output = Result<T, DbErr>>,
+    {
+        let context = self.db.context();
+        let key = self.parts.as_ref().map(|parts| {
+            let key = Key::query(&context.shared.database, &self.name);
+            key.part(b"reads").part(parts).of::<T>().into()
+        });
+        let asked = Asked { options: &self.options, table: None, op: Ops::FETCH, kind: b"" };
+        let recorder = Recorder::new(&context);
+        let log = recorder.log.clone();
+        let load = async { Ok((block(recorder).await?, log.take())) };
+        ask_many(context, asked, key, Format::default(), load).await
+    }
+}
+
+/// The connection of a block: it reads, and notes what of.
+pub struct Recorder<'a, C> {
+    cacheops: &'a Cacheops,
+    shared: &'a Shared,
+    inner: &'a C,
+    pub(crate) log: Log,
+}
+
+/// What has been read. None: something on which nothing must depend.
+#[derive(Clone)]
+pub(crate) struct Log(Arc<Mutex<Option<Deps>>>);
+
+impl Log {
+    fn note(&self, read: Option<Deps>) {
+        let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *log = log.take().zip(read).map(|(deps, read)| deps.and_all(read));
+    }
+
+    pub(crate) fn take(&self) -> Option<Deps> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl<'a, C> Recorder<'a, C> {
+    pub(crate) fn new(context: &Context<'a, C>) -> Self {
+        let Context { cacheops, shared, inner, .. } = *context;
+        Self { cacheops, shared, inner, log: Log(Arc::new(Mutex::new(Some(Deps::none())))) }
+    }
+
+    /// Notes a statement, which must be a read.
+    fn note(&self, statement: &Statement) -> Result<(), DbErr> {
+        let template = self.shared.analyser.analyse(&statement.sql);
+        if !matches!(template.kind(), Kind::Read { .. } | Kind::Session) {
+            return Err(DbErr::Custom("a block of reads must not write".into()));
+        }
+        let first = template.tables().first();
+        let allowed = first.is_none_or(|table| self.cacheops.profile(table).is_some());
+        self.log.note(deps_of(&template, statement).filter(|_| allowed));
+        Ok(())
+    }
+}
+
+impl<C> std::fmt::Debug for Recorder<'_, C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recorder").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl<C: ConnectionTrait> ConnectionTrait for Recorder<'_, C> {
+    fn get_database_backend(&self) -> DbBackend {
+        self.shared.backend
+    }
+
+    async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
+        self.note(&stmt)?;
+        Run::Execute(stmt).on(self.inner).await?.into_executed()
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.execute_raw(Statement::from_string(self.shared.backend, sql)).await
+    }
+
+    async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.note(&stmt)?;
+        Ok(Run::One(stmt).on(self.inner).await?.into_rows().into_iter().next())
+    }
+
+    async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.note(&stmt)?;
+        Ok(Run::Query(stmt).on(self.inner).await?.into_rows())
+    }
+
+    fn support_returning(&self) -> bool {
+        self.inner.support_returning()
+    }
+}
