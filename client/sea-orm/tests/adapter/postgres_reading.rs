@@ -73,7 +73,11 @@ async fn loaders_are_as_exact_as_on_other_databases() {
     now_cached!(w, load().load_many(topic::Entity, db));
     now_cached!(w, load().load_one(member::Entity, db));
     let on = |essay| async move {
-        let new = remark::ActiveModel { id: Set(10 + essay), essay_id: Set(essay), text: Set("new".into()) };
+        let new = remark::ActiveModel {
+            id: Set(10 + essay),
+            essay_id: Set(essay),
+            text: Set("new".into()),
+        };
         remark::Entity::insert(new).exec(db).await.unwrap();
     };
     on(3).await;
