@@ -119,6 +119,7 @@ async fn differences(db: &CachedConn) -> Vec<&'static str> {
         members()
             .find_also_related(essay::Entity)
             .and_also_related(remark::Entity)
+            .order_by_asc(essay::Column::Id)
             .order_by_asc(remark::Column::Id)
     };
     same!("chain", chain().consolidate().cache().all(db), chain().consolidate().all(fresh));
@@ -184,7 +185,7 @@ async fn differences(db: &CachedConn) -> Vec<&'static str> {
 }
 
 /// What was found stale, and after which write.
-async fn search(writer: &CachedConn, reader: &CachedConn, writes: usize) -> Vec<String> {
+pub async fn search(writer: &CachedConn, reader: &CachedConn, writes: usize) -> Vec<String> {
     let mut random = Random::from_seed(5);
     let mut stale = Vec::new();
     differences(reader).await;
