@@ -74,7 +74,7 @@ bench-django: build ## django-cacheops with and without the bridge: its bench.py
 	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so python3 client/django/bench/run.py
 
 .PHONY: run
-run: ## show the module at work on a bookshop in SQLite, every answer verified
+run: ## show a bookshop on SeaORM and SQLite at work, every answer of the cache verified
 	@./tools/run.sh
 
 .PHONY: run-blog
@@ -93,7 +93,7 @@ bench-index: ## the index alone, with criterion: no server
 # Measurements on a running server: CACHEOPS_SERVER names its binary, CACHEOPS_MODULE the module (benches/README.md).
 BENCH = cargo run --release -q -p cacheops-benches --bin server --
 
-.PHONY: bench-module bench-server bench-growth bench-fanout bench-memory bench-stampede bench-plot bench-all
+.PHONY: bench-module bench-server bench-growth bench-fanout bench-memory bench-stampede bench-adapter bench-plot bench-all
 
 bench-module: ## build the module that the measurements load
 	cargo build --release -p cacheops-module
@@ -114,8 +114,12 @@ bench-memory: bench-module ## bytes of an entry beyond a plain key
 bench-stampede: bench-module ## a thousand clients miss one key, beside django-cacheops' lock
 	$(BENCH) stampede --json target/bench/stampede.json
 
+# On PostgreSQL too, where it is installed; CACHEOPS_BENCH_ROUNDS of each (default 100).
+bench-adapter: bench-module ## a hit through the SeaORM adapter beside SQLite, PostgreSQL, a bare GET and the crate cached
+	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so cargo bench -p cacheops-sea-orm --bench hit
+
 bench-plot: ## docs/fanout.svg from the last bench-fanout
 	mkdir -p docs
 	$(BENCH) plot target/bench/fanout.json docs/fanout.svg
 
-bench-all: bench-server bench-memory bench-growth bench-fanout bench-stampede bench-plot ## all of these
+bench-all: bench-server bench-memory bench-growth bench-fanout bench-stampede bench-adapter bench-plot ## all of these

@@ -21,6 +21,7 @@ mod version;
 
 mod acl;
 mod cluster;
+mod documents;
 mod eviction;
 mod flushing;
 mod lifecycle;

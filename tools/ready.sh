@@ -13,7 +13,7 @@ find_server() {
 }
 
 if ! command -v cargo >/dev/null; then
-    echo "There is no cargo. Install Rust 1.88 or later: https://rustup.rs" >&2
+    echo "There is no cargo. Install Rust 1.94 or later: https://rustup.rs" >&2
     exit 1
 fi
 

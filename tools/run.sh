@@ -1,6 +1,6 @@
 #!/bin/sh
-# Shows the module at work on real data, on a server of its own that is gone afterwards. Ends with 0 only if every
-# answer of the cache was right.
+# Shows an application at work, on a server of its own that is gone afterwards. Ends with 0 only if every answer of the
+# cache was right.
 set -eu
 cd "$(dirname "$0")/.."
 . tools/ready.sh

@@ -1,18 +1,18 @@
-//! A bookshop on SQLite, its queries cached by the module on a real server, and every answer of
-//! the cache compared with the database's.
+//! A bookshop on SeaORM and SQLite, its queries cached by the module on a real server, and every answer of the cache
+//! compared with the database's.
 //!
-//! `cacheops-demo path/to/libcacheops.so [server]`; the server is `redis-server` unless named. It
-//! starts a server of its own and ends it, leaves no file, and exits with 1 at the first mismatch.
+//! `cacheops-demo path/to/libcacheops.so [server] [--short]`; the server is `redis-server` unless named. It starts a
+//! server of its own and ends it, leaves no file, and exits with 1 at the first mismatch.
 
 #![forbid(unsafe_code)]
 
-mod app;
+mod crowd;
+mod entities;
 mod page;
-mod query;
+mod question;
 mod random;
 mod server;
 mod shop;
-mod stats;
 mod story;
 
 use std::env;
@@ -40,18 +40,20 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Failure> {
-    let mut args = env::args_os().skip(1);
-    let module: PathBuf = args.next().ok_or("usage: cacheops-demo MODULE [SERVER]")?.into();
-    let program =
-        args.next().map_or_else(|| Ok("redis-server".to_string()), |arg| arg.into_string());
-    let program = program.map_err(|_| "the server's path is not UTF-8")?;
+    let mut args: Vec<_> = env::args().skip(1).collect();
+    let short = args.iter().any(|arg| arg == "--short");
+    args.retain(|arg| arg != "--short");
+    let mut args = args.into_iter();
+    let module: PathBuf =
+        args.next().ok_or("usage: cacheops-demo MODULE [SERVER] [--short]")?.into();
+    let program = args.next().unwrap_or("redis-server".to_owned());
     let module = module.canonicalize().map_err(|error| format!("{}: {error}", module.display()))?;
 
     let mut terminate = signal(SignalKind::terminate())?;
-    let server = Server::start(&program, &module)?;
+    let mut server = Server::start(&program, &module).await?;
     // The server ends with this function, however it is left.
     tokio::select! {
-        told = story::tell(&server) => told,
+        told = story::tell(&mut server, short) => told,
         _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
         _ = terminate.recv() => Err("terminated".into()),
     }

@@ -17,7 +17,8 @@ impl Random {
         ((z ^ (z >> 31)) % bound as u64) as usize
     }
 
-    pub fn pick<'t, T: ?Sized>(&mut self, from: &[&'t T]) -> &'t T {
-        from[self.below(from.len())]
+    /// A number from 1 to `last`.
+    pub fn id(&mut self, last: i32) -> i32 {
+        1 + self.below(last as usize) as i32
     }
 }

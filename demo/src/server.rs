@@ -1,13 +1,14 @@
 //! A server of one's own: a process, a free port and a directory, all gone when dropped.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::Failure;
 
@@ -17,42 +18,64 @@ const START_DEADLINE: Duration = Duration::from_secs(10);
 const ATTEMPTS: usize = 3;
 
 pub struct Server {
-    process: Child,
+    program: String,
+    module: PathBuf,
+    process: Option<Child>,
     dir: TempDir,
     port: u16,
 }
 
 impl Server {
-    pub fn start(program: &str, module: &Path) -> Result<Self, Failure> {
+    pub async fn start(program: &str, module: &Path) -> Result<Self, Failure> {
+        let dir = tempfile::Builder::new().prefix("cacheops-demo-").tempdir()?;
+        let (program, module) = (program.to_owned(), module.to_owned());
+        let mut server = Self { program, module, process: None, dir, port: 0 };
         for attempt in 1.. {
-            match Self::try_start(program, module) {
-                Err(failure) if attempt == ATTEMPTS => return Err(failure),
-                Err(_) => {}
-                Ok(server) => return Ok(server),
+            server.port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+            match server.launch().await {
+                Err(_) if attempt < ATTEMPTS => server.kill(),
+                launched => return launched.map(|()| server),
             }
         }
         unreachable!("the last attempt returns")
     }
 
-    fn try_start(program: &str, module: &Path) -> Result<Self, Failure> {
-        let dir = tempfile::Builder::new().prefix("cacheops-demo-").tempdir()?;
-        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        let log = dir.path().join("server.log");
-        let process = Command::new(program)
-            .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
+    /// Starts it on its port, for the first time or again.
+    pub async fn launch(&mut self) -> Result<(), Failure> {
+        let process = Command::new(&self.program)
+            .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
             .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
             .arg("--dir")
-            .arg(dir.path())
+            .arg(self.dir.path())
             .arg("--loadmodule")
-            .arg(module)
+            .arg(&self.module)
             .stdin(Stdio::null())
-            .stdout(File::create(&log)?)
+            .stdout(File::create(self.log_file())?)
             .stderr(Stdio::null())
             .spawn()
-            .map_err(|error| format!("cannot start {program}: {error}"))?;
-        let mut server = Self { process, dir, port };
-        server.wait_until_it_answers()?;
-        Ok(server)
+            .map_err(|error| format!("cannot start {}: {error}", self.program))?;
+        let log = self.log_file();
+        let process = self.process.insert(process);
+        let deadline = Instant::now() + START_DEADLINE;
+        // It listens before it loads the module, so a connection alone proves little.
+        while !answers(self.port).await {
+            let ended = process.try_wait()?.map(|status| format!("ended with {status}"));
+            let late = (Instant::now() > deadline).then(|| "does not answer".to_owned());
+            if let Some(what) = ended.or(late) {
+                let log = fs::read_to_string(&log)?;
+                return Err(format!("the server {what}\n{log}").into());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+
+    /// Ends it at once. Nothing in it is to be kept, so it need not say goodbye.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
     }
 
     pub fn url(&self) -> String {
@@ -64,42 +87,24 @@ impl Server {
         self.dir.path()
     }
 
-    /// It listens before it loads the module, so a connection alone proves little.
-    fn wait_until_it_answers(&mut self) -> Result<(), Failure> {
-        let deadline = Instant::now() + START_DEADLINE;
-        while !self.answers() {
-            if let Some(status) = self.process.try_wait()? {
-                return Err(format!("the server ended with {status}\n{}", self.log()?).into());
-            }
-            if Instant::now() > deadline {
-                return Err(format!("the server does not answer\n{}", self.log()?).into());
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        Ok(())
+    fn log_file(&self) -> PathBuf {
+        self.dir.path().join("server.log")
     }
+}
 
-    fn answers(&self) -> bool {
-        let ping = || -> io::Result<[u8; 5]> {
-            let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
-            stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-            stream.write_all(b"PING\r\n")?;
-            let mut reply = [0; 5];
-            stream.read_exact(&mut reply)?;
-            Ok(reply)
-        };
-        ping().is_ok_and(|reply| reply == *b"+PONG")
-    }
-
-    fn log(&self) -> io::Result<String> {
-        fs::read_to_string(self.dir.path().join("server.log"))
-    }
+async fn answers(port: u16) -> bool {
+    let ping = async {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        stream.write_all(b"PING\r\n").await?;
+        let mut reply = [0; 5];
+        stream.read_exact(&mut reply).await?;
+        Ok::<_, std::io::Error>(reply == *b"+PONG")
+    };
+    matches!(tokio::time::timeout(Duration::from_secs(1), ping).await, Ok(Ok(true)))
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Nothing in it is to be kept, so it need not say goodbye.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.kill();
     }
 }

@@ -1,208 +1,211 @@
-//! The database: a bookshop in an SQLite file, the same in every run.
+//! The shop: its database, what visitors have asked so far, and the comparison of each answer.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use cacheops::{Row, Value};
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, params};
+use cacheops_sea_orm::cacheops::Invalidated;
+use cacheops_sea_orm::{CachedConn, Cacheops, Connect, Ops, Profile};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr};
 
 use crate::Failure;
-use crate::random::Random;
+use crate::entities::{author, book, book_tag, line, order, review, setting, tag};
+use crate::question::{Answer, Question, Whom};
 
-pub const AUTHORS: i64 = 400;
-pub const CATEGORIES: i64 = 24;
-pub const TAGS: i64 = 120;
-pub const BOOKS: i64 = 6_000;
-const REVIEWS: i64 = 40_000;
-/// The one that everybody has an opinion about.
-pub const BESTSELLER: i64 = 1;
-const BESTSELLER_REVIEWS: i64 = 2_000;
+/// A machine may be busy with other things; a show need not be quick to give up.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The book that everybody has an opinion about.
+pub const BESTSELLER: i32 = 1;
 
-const SCHEMA: &str = "
-    PRAGMA foreign_keys = ON;
-    PRAGMA journal_mode = WAL;
-    PRAGMA synchronous = NORMAL;
-    CREATE TABLE author   (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
-    CREATE TABLE category (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
-    CREATE TABLE tag      (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
-    CREATE TABLE book (
-        id           INTEGER PRIMARY KEY,
-        author_id    INTEGER NOT NULL REFERENCES author,
-        category_id  INTEGER NOT NULL REFERENCES category,
-        title        TEXT NOT NULL,
-        price_cents  INTEGER NOT NULL,
-        withdrawn_on TEXT
-    );
-    CREATE TABLE book_tag (
-        book_id INTEGER NOT NULL REFERENCES book,
-        tag_id  INTEGER NOT NULL REFERENCES tag,
-        PRIMARY KEY (book_id, tag_id)
-    );
-    CREATE TABLE review (
-        id       INTEGER PRIMARY KEY,
-        book_id  INTEGER NOT NULL REFERENCES book,
-        stars    INTEGER NOT NULL,
-        body     TEXT NOT NULL,
-        approved INTEGER NOT NULL
-    );
-    CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-    CREATE INDEX book_author   ON book (author_id);
-    CREATE INDEX book_category ON book (category_id);
-    CREATE INDEX book_tag_tag  ON book_tag (tag_id);
-    CREATE INDEX review_book   ON review (book_id, approved);
-";
+const GIVEN: &str = r#""Ada","Bruno","Chiara","Dimitri","Elif","Farid","Greta","Hana""#;
+const FAMILY: &str = r#""Almeida","Brandt","Costa","Dvořák","Eriksen","Grigoryan","O''Neill""#;
+const ADJECTIVES: &str = r#""Quiet","Last","100 %","Salt & Pepper","A = A","Unwritten""#;
+const NOUNS: &str = r#""Harbour","Garden","Letters","Clock","River | Sea","Theorem""#;
+const OPINIONS: &str = r#""Could not put it down.","A little long.","The ending!","Not for me.""#;
 
-const GIVEN: [&str; 12] = [
-    "Ada", "Bruno", "Chiara", "Dimitri", "Elif", "Farid", "Greta", "Hana", "Ivo", "Jun", "Karin",
-    "Luca",
-];
-const FAMILY: [&str; 10] = [
-    "Almeida",
-    "Brandt",
-    "Costa",
-    "Dvořák",
-    "Eriksen",
-    "Fontana",
-    "Grigoryan",
-    "Haddad",
-    "Ito",
-    "O'Neill",
-];
-const ADJECTIVES: [&str; 10] = [
-    "Quiet",
-    "Last",
-    "Broken",
-    "Golden",
-    "100 %",
-    "Hidden",
-    "Northern",
-    "Salt & Pepper",
-    "A = A",
-    "Unwritten",
-];
-const NOUNS: [&str; 10] = [
-    "Harbour",
-    "Garden",
-    "Winter",
-    "Letters",
-    "Cartographer",
-    "Clock",
-    "River | Sea",
-    "Kitchen",
-    "Orchard",
-    "Theorem",
-];
-const OPINIONS: [&str; 6] = [
-    "Could not put it down.",
-    "A little long.",
-    "My aunt liked it.",
-    "The ending!",
-    "Not for me.",
-    "Read it twice.",
-];
+/// How large the shop is.
+#[derive(Clone, Copy)]
+pub struct Size {
+    pub authors: i32,
+    pub categories: i32,
+    pub tags: i32,
+    pub books: i32,
+    pub reviews: i32,
+    pub orders: i32,
+}
+
+/// A process of the application: a pool of connections to the database, and the cache.
+#[derive(Clone)]
+pub struct Process {
+    pub co: Cacheops,
+    pub db: CachedConn,
+    told: Arc<Mutex<(usize, u64)>>,
+}
+
+impl Process {
+    /// All that an application does for the cache: a handle, profiles, and the connection.
+    pub async fn start(url: &str, file: &Path) -> Result<Self, Failure> {
+        let told = Arc::new(Mutex::new((0, 0)));
+        let hook = Arc::clone(&told);
+        let co = Cacheops::builder(url)
+            .profile("*", Profile::new())
+            .profile("book", Profile::new().ops(Ops::GET | Ops::FETCH))
+            .response_timeout(PATIENCE)
+            .on_invalidate(move |event| {
+                let mut told = hook.lock().unwrap_or_else(PoisonError::into_inner);
+                told.0 += event.changes.rows();
+                if let Invalidated::Confirmed(links) = event.outcome {
+                    told.1 += links;
+                }
+            })
+            .build()
+            .await?;
+        let connection = open(file).await?;
+        let db = co
+            .connector()
+            .model::<review::Entity>() // rows that the database deletes by itself
+            .model::<book_tag::Entity>()
+            .model::<line::Entity>()
+            .connect(connection);
+        Ok(Self { co, db, told })
+    }
+
+    /// What the cache was told since the last call: rows, and the links that they cut.
+    pub fn told(&self) -> (usize, u64) {
+        std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Asks the cache and the database, and compares.
+    pub async fn ask(&self, question: Question, compared: &AtomicU64) -> Result<Answer, Failure> {
+        let answer = question.ask(Whom::Cache(&self.db)).await?;
+        let fresh = question.ask(Whom::Database(self.db.inner())).await?;
+        if answer != fresh {
+            return Err(format!("{question:?} is STALE: {answer:?}, not {fresh:?}").into());
+        }
+        compared.fetch_add(1, Ordering::Relaxed);
+        Ok(answer)
+    }
+}
 
 pub struct Shop {
-    pub db: Connection,
+    pub process: Process,
+    known: Vec<(Question, Answer)>,
+    /// Answers that were compared with the database's.
+    pub compared: AtomicU64,
+}
+
+/// What a look at every question showed.
+#[derive(Default)]
+pub struct Audit {
+    /// Entries that were not there any more.
+    pub gone: usize,
+    /// Questions that have another answer than last time.
+    pub changed: usize,
+    pub hits: usize,
 }
 
 impl Shop {
-    pub fn create(path: &Path) -> Result<Self, Failure> {
-        let mut db = Connection::open(path)?;
-        db.set_prepared_statement_cache_capacity(64);
-        db.execute_batch(SCHEMA)?;
+    pub fn new(process: Process) -> Self {
+        Self { process, known: Vec::new(), compared: AtomicU64::new(0) }
+    }
 
-        let mut random = Random::seeded(2014);
-        let tx = db.transaction()?;
-        {
-            let mut author = tx.prepare("INSERT INTO author VALUES (?, ?)")?;
-            for id in 1..=AUTHORS {
-                let name = format!("{} {}", random.pick(&GIVEN), random.pick(&FAMILY));
-                author.execute(params![id, name])?;
+    pub fn questions(&self) -> impl ExactSizeIterator<Item = Question> + '_ {
+        self.known.iter().map(|(question, _)| *question)
+    }
+
+    /// Asks for the first time.
+    pub async fn visit(&mut self, question: Question) -> Result<(), Failure> {
+        let answer = self.process.ask(question, &self.compared).await?;
+        self.known.push((question, answer));
+        Ok(())
+    }
+
+    /// Asks everything again, and compares every answer with the database's of now. What was gone is there afterwards.
+    pub async fn audit(&mut self) -> Result<Audit, Failure> {
+        let mut audit = Audit::default();
+        for (question, known) in &mut self.known {
+            let hits = self.process.co.stats().hits;
+            let answer = self.process.ask(*question, &self.compared).await?;
+            match self.process.co.stats().hits > hits {
+                true => audit.hits += 1,
+                false => audit.gone += 1,
             }
-            let mut category = tx.prepare("INSERT INTO category VALUES (?, ?)")?;
-            for id in 1..=CATEGORIES {
-                category.execute(params![id, format!("Category {id}")])?;
+            if answer != *known {
+                audit.changed += 1;
+                *known = answer;
             }
-            let mut tag = tx.prepare("INSERT INTO tag VALUES (?, ?)")?;
-            for id in 1..=TAGS {
-                tag.execute(params![id, format!("tag-{id}")])?;
-            }
-            let mut book = tx.prepare("INSERT INTO book VALUES (?, ?, ?, ?, ?, ?)")?;
-            let mut book_tag = tx.prepare("INSERT OR IGNORE INTO book_tag VALUES (?, ?)")?;
-            for id in 1..=BOOKS {
-                let title = format!("The {} {}", random.pick(&ADJECTIVES), random.pick(&NOUNS));
-                let withdrawn_on = (random.below(20) == 0).then_some("2025-12-31");
-                book.execute(params![
-                    id,
-                    1 + random.below(AUTHORS as usize) as i64,
-                    1 + random.below(CATEGORIES as usize) as i64,
-                    title,
-                    500 + random.below(4_500) as i64,
-                    withdrawn_on
-                ])?;
-                for _ in 0..3 {
-                    book_tag.execute([id, 1 + random.below(TAGS as usize) as i64])?;
-                }
-            }
-            let mut review = tx.prepare("INSERT INTO review VALUES (?, ?, ?, ?, ?)")?;
-            for id in 1..=REVIEWS {
-                let (book_id, approved) = if id <= BESTSELLER_REVIEWS {
-                    (BESTSELLER, id % 2)
-                } else {
-                    let approved = i64::from(random.below(10) > 0);
-                    (1 + random.below(BOOKS as usize) as i64, approved)
-                };
-                let stars = 1 + random.below(5) as i64;
-                review.execute(params![id, book_id, stars, random.pick(&OPINIONS), approved])?;
-            }
-            tx.execute("INSERT INTO setting VALUES ('currency', 'EUR')", [])?;
         }
-        tx.commit()?;
-        db.execute("UPDATE book SET withdrawn_on = NULL WHERE id = ?", [BESTSELLER])?;
-        db.execute_batch("ANALYZE")?;
-        Ok(Self { db })
+        Ok(audit)
     }
+}
 
-    /// The sizes of the tables, the largest first.
-    pub fn sizes(&self) -> Result<Vec<(&'static str, i64)>, Failure> {
-        let mut sizes = Vec::new();
-        for table in ["author", "category", "tag", "book", "book_tag", "review", "setting"] {
-            let count = format!("SELECT COUNT(*) FROM {table}");
-            sizes.push((table, self.db.query_row(&count, [], |row| row.get(0))?));
-        }
-        sizes.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
-        Ok(sizes)
-    }
+/// The database without the cache.
+pub async fn open(file: &Path) -> Result<DatabaseConnection, DbErr> {
+    let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rwc", file.display()));
+    options.max_connections(8).sqlx_logging(false).acquire_timeout(PATIENCE);
+    options.map_sqlx_sqlite_opts(|options| {
+        let options = options.pragma("journal_mode", "WAL").pragma("synchronous", "NORMAL");
+        options.busy_timeout(PATIENCE)
+    });
+    Database::connect(options).await
+}
 
-    /// Runs a statement and returns the images of the rows it touched, old and new.
-    ///
-    /// `rows` selects them by columns that the statement does not change.
-    pub fn write(&self, table: &str, sql: &str, rows: &str) -> Result<Vec<Row>, Failure> {
-        let mut images = self.images(table, rows)?;
-        self.db.execute(sql, [])?;
-        images.extend(self.images(table, rows)?);
-        Ok(images)
-    }
+/// Makes the tables and fills them, the same in every run. Answers how many rows each has.
+pub async fn create(file: &Path, size: Size) -> Result<Vec<(&'static str, i32)>, DbErr> {
+    let db = &open(file).await?;
+    let schema = db.get_schema_builder().register(author::Entity).register(book::Entity);
+    let schema = schema.register(tag::Entity).register(book_tag::Entity).register(review::Entity);
+    let schema = schema.register(order::Entity).register(line::Entity).register(setting::Entity);
+    schema.apply(db).await?;
 
-    fn images(&self, table: &str, rows: &str) -> Result<Vec<Row>, Failure> {
-        let mut select = self.db.prepare(&format!("SELECT * FROM {table} WHERE {rows}"))?;
-        let names: Vec<String> = select.column_names().into_iter().map(Into::into).collect();
-        let mut images = Vec::new();
-        let mut found = select.query([])?;
-        while let Some(row) = found.next()? {
-            let mut image = Row::new();
-            for (i, name) in names.iter().enumerate() {
-                let value = match row.get_ref(i)? {
-                    ValueRef::Null => Value::NULL,
-                    ValueRef::Integer(integer) => integer.into(),
-                    ValueRef::Text(text) | ValueRef::Blob(text) => text.into(),
-                    // A float has many spellings; left out, the field is unknown.
-                    ValueRef::Real(_) => continue,
-                };
-                image = image.set(name, value);
-            }
-            images.push(image);
-        }
-        Ok(images)
+    let Size { authors, categories, tags, books, reviews, orders } = size;
+    let any = |salt: i32, of: i32| format!("(((i + {salt}) * 2654435761 >> 9) % {of})");
+    let word = |salt: i32, words: &str| {
+        let number = any(salt, words.split(',').count() as i32);
+        format!("json_extract('[{words}]', '$[' || {number} || ']')")
+    };
+    let mut sizes = Vec::new();
+    for (table, last, columns) in [
+        ("author", authors, format!("i, {} || ' ' || {}", word(1, GIVEN), word(2, FAMILY))),
+        ("tag", tags, "i, 'tag ' || i".to_owned()),
+        (
+            "book",
+            books,
+            format!(
+                "i, 1 + {}, 1 + {}, 'The ' || {} || ' ' || {}, 500 + {}, {}, iif({} = 0 AND i > 1, '2025-12-31', NULL)",
+                any(3, authors),
+                any(4, categories),
+                word(5, ADJECTIVES),
+                word(6, NOUNS),
+                any(7, 4_500),
+                any(8, 100),
+                any(9, 20)
+            ),
+        ),
+        ("book_tag", 3 * books, format!("(i + 2) / 3, 1 + ((i + 2) / 3 * 7 + i % 3 * 4) % {tags}")),
+        (
+            // Every tenth is of the one book.
+            "review",
+            reviews,
+            format!(
+                "i, iif(i % 10 = 0, {BESTSELLER}, 1 + {}), 1 + {}, {}, {} > 0",
+                any(10, books),
+                any(11, 5),
+                word(12, OPINIONS),
+                any(13, 10)
+            ),
+        ),
+        ("order", orders, format!("i, 1 + {}, {} > 0", any(14, 500), any(15, 8))),
+        ("line", 2 * orders, format!("i, (i + 1) / 2, 1 + {}, 1 + {}", any(16, books), any(17, 3))),
+        ("setting", 1, "'currency', 'EUR'".to_owned()),
+    ] {
+        let numbers =
+            format!("WITH n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {last})");
+        let insert = format!(r#"INSERT INTO "{table}" {numbers} SELECT {columns} FROM n"#);
+        db.execute_unprepared(&insert).await?;
+        sizes.push((table, last));
     }
+    sizes.pop();
+    Ok(sizes)
 }

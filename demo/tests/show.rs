@@ -1,4 +1,4 @@
-//! The show must go well: it compares every answer of the module with the database's.
+//! The show must go well: it compares every answer of the cache with the database's.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ fn ends_well_and_found_nothing_stale() {
     let server = env::var_os("CACHEOPS_SERVER").unwrap_or("redis-server".into());
 
     let output = Command::new(env!("CARGO_BIN_EXE_cacheops-demo"))
-        .args([module().into_os_string(), server])
+        .args([module().into_os_string(), server, "--short".into()])
         .env("NO_COLOR", "1")
         .output()
         .unwrap();

@@ -1,0 +1,46 @@
+//! The first program of the README: it runs, and it is what the README shows.
+
+use std::env;
+use std::process::Command;
+
+use support::Server;
+
+#[path = "../examples/first.rs"]
+mod first;
+
+#[test]
+#[ignore = "the program itself: the test below runs it in a process of its own"]
+fn program() {
+    first::main().unwrap();
+}
+
+#[test]
+fn the_first_program_has_one_hit_and_sees_its_write() {
+    let server = Server::start();
+
+    let program = Command::new(env::current_exe().unwrap())
+        .args(["program", "--exact", "--ignored", "--nocapture"])
+        .env("REDIS_URL", format!("redis://127.0.0.1:{}/", server.port()))
+        .output()
+        .unwrap();
+
+    let said = String::from_utf8_lossy(&program.stdout);
+    let lines: Vec<_> =
+        said.lines().filter(|line| line.contains('[') || line.contains("hit")).collect();
+    let [first, second, third, counted] = lines[..] else { panic!("{said}") };
+    assert!(first == second && first.contains("title: \"One\""), "{said}");
+    assert!(third.contains("title: \"Two\""), "{said}");
+    assert_eq!(counted, "1 hit, 2 misses, 1 link cut");
+}
+
+#[test]
+fn the_readme_shows_the_first_program() {
+    let section =
+        include_str!("../../../README.md").split("### SeaORM in five minutes").nth(1).unwrap();
+    let shown = section.split("```rust\n").nth(1).unwrap().split("```").next().unwrap();
+    let program = include_str!("../examples/first.rs");
+    // Public for the test above only.
+    let program = program.replace("pub async fn main", "async fn main");
+
+    assert_eq!(shown, &program[program.find("use ").unwrap()..]);
+}
