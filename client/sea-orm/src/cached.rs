@@ -166,6 +166,15 @@ impl<Q: CachedQuery> Cached<Q> {
         let found = self.one(db).await?;
         found.ok_or_else(|| DbErr::RecordNotFound("no row fits the query".into()))
     }
+
+    /// The same under SeaORM's name.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub async fn require_one<S: Source>(self, db: &S) -> Result<Q::Item, DbErr> {
+        self.get(db).await
+    }
 }
 
 /// A question for rows of a query.

@@ -181,7 +181,7 @@ async fn joins_behind_cache_are_those_before_it() {
         essays().find_also_related(member::Entity).and_also_related(crate::forum::badge::Entity);
     assert_eq!(chain.all(&db).await.unwrap().len(), 3);
     let joined = essays().inner_join(remark::Entity).filter(remark::Column::Text.eq("no"));
-    assert_eq!(joined.get(&db).await.unwrap().id, 3);
+    assert_eq!(joined.require_one(&db).await.unwrap().id, 3);
     let with = member::Entity::find().cache().left_join(essay::Entity);
     assert_eq!(with.filter(essay::Column::Id.is_null()).get(&db).await.unwrap().name, "Cid");
     let linked = member::Entity::find().cache().find_with_linked(forum::GrandMentor);

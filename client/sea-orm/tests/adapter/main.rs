@@ -3,7 +3,7 @@
 mod blocks;
 mod blog;
 mod building;
-mod elephant;
+mod drift;
 mod entities;
 mod forum;
 mod fuzz;
@@ -12,6 +12,7 @@ mod loading;
 mod local;
 mod options;
 mod postgres;
+mod postgres_reading;
 mod reading;
 mod reference;
 mod saving;

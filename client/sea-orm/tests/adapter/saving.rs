@@ -96,49 +96,84 @@ async fn a_handle_that_does_not_invalidate_stores_nothing_either() {
     assert_eq!(w.co.stats().stores, stores);
 }
 
+/// Writes to a row as another process does, and comes back when this is confirmed.
+fn another_writes(port: u16, path: std::path::PathBuf) {
+    let write = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.unwrap().block_on(async {
+            let co = Cacheops::connect(format!("redis://127.0.0.1:{port}/")).await.unwrap();
+            let url = format!("sqlite://{}", path.display());
+            let db = co.connect(sea_orm::Database::connect(url).await.unwrap());
+            titled("of another").update(&db).await.unwrap();
+        });
+    });
+    write.join().unwrap();
+}
+
+fn titled(title: &str) -> article::ActiveModel {
+    article::ActiveModel { id: Set(1), title: Set(title.into()), ..Default::default() }
+}
+
 /// The row is read again after the invalidation. Between this read and the store, another process writes.
 #[tokio::test]
-async fn a_write_in_between_is_never_hidden_by_the_row_that_was_saved() {
+async fn a_write_before_the_store_is_never_hidden_by_the_row_that_was_saved() {
     let w = world(CacheOnSave::PrimaryKey).await;
     let armed = Arc::new(AtomicBool::new(false));
     let mut connection = open(&w.dir, "blog.db").await;
-    let port = w._server.port();
-    let path = w.dir.path().join("blog.db");
     connection.set_metric_callback({
-        let armed = Arc::clone(&armed);
+        let (armed, port) = (Arc::clone(&armed), w._server.port());
+        let path = w.dir.path().join("blog.db");
         move |info| {
             let reads_again = info.statement.sql.starts_with("SELECT");
-            if !reads_again || !armed.swap(false, Ordering::SeqCst) {
-                return;
+            if reads_again && armed.swap(false, Ordering::SeqCst) {
+                another_writes(port, path.clone());
             }
-            let path = path.clone();
-            let write = std::thread::spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-                runtime.unwrap().block_on(async {
-                    let co = Cacheops::connect(format!("redis://127.0.0.1:{port}/")).await.unwrap();
-                    let url = format!("sqlite://{}", path.display());
-                    let db = co.connect(sea_orm::Database::connect(url).await.unwrap());
-                    let other = article::ActiveModel {
-                        id: Set(1),
-                        title: Set("of another".into()),
-                        ..Default::default()
-                    };
-                    other.update(&db).await.unwrap();
-                });
-            });
-            write.join().unwrap();
         }
     });
     let db = w.co.connector().model::<article::Entity>().connect(connection);
     let by_id = || article::Entity::find_by_id(1).cache().get(&db);
-    now_cached!(w, by_id());
-    let refused = w.co.stats().stores_refused;
+
+    for in_transaction in [false, true] {
+        by_id().await.unwrap();
+        let refused = w.co.stats().stores_refused;
+        if in_transaction {
+            let tx = db.begin().await.unwrap();
+            titled("ours").update(&tx).await.unwrap();
+            armed.store(true, Ordering::SeqCst);
+            tx.commit().await.unwrap();
+        } else {
+            armed.store(true, Ordering::SeqCst);
+            titled("ours").update(&db).await.unwrap();
+        }
+
+        assert!(!armed.load(Ordering::SeqCst), "the row was read again");
+        assert_eq!(w.co.stats().stores_refused, refused + 1);
+        assert_eq!(now_cached!(w, by_id()).title, "of another");
+    }
+}
+
+/// Between the invalidation and the read, another process writes: its row is the one that is stored.
+#[tokio::test]
+async fn a_write_before_the_row_is_read_again_is_what_is_stored() {
+    let armed = Arc::new(AtomicBool::new(false));
+    let place = Arc::new(std::sync::OnceLock::<(u16, std::path::PathBuf)>::new());
+    let profile = Profile::new().ops(Ops::ALL).cache_on_save(CacheOnSave::PrimaryKey);
+    let w = World::with(|server| {
+        let (armed, place) = (Arc::clone(&armed), Arc::clone(&place));
+        builder(server).profile("*", profile).on_invalidate(move |_| {
+            if armed.swap(false, Ordering::SeqCst) {
+                let (port, path) = place.get().unwrap().clone();
+                another_writes(port, path);
+            }
+        })
+    })
+    .await;
+    place.set((w._server.port(), w.dir.path().join("blog.db"))).unwrap();
 
     armed.store(true, Ordering::SeqCst);
-    let ours = article::ActiveModel { id: Set(1), title: Set("ours".into()), ..Default::default() };
-    ours.update(&db).await.unwrap();
+    titled("ours").update(&w.db).await.unwrap();
 
-    assert!(!armed.load(Ordering::SeqCst), "the row was read again");
-    assert_eq!(w.co.stats().stores_refused, refused + 1);
-    assert_eq!(now_cached!(w, by_id()).title, "of another");
+    assert!(!armed.load(Ordering::SeqCst));
+    let stored = still_cached!(w, article::Entity::find_by_id(1).cache().get(&w.db));
+    assert_eq!(stored.title, "of another");
 }

@@ -10,6 +10,7 @@ use sea_orm::{
 };
 use support::{Postgres, Server};
 
+use crate::drift;
 use crate::forum::{self, essay, essay_topic, member, remark, topic};
 use crate::world::{builder, now_cached, still_cached};
 
@@ -46,7 +47,8 @@ impl World {
         let profile = Profile::new().cache_on_save(CacheOnSave::PrimaryKey);
         let co = builder(&server).profile("*", profile).build().await.unwrap();
         let connection = sea_orm::Database::connect(postgres.url()).await.unwrap();
-        connection.execute_unprepared(forum::TABLES).await.unwrap();
+        let tables = forum::TABLES.replace("INTEGER PRIMARY KEY", "SERIAL PRIMARY KEY");
+        connection.execute_unprepared(&tables).await.unwrap();
         let shelf = "CREATE TABLE shelf (id UUID PRIMARY KEY, labels TEXT[] NOT NULL, sizes INT[], document JSONB)";
         connection.execute_unprepared(shelf).await.unwrap();
         let db = co.connector().model::<shelf::Entity>().connect(connection);
@@ -73,7 +75,11 @@ async fn loaders_are_as_exact_as_on_other_databases() {
     now_cached!(w, load().load_many(topic::Entity, db));
     now_cached!(w, load().load_one(member::Entity, db));
     let on = |essay| async move {
-        let new = remark::ActiveModel { id: Set(10 + essay), essay_id: Set(essay), text: Set("new".into()) };
+        let new = remark::ActiveModel {
+            id: Set(10 + essay),
+            essay_id: Set(essay),
+            text: Set("new".into()),
+        };
         remark::Entity::insert(new).exec(db).await.unwrap();
     };
     on(3).await;
@@ -86,6 +92,15 @@ async fn loaders_are_as_exact_as_on_other_databases() {
     essay_topic::Entity::insert(link(2)).exec(db).await.unwrap();
     assert_eq!(now_cached!(w, load().load_many(topic::Entity, db))[1].len(), 1);
     still_cached!(w, load().load_one(member::Entity, db));
+}
+
+#[tokio::test]
+async fn whatever_is_written_every_shape_says_what_the_database_says() {
+    let Some(w) = World::new().await else { return };
+
+    assert_eq!(drift::search(&w.db, &w.db, 80).await, Vec::<String>::new());
+
+    assert!(w.co.stats().hits > 200);
 }
 
 #[tokio::test]
