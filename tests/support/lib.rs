@@ -15,6 +15,7 @@
 mod client;
 mod dump;
 mod events;
+mod mariadb;
 mod postgres;
 mod process;
 mod random;
@@ -25,6 +26,7 @@ mod wait;
 pub use client::{Client, Reply, as_map, as_text};
 pub use dump::Dump;
 pub use events::Events;
+pub use mariadb::MariaDb;
 pub use postgres::Postgres;
 pub use random::Random;
 pub use redis::Value;

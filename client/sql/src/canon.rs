@@ -61,7 +61,10 @@ pub(crate) fn canonical(value: &Value<'_>, place: Place, out: &mut Vec<u8>) -> C
         Value::UInt(value) => place.integer(i128::from(*value), out),
         Value::Float(value) => {
             const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
-            value.fract() == 0.0 && value.abs() < EXACT && place.integer(*value as i128, out)
+            value.fract() == 0.0
+                && value.abs() < EXACT
+                && (value.abs() < 1e6 || !place.rounds_floats())
+                && place.integer(*value as i128, out)
         }
         Value::Decimal(text) => place.decimal(text, out),
         Value::Text(text) => place.text(text, out),
@@ -98,13 +101,31 @@ impl Place {
             ColumnKind::Unknown => {
                 // MySQL: 'any text' = 0.
                 (self.dialect != Dialect::MySql || value != 0)
-                    && (self.side != Side::Assigned || value.abs() < self.exact_when_assigned())
+                    && match self.side {
+                        Side::Assigned => value.abs() < self.exact_when_assigned(),
+                        // A column of doubles has other integers for it too.
+                        Side::Predicate => self.dialect == Dialect::Sqlite || value.abs() < 1 << 53,
+                        Side::Query | Side::Row => true,
+                    }
             }
             _ => false,
         };
         fits && {
             number::write_integer(value, out);
             true
+        }
+    }
+
+    /// PostgreSQL keeps six digits of a float of four bytes that it puts into a column of decimals, and MySQL shows as
+    /// many to whoever asks without a prepared statement.
+    fn rounds_floats(self) -> bool {
+        match self.dialect {
+            Dialect::Postgres => {
+                self.side == Side::Assigned
+                    && matches!(self.kind, ColumnKind::Decimal | ColumnKind::Unknown)
+            }
+            Dialect::MySql => matches!(self.side, Side::Row | Side::Assigned),
+            Dialect::Sqlite => false,
         }
     }
 
@@ -137,11 +158,22 @@ impl Place {
                     Dialect::MySql => decimal || self.is_text(),
                     Dialect::Postgres => true,
                 };
+        let unknown = self.kind == ColumnKind::Unknown;
+        let compared_exactly = compared_exactly
+            && (precise
+                || !unknown
+                || self.side != Side::Predicate
+                || self.dialect == Dialect::Sqlite);
         let fits = match self.kind {
-            ColumnKind::Int | ColumnKind::Decimal => true,
+            // MariaDB rounds what it compares with a column of integers.
+            ColumnKind::Int => self.dialect != Dialect::MySql || shape.integral,
+            ColumnKind::Decimal => true,
             ColumnKind::Bool => matches!(&out[start..], b"0" | b"1"),
             ColumnKind::Text | ColumnKind::BinaryText => !decimal || self.dialect != Dialect::MySql,
-            ColumnKind::Unknown => self.dialect != Dialect::MySql || shape.digits > 0,
+            // MySQL rounds for a column of bits or of times.
+            ColumnKind::Unknown => {
+                self.dialect != Dialect::MySql || shape.digits > 0 && shape.integral
+            }
             _ => false,
         };
         fits && compared_exactly && (self.side != Side::Assigned || self.is_stored(shape, decimal))
@@ -150,6 +182,9 @@ impl Place {
     /// Whether a column keeps such a number as it is: some round to their scale or precision.
     fn is_stored(self, shape: number::Shape, decimal: bool) -> bool {
         match self.kind {
+            // '2' is the second label of an ENUM of MySQL, if none is called so.
+            ColumnKind::Text if self.dialect == Dialect::MySql => false,
+            ColumnKind::Unknown if self.dialect == Dialect::MySql && !decimal => false,
             ColumnKind::Text | ColumnKind::BinaryText => true,
             ColumnKind::Unknown if self.dialect != Dialect::Sqlite => {
                 // PostgreSQL puts a parameter of type text into a column of text only.
@@ -160,6 +195,10 @@ impl Place {
             ColumnKind::Decimal if self.dialect == Dialect::Sqlite => shape.digits <= 15,
             _ => shape.integral,
         }
+    }
+
+    pub(crate) fn is_number(self) -> bool {
+        matches!(self.kind, ColumnKind::Int | ColumnKind::Decimal | ColumnKind::Bool)
     }
 
     fn is_text(self) -> bool {
@@ -185,6 +224,13 @@ impl Place {
             // PostgreSQL reads a literal as whatever type the column has, in many spellings.
             return false;
         }
+        if unknown && self.literal && self.dialect == Dialect::Postgres && text::is_odd(bytes) {
+            return false;
+        }
+        if unknown && text.len() == 16 && (self.literal || self.dialect == Dialect::MySql) {
+            // It may stand for the bytes of a UUID.
+            return false;
+        }
         if let Some(hex) = text::uuid(bytes) {
             // If it could be a number as well, nobody knows which.
             let numeric = match self.dialect {
@@ -195,11 +241,12 @@ impl Place {
             out.extend(hex);
             return fits;
         }
+        // MySQL: any text is 0, so two of them can meet one row.
+        let meets_zero = unknown && self.dialect == Dialect::MySql && self.side == Side::Predicate;
         if let Some(truth) = text::truth(&folded) {
             out.push(truth);
-            // MySQL: 'true' = 0.
             return self.is_text()
-                || unknown
+                || unknown && !meets_zero
                 || self.kind == ColumnKind::Bool && self.dialect != Dialect::MySql;
         }
         if let Some(number) = number::parse(bytes) {
@@ -211,7 +258,11 @@ impl Place {
             (ColumnKind::Text, Dialect::MySql) => folded.is_ascii(),
             (ColumnKind::Text, _) => true,
             (ColumnKind::Unknown, Dialect::MySql) => {
-                folded.is_ascii() && !text::begins_with_number(bytes)
+                // Nothing is also the day 0000-00-00.
+                !meets_zero
+                    && !bytes.is_empty()
+                    && folded.is_ascii()
+                    && !text::begins_with_number(bytes)
             }
             (ColumnKind::Unknown, Dialect::Postgres) => !text::is_odd_number(bytes),
             (ColumnKind::Unknown, Dialect::Sqlite) => true,
@@ -223,6 +274,10 @@ impl Place {
 
     fn uuid(self, bytes: &[u8; 16], out: &mut Vec<u8>) -> bool {
         let hex = text::hex(bytes);
+        if self.dialect == Dialect::MySql && self.kind != ColumnKind::Uuid {
+            // It may be bound as bytes, which are a text, which is a number.
+            return false;
+        }
         let known = self.kind == ColumnKind::Uuid || self.is_text();
         let fits = known || self.kind == ColumnKind::Unknown && number::parse(&hex).is_none();
         fits && {

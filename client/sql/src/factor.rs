@@ -196,6 +196,8 @@ impl Cast {
                     _ => Canon::Opaque,
                 };
             }
+            // MariaDB rounds such a text for a number.
+            (Self::Text, _) if place.dialect == Dialect::MySql && place.is_number() => false,
             (Self::Text, Value::Text(_) | Value::Int(_) | Value::UInt(_) | Value::Bool(_)) => true,
             // Elsewhere it may be bound as bytes.
             (Self::Text, Value::Uuid(_)) => place.dialect == Dialect::Postgres,

@@ -65,8 +65,9 @@
 //! or one of the two has none*. Merging distinct values only invalidates too much. A value without a form (a float with
 //! a fraction, a time, JSON) is no term of a condition, and a row leaves it out, which matches everything.
 //!
-//! The form depends on the value alone, so programs need not agree on a [`Schema`]. The schema decides where a value has
-//! a form at all: without it MySQL's numbers in text columns, dates of rows, and some others have none.
+//! The form depends on the value alone, so programs need not agree on a [`Schema`]; on MySQL, which compares a text with a
+//! number as numbers, those that share a cache should. The schema decides where a value has a form at all: without it
+//! MySQL's numbers in text columns, dates of rows, literals of PostgreSQL that may be dates, and some others have none.
 //!
 //! SHA-256 because every language has it at hand, it is the same in all of them, and only long values pay.
 //!
@@ -76,9 +77,19 @@
 //!   compared in the WHERE of a write: [`Table::generated`].
 //! * Views: [`Schema::view`], or [`Schema::closed`] so that nothing unknown is cached.
 //! * Tables that a partition or child table of PostgreSQL belongs to: [`Table::also`].
-//! * On MySQL, a column of type ENUM that is compared with its number, unless its kind is given; modes of the session
-//!   that let a write change what it stores (no strict mode).
-//! * Collations that call more equal than letters of different case or accent: [`ColumnKind::Opaque`].
+//! * On MySQL, a column of type ENUM, BIT, DATE or TIME that is compared with a number, or with a text that is none of its
+//!   values, unless its kind is given; modes of the session that let a write change what it stores (no strict mode).
+//! * On PostgreSQL, columns of type `money`, `name` and `"char"`, unless they are [`ColumnKind::Opaque`].
+//! * Collations that call more equal than letters of different case or accent, PostgreSQL's nondeterministic ones among
+//!   them: [`ColumnKind::Opaque`].
+//!
+//! # How it is tested
+//!
+//! * Tables of cases, statement by statement, for each dialect; the rules that make it sound, by name; hostile input.
+//! * The law of values: on SQLite as a property, on PostgreSQL 15 and MariaDB 10.11 over each type of column, every value
+//!   that can be stored in it against every constant that a program may compare it with.
+//! * A differential test on the three: random queries before and after random writes. A result that has changed without
+//!   a matching invalidation is a miss. @FIGURES@ Four deliberate mistakes are seen.
 #![forbid(unsafe_code)]
 
 mod analyser;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::Dialect;
 
 /// What a column holds, as far as it matters for comparing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[non_exhaustive]
 pub enum ColumnKind {
     /// Not known: only what is certain without knowing is a term.

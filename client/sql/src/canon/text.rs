@@ -134,6 +134,31 @@ pub(crate) fn is_odd_number(text: &[u8]) -> bool {
         && text.iter().any(|byte| b"_xXoObB".contains(byte))
 }
 
+/// Whether PostgreSQL may read the literal as a number, date or amount that has another form.
+pub(crate) fn is_odd(text: &[u8]) -> bool {
+    const WORDS: &[&[u8]] = &[
+        b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov",
+        b"dec", b"mon", b"tue", b"wed", b"thu", b"fri", b"sat", b"sun",
+    ];
+    const SHORT: &[&[u8]] =
+        &[b"t", b"z", b"j", b"y", b"m", b"d", b"ad", b"bc", b"am", b"pm", b"utc", b"gmt"];
+    if let Some(number) = super::number::parse(text) {
+        // A float of four bytes keeps seven digits; 240105 and 2024.005 are days.
+        let digits = text.iter().filter(|byte| byte.is_ascii_digit()).count();
+        let day = matches!(text, [_, _, _, _, b'.', _, _, _]) || text.len() == 6;
+        let plain = number.write(&mut Vec::new()).is_some_and(|shape| shape.digits <= 7);
+        return !plain || day && digits >= 6 && text[0].is_ascii_digit();
+    }
+    if uuid(text).is_some() || date(text).is_some() {
+        return false;
+    }
+    let mut words = text.split(|byte| !byte.is_ascii_alphabetic()).filter(|word| !word.is_empty());
+    let dated = |word: &[u8]| {
+        SHORT.contains(&word) || word.len() >= 3 && WORDS.contains(&&word[..3]) && word.len() <= 9
+    };
+    text == b"epoch" || text.iter().any(u8::is_ascii_digit) && words.all(dated)
+}
+
 /// Whether MySQL reads more than zero out of the text when it wants a number.
 pub(crate) fn begins_with_number(text: &[u8]) -> bool {
     let text = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);

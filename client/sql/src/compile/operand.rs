@@ -1,8 +1,8 @@
 //! Constants: literals, parameters, and conversions that keep the canonical form.
 
 use sqlparser::ast::{
-    ArrayElemTypeDef, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, TypedString,
-    UnaryOperator, Value as Literal,
+    ArrayElemTypeDef, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, ObjectNamePart,
+    TypedString, UnaryOperator, Value as Literal,
 };
 
 use crate::factor::Cast;
@@ -131,6 +131,18 @@ fn number(digits: String) -> Value<'static> {
     }
 }
 
+/// Types of PostgreSQL that write a value in another way than it was given, and the schema that holds them.
+#[rustfmt::skip]
+const BUILT_IN: &[&str] = &[
+    "pg_catalog", "money", "inet", "cidr", "macaddr", "macaddr8", "name", "oid", "xid", "tid", "bpchar", "interval",
+    "time", "timetz", "timestamp", "timestamptz", "bytea", "bit", "varbit", "xml", "json", "jsonb", "jsonpath", "box",
+    "circle", "line", "lseg", "path", "point", "polygon", "tsvector", "tsquery", "pg_lsn", "pg_snapshot", "float4",
+    "float8", "real", "int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange", "int4multirange",
+    "int8multirange", "nummultirange", "tsmultirange", "tstzmultirange", "datemultirange", "regclass", "regproc",
+    "regprocedure", "regoper", "regoperator", "regtype", "regrole", "regnamespace", "regconfig", "regdictionary",
+    "hstore", "ltree", "lquery", "cube", "geometry", "geography", "vector",
+];
+
 /// The conversion to a type, if it leaves some values as they are.
 fn cast(dialect: Dialect, to: &DataType) -> Option<Cast> {
     let plain = |info: &ExactNumberInfo| matches!(info, ExactNumberInfo::None);
@@ -166,7 +178,16 @@ fn cast(dialect: Dialect, to: &DataType) -> Option<Cast> {
         DataType::Uuid if postgres => Cast::Uuid,
         DataType::Bool | DataType::Boolean if postgres => Cast::Bool,
         DataType::Date if dialect != Dialect::Sqlite => Cast::Date,
-        DataType::Custom(_, modifiers) if postgres && modifiers.is_empty() => Cast::Custom,
+        DataType::Custom(name, modifiers) if postgres && modifiers.is_empty() => {
+            // Those of the database itself have spellings of their own.
+            let own = name.0.iter().any(|part| match part {
+                ObjectNamePart::Identifier(ident) => {
+                    BUILT_IN.contains(&dialect.name(ident).as_str())
+                }
+                ObjectNamePart::Function(_) => true,
+            });
+            return (!own).then_some(Cast::Custom);
+        }
         _ => return None,
     })
 }

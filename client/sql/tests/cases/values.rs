@@ -160,6 +160,124 @@ fn mysql_compares_texts_and_numbers_as_numbers() {
     }
 }
 
+/// The term of a read, of an INSERT or of a DELETE with this constant; `?` if it has none.
+fn constant(dialect: Dialect, kind: ColumnKind, before: &str, value: Value<'_>) -> String {
+    let analyser =
+        Analyser::new(dialect, Schema::new().table(Table::new("t").column("c", kind)), 1);
+    let sql = match (before, dialect) {
+        ("INSERT", Postgres) => "INSERT INTO t (c) VALUES ($1)".into(),
+        ("INSERT", _) => "INSERT INTO t (c) VALUES (?)".into(),
+        (before, Postgres) => format!("{before} FROM t WHERE c = $1"),
+        (before, _) => format!("{before} FROM t WHERE c = ?"),
+    };
+    let text = if before.starts_with("SELECT") {
+        reads(&analyser, &sql, &[value])
+    } else {
+        writes(&analyser, &sql, &[value])
+    };
+    text.strip_prefix("t: c=").unwrap_or("?").to_owned()
+}
+
+#[test]
+fn a_write_does_not_tell_what_a_column_of_unknown_type_may_round() {
+    use ColumnKind::{Decimal, Int, Unknown};
+    const LARGE: i64 = 9_007_199_254_740_993;
+    let large = || Value::Int(LARGE);
+    for (dialect, kind, before, value, expected) in [
+        // 9007199254740992 and 9007199254740993 are one double.
+        (Postgres, Unknown, "SELECT *", large(), "9007199254740993"),
+        (Postgres, Unknown, "DELETE", large(), "?"),
+        (Postgres, Int, "DELETE", large(), "9007199254740993"),
+        (Postgres, Unknown, "DELETE", decimal("9007199254740993"), "?"),
+        (MySql, Unknown, "DELETE", large(), "?"),
+        (Sqlite, Unknown, "DELETE", large(), "9007199254740993"),
+        // A float of four bytes loses all but six digits on its way into a decimal.
+        (Postgres, Decimal, "INSERT", 16_777_215.0.into(), "?"),
+        (Postgres, Decimal, "INSERT", 999_999.0.into(), "999999"),
+        (Postgres, Int, "INSERT", 16_777_215.0.into(), "16777215"),
+    ] {
+        assert_eq!(
+            constant(dialect, kind, before, value.clone()),
+            expected,
+            "{dialect:?} {kind:?} {before} {value:?}"
+        );
+    }
+}
+
+#[test]
+fn a_literal_of_postgresql_may_be_a_number_a_date_or_bytes_in_another_spelling() {
+    for (literal, expected) in [
+        ("'12345'", "t: c=12345"),
+        ("'1.5'", "t: c=1.5"),
+        // A column of four bytes rounds it to 16777216.
+        ("'16777217'", "t: *"),
+        ("'1.00000001'", "t: *"),
+        ("'2024-01-05'", "t: c=2024-01-05"),
+        ("'2024-1-5'", "t: *"),
+        ("'January 5, 2024'", "t: *"),
+        ("'240105'", "t: *"),
+        ("'2024.005'", "t: *"),
+        ("'J2460315'", "t: *"),
+        ("'epoch'", "t: *"),
+        ("'$1.00'", "t: *"),
+        ("'abcdefghijklmnop'", "t: *"),
+        ("'a12'", "t: c=a12"),
+        ("'sad'", "t: c=sad"),
+    ] {
+        let sql = format!("SELECT * FROM t WHERE c = {literal}");
+        assert_eq!(reads(&analyser(Postgres), &sql, &[]), expected, "{literal}");
+    }
+    // A parameter is text if it is bound as text.
+    let sql = "SELECT * FROM t WHERE c = $1";
+    assert_eq!(reads(&analyser(Postgres), sql, &["2024-1-5".into()]), "t: c=2024-1-5");
+    // What is converted to these is written in another way.
+    for cast in ["money", "inet", "name", "interval", "pg_catalog.bpchar"] {
+        let sql = format!("SELECT * FROM t WHERE c = $1::{cast}");
+        assert_eq!(reads(&analyser(Postgres), &sql, &["1".into()]), "t: *", "{cast}");
+    }
+    let mood = "SELECT * FROM t WHERE c = CAST($1 AS \"mood\")";
+    assert_eq!(reads(&analyser(Postgres), mood, &["ok".into()]), "t: c=ok");
+}
+
+#[test]
+fn mysql_takes_one_type_for_another() {
+    use ColumnKind::{Int, Text, Unknown, Uuid};
+    let uuid = || Value::Uuid(*b"abcdefghijklmnop");
+    for (kind, before, value, expected) in [
+        // Any text is 0: two of them can meet one row.
+        (Unknown, "SELECT *", Value::from("dwarfs"), "dwarfs"),
+        (Unknown, "DELETE", "dwarfs".into(), "?"),
+        (Unknown, "DELETE", "false".into(), "?"),
+        (Text, "DELETE", "dwarfs".into(), "dwarfs"),
+        // The day 0000-00-00.
+        (Unknown, "SELECT *", "".into(), "?"),
+        // 1.4 is 1 for a column of integers, bits or times.
+        (Int, "SELECT *", decimal("1.4"), "?"),
+        (Unknown, "SELECT *", decimal("1.4"), "?"),
+        // The second label of an ENUM.
+        (Text, "INSERT", "2".into(), "?"),
+        (Text, "DELETE", "2".into(), "2"),
+        // Sixteen bytes, or a text of as many.
+        (Unknown, "SELECT *", uuid(), "?"),
+        (Text, "SELECT *", uuid(), "?"),
+        (Uuid, "SELECT *", uuid(), "6162636465666768696a6b6c6d6e6f70"),
+        (Unknown, "SELECT *", "abcdefghijklmnop".into(), "?"),
+        (Text, "SELECT *", "abcdefghijklmnop".into(), "abcdefghijklmnop"),
+        // Without a prepared statement a FLOAT shows six digits.
+        (Unknown, "SELECT *", 16_777_216.0.into(), "16777216"),
+    ] {
+        assert_eq!(
+            constant(MySql, kind, before, value.clone()),
+            expected,
+            "{kind:?} {before} {value:?}"
+        );
+    }
+    assert_eq!(form(MySql, Unknown, &16_777_216.0.into()), "?");
+    let schema = Schema::new().table(Table::new("t").column("c", Int));
+    let sql = "SELECT * FROM t WHERE c = CAST(? AS CHAR)";
+    assert_eq!(reads(&Analyser::new(MySql, schema, 1), sql, &["1".into()]), "t: *");
+}
+
 #[test]
 fn conversions_keep_only_what_they_leave_as_it_is() {
     let query = |cast: &str, value: Value<'_>| {

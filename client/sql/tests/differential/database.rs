@@ -1,10 +1,10 @@
-//! A random database: tables, the kinds of their columns, values that meet often.
+//! What the test needs of a database: tables with random columns, values that meet often, and answers.
 
-use cacheops_sql::{ColumnKind, Date, Schema, Table, Value};
-use rusqlite::Connection;
-use rusqlite::types::{ToSqlOutput, Value as Sql, ValueRef};
-
+use cacheops_sql::{ColumnKind, Date, Dialect, Schema, Table, Value};
 use support::Random;
+
+/// The family of columns that can be compared with anything.
+pub const ANY: char = '*';
 
 /// What a column is declared as, and what it is to the analyser.
 #[derive(Clone, Copy)]
@@ -12,32 +12,43 @@ pub struct Kind {
     pub name: &'static str,
     pub declared: &'static str,
     pub known: ColumnKind,
+    /// Columns of one family can be compared.
+    pub family: char,
 }
-
-const KINDS: &[Kind] = &[
-    Kind { name: "a", declared: "INTEGER", known: ColumnKind::Int },
-    Kind { name: "b", declared: "INT", known: ColumnKind::Int },
-    Kind { name: "s", declared: "TEXT", known: ColumnKind::Text },
-    Kind { name: "n", declared: "TEXT COLLATE NOCASE", known: ColumnKind::Text },
-    Kind { name: "q", declared: "VARCHAR(9) COLLATE RTRIM", known: ColumnKind::Text },
-    Kind { name: "d", declared: "DECIMAL(8,2)", known: ColumnKind::Decimal },
-    Kind { name: "f", declared: "BOOLEAN", known: ColumnKind::Bool },
-    Kind { name: "e", declared: "DATE", known: ColumnKind::Date },
-    Kind { name: "u", declared: "TEXT", known: ColumnKind::Uuid },
-    Kind { name: "r", declared: "REAL", known: ColumnKind::Opaque },
-    Kind { name: "x", declared: "", known: ColumnKind::Unknown },
-];
 
 /// A value: as the database gets it, and as the adapter tells it.
 #[derive(Debug, Clone)]
 pub struct Bound {
-    pub sql: Sql,
+    /// What is bound, where values are.
+    pub sql: rusqlite::types::Value,
+    /// What stands in the place of the parameter, where values are written out: a constant with its type.
+    pub typed: String,
+    /// The same as a literal of the statement, where there is one.
+    pub literal: Option<String>,
     pub told: Value<'static>,
 }
 
-impl rusqlite::ToSql for Bound {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(ValueRef::from(&self.sql)))
+/// A statement, with `?` for each of its values.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    pub sql: String,
+    pub values: Vec<Bound>,
+}
+
+impl Statement {
+    pub fn told(&self) -> Vec<Value<'static>> {
+        self.values.iter().map(|value| value.told.clone()).collect()
+    }
+
+    /// The text with the values in it.
+    pub fn written_out(&self) -> String {
+        let mut parts = self.sql.split('?');
+        let mut text = parts.next().unwrap_or_default().to_owned();
+        for (value, part) in self.values.iter().zip(parts) {
+            text += &value.typed;
+            text += part;
+        }
+        text
     }
 }
 
@@ -50,208 +61,106 @@ pub struct TableShape {
     pub columns: Vec<Kind>,
 }
 
-pub struct Database {
-    pub connection: Connection,
-    pub tables: Vec<TableShape>,
-    pub schema: Schema,
-    pub described: String,
+/// A database with the tables `t0`, `t1` and `t2`. No text of its values has a question mark.
+pub trait Database {
+    fn dialect(&self) -> Dialect;
+    fn tables(&self) -> &[TableShape];
+    fn schema(&self) -> &Schema;
+    /// The definitions, to repeat a miss by hand.
+    fn described(&self) -> &str;
+    /// A value that a column of this name may be compared with.
+    fn value(&self, random: &mut Random, column: &str) -> Bound;
+    /// A value that it may hold.
+    fn stored(&self, random: &mut Random, column: &str) -> Bound;
+    /// Some such values in one, for `= ANY(..)`.
+    fn array(&self, _: &mut Random, _: &str) -> Option<Bound> {
+        None
+    }
+    /// All rows of a table, as text for comparing and as values.
+    fn rows(&self, random: &mut Random, table: usize) -> Vec<(String, Row)>;
+    /// Whether a statement has a meaning, as far as that is known without running it.
+    fn is_valid(&self, statement: &Statement) -> bool;
+    /// The result of a query as sorted text, or why there is none.
+    fn result(&self, statement: &Statement) -> Result<Vec<String>, String>;
+    /// Runs a write. False if it was refused, and nothing has changed.
+    fn execute(&self, statement: &Statement) -> bool;
+
+    /// The text that the analyser gets.
+    fn analysed(&self, sql: &str) -> String {
+        if self.dialect() != Dialect::Postgres {
+            return sql.to_owned();
+        }
+        let mut parts = sql.split('?');
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.enumerate().fold(first, |sql, (at, part)| format!("{sql}${}{part}", at + 1))
+    }
+
+    /// The family of a column. All tables agree on it.
+    fn family(&self, column: &str) -> char {
+        let columns = self.tables().iter().flat_map(|table| &table.columns);
+        let mut kinds = columns.filter(|kind| kind.name == column);
+        kinds.next().map_or_else(|| self.family_of_id(), |kind| kind.family)
+    }
+
+    fn family_of_id(&self) -> char {
+        if self.dialect() == Dialect::Sqlite { ANY } else { 'i' }
+    }
 }
 
-const UUIDS: &[&str] = &[
-    "5f3c0a9e-8d1b-4c2a-9e7f-0123456789ab",
-    "5F3C0A9E-8D1B-4C2A-9E7F-0123456789AB",
-    "00000000-0000-0000-0000-000000000001",
-    "5f3c0a9e8d1b4c2a9e7f0123456789ab",
-];
-const DATES: &[&str] = &["2024-01-05", "2024-01-06", "2023-12-31"];
-const TEXTS: &[&str] =
-    &["a", "A", "a ", "b", "é", "É", "1", "01", "1.0", " 1", "", "true", "1e0", "0", "x&y=z|%"];
-const LONG: &str =
-    "A long text whose canonical form is longer than sixty-four bytes, so that it is hashed";
-
-/// A value that a column of this name may well hold, or now and then one of another column.
-pub fn value(random: &mut Random, column: &str) -> Bound {
-    let column = if random.once_in(8) { KINDS[random.below(KINDS.len())].name } else { column };
-    if random.once_in(9) {
-        return Bound { sql: Sql::Null, told: Value::Null };
-    }
-    let text = |text: &str| Bound {
-        sql: Sql::Text(text.into()),
-        told: Value::Text(text.to_owned().into()),
+/// Three shapes with some of the kinds each.
+pub fn shapes(random: &mut Random, kinds: &[Kind]) -> Vec<TableShape> {
+    let shape = |at| {
+        let mut columns: Vec<Kind> = kinds.to_vec();
+        while columns.len() > 5 {
+            columns.remove(random.below(columns.len()));
+        }
+        TableShape { name: format!("t{at}"), columns }
     };
-    let int = |value: i64| Bound { sql: Sql::Integer(value), told: Value::Int(value) };
-    let real = |value: f64| Bound { sql: Sql::Real(value), told: Value::Float(value) };
-    match column {
-        "id" => int(random.below(12) as i64),
-        "s" | "n" | "q" if random.once_in(30) => text(LONG),
-        "s" | "n" | "q" => text(TEXTS[random.below(TEXTS.len())]),
-        "d" => match random.below(5) {
-            0 => text("1.50"),
-            1 => Bound { sql: Sql::Text("2.250".into()), told: Value::Decimal("2.250".into()) },
-            2 => Bound { sql: Sql::Real(1.5), told: Value::Decimal("1.5".into()) },
-            3 => real(2.25),
-            _ => int(random.below(3) as i64),
-        },
-        "f" => match random.below(2) as i64 {
-            value if random.once_in(2) => {
-                Bound { sql: Sql::Integer(value), told: Value::Bool(value == 1) }
-            }
-            value => int(value),
-        },
-        "e" => match random.pick(DATES) {
-            day if random.once_in(2) => {
-                Bound { sql: Sql::Text((*day).into()), told: Value::Date(date(day)) }
-            }
-            day => text(day),
-        },
-        "u" => match random.pick(UUIDS) {
-            uuid if random.once_in(2) => {
-                Bound { sql: Sql::Text((*uuid).into()), told: Value::Uuid(uuid_bytes(uuid)) }
-            }
-            uuid => text(uuid),
-        },
-        "r" => real([0.5, 1.0, 2.0, 1e15][random.below(4)]),
-        "x" => match random.below(4) {
-            0 => text(TEXTS[random.below(TEXTS.len())]),
-            1 => real(1.0),
-            2 => Bound { sql: Sql::Blob(vec![b'a'; 1]), told: Value::Bytes(vec![b'a'; 1].into()) },
-            _ => int(random.below(3) as i64),
-        },
-        _ => int(random.below(4) as i64),
-    }
+    (0..3).map(shape).collect()
 }
 
-/// A value that a column may *store*: booleans stay booleans.
-pub fn stored(random: &mut Random, column: &str) -> Bound {
-    loop {
-        let value = value(random, column);
-        let fits = match column {
-            "f" => matches!(value.sql, Sql::Null | Sql::Integer(0 | 1)),
-            "id" => matches!(value.sql, Sql::Integer(_)),
-            _ => true,
-        };
-        if fits {
-            return value;
+/// The definition of a table.
+pub fn create(shape: &TableShape, id: &str) -> String {
+    let columns: Vec<String> =
+        shape.columns.iter().map(|kind| format!("{} {}", kind.name, kind.declared)).collect();
+    format!("CREATE TABLE {} (id {id}, {})", shape.name, columns.join(", "))
+}
+
+/// A schema that knows all columns, or none.
+pub fn registered(random: &mut Random, tables: &[TableShape], described: &mut String) -> Schema {
+    let mut schema = Schema::new();
+    if random.once_in(2) {
+        *described += "-- registered\n";
+        for table in tables {
+            let id = Table::new(&table.name).column("id", ColumnKind::Int);
+            let columns = table.columns.iter();
+            schema =
+                schema.table(columns.fold(id, |table, kind| table.column(kind.name, kind.known)));
+        }
+    }
+    schema
+}
+
+/// Rows to begin with.
+pub fn fill(random: &mut Random, database: &dyn Database) {
+    for table in database.tables() {
+        for id in 0..random.below(9) {
+            let values: Vec<Bound> =
+                table.columns.iter().map(|kind| database.stored(random, kind.name)).collect();
+            let marks = vec!["?"; values.len()].join(", ");
+            let sql = format!("INSERT INTO {} VALUES ({id}, {marks})", table.name);
+            let insert = Statement { sql, values };
+            assert!(database.execute(&insert), "{}", insert.written_out());
         }
     }
 }
 
-fn date(text: &str) -> Date {
+pub fn date(text: &str) -> Date {
     let part = |range: std::ops::Range<usize>| text[range].parse::<i32>().unwrap();
     Date { year: part(0..4), month: part(5..7) as u8, day: part(8..10) as u8 }
 }
 
-fn uuid_bytes(text: &str) -> [u8; 16] {
+pub fn uuid_bytes(text: &str) -> [u8; 16] {
     let hex: String = text.chars().filter(|c| *c != '-').collect();
     std::array::from_fn(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap())
-}
-
-/// A value that came from the database, as an adapter would decode it.
-pub fn decoded(random: &mut Random, column: &str, value: ValueRef<'_>) -> Value<'static> {
-    match value {
-        ValueRef::Null => Value::Null,
-        ValueRef::Integer(value) if column == "f" && random.once_in(2) => Value::Bool(value != 0),
-        ValueRef::Integer(value) => Value::Int(value),
-        ValueRef::Real(value) => Value::Float(value),
-        ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec().into()),
-        ValueRef::Text(bytes) => {
-            let text = std::str::from_utf8(bytes).unwrap();
-            match column {
-                "e" if random.once_in(2) && DATES.contains(&text) => Value::Date(date(text)),
-                "u" if random.once_in(2) && UUIDS.contains(&text) => Value::Uuid(uuid_bytes(text)),
-                _ => Value::Text(text.to_owned().into()),
-            }
-        }
-    }
-}
-
-impl Database {
-    /// Three tables with some of the columns each, filled.
-    pub fn new(random: &mut Random) -> Self {
-        let connection = Connection::open_in_memory().unwrap();
-        connection.set_prepared_statement_cache_capacity(256);
-        let mut tables = Vec::new();
-        let mut described = String::new();
-        for at in 0..3 {
-            let mut columns: Vec<Kind> = KINDS.to_vec();
-            while columns.len() > 5 {
-                columns.remove(random.below(columns.len()));
-            }
-            let name = format!("t{at}");
-            let definitions: Vec<String> =
-                columns.iter().map(|kind| format!("{} {}", kind.name, kind.declared)).collect();
-            let create =
-                format!("CREATE TABLE {name} (id INTEGER PRIMARY KEY, {})", definitions.join(", "));
-            connection.execute_batch(&create).unwrap();
-            described += &create;
-            described += ";\n";
-            tables.push(TableShape { name, columns });
-        }
-        let mut schema = Schema::new();
-        if random.once_in(2) {
-            described += "-- registered\n";
-            for table in &tables {
-                let id = Table::new(&table.name).column("id", ColumnKind::Int);
-                schema = schema.table(
-                    table
-                        .columns
-                        .iter()
-                        .fold(id, |table, kind| table.column(kind.name, kind.known)),
-                );
-            }
-        }
-        let database = Self { connection, tables, schema, described };
-        database.fill(random);
-        database
-    }
-
-    fn fill(&self, random: &mut Random) {
-        for table in &self.tables {
-            for id in 0..random.below(9) {
-                let values: Vec<Bound> =
-                    table.columns.iter().map(|kind| stored(random, kind.name)).collect();
-                let marks = vec!["?"; values.len()].join(", ");
-                let sql = format!("INSERT INTO {} VALUES ({id}, {marks})", table.name);
-                self.connection.execute(&sql, rusqlite::params_from_iter(&values)).unwrap();
-            }
-        }
-    }
-
-    /// All rows of a table, as text for comparing and as values.
-    pub fn rows(&self, random: &mut Random, table: &TableShape) -> Vec<(String, Row)> {
-        let names: Vec<&str> =
-            std::iter::once("id").chain(table.columns.iter().map(|kind| kind.name)).collect();
-        let sql = format!("SELECT {} FROM {} ORDER BY id", names.join(", "), table.name);
-        let mut statement = self.connection.prepare_cached(&sql).unwrap();
-        let mut rows = statement.query([]).unwrap();
-        let mut all = Vec::new();
-        while let Some(row) = rows.next().unwrap() {
-            let values: Row = names
-                .iter()
-                .enumerate()
-                .map(|(at, name)| {
-                    ((*name).to_owned(), decoded(random, name, row.get_ref(at).unwrap()))
-                })
-                .collect();
-            let text: Vec<String> =
-                (0..names.len()).map(|at| format!("{:?}", row.get_ref(at).unwrap())).collect();
-            all.push((text.join(","), values));
-        }
-        all
-    }
-
-    /// The result of a query as sorted text. `None` if SQLite refuses it.
-    pub fn result(&self, sql: &str, values: &[Bound]) -> Option<Vec<String>> {
-        let mut statement = self.connection.prepare_cached(sql).ok()?;
-        let columns = statement.column_count();
-        let mut rows = statement.query(rusqlite::params_from_iter(values)).ok()?;
-        let mut all = Vec::new();
-        while let Some(row) = rows.next().ok()? {
-            let text: Vec<String> =
-                (0..columns).map(|at| format!("{:?}", row.get_ref(at).unwrap())).collect();
-            all.push(text.join(","));
-        }
-        all.sort_unstable();
-        Some(all)
-    }
 }

@@ -1,31 +1,25 @@
 //! Random queries.
 
-use crate::database::{Bound, Database, value};
 use support::Random;
 
-/// A statement and its values.
-#[derive(Debug, Clone)]
-pub struct Statement {
-    pub sql: String,
-    pub values: Vec<Bound>,
-}
+use crate::database::{Bound, Database, Statement};
 
 /// A relation in scope: alias and columns.
 #[derive(Clone)]
-struct Relation {
-    alias: String,
-    columns: Vec<&'static str>,
+pub struct Relation {
+    pub alias: String,
+    pub columns: Vec<&'static str>,
 }
 
 pub struct Maker<'r, 'd> {
-    random: &'r mut Random,
-    database: &'d Database,
-    values: Vec<Bound>,
-    aliases: usize,
+    pub random: &'r mut Random,
+    pub database: &'d dyn Database,
+    pub values: Vec<Bound>,
+    pub aliases: usize,
 }
 
 impl<'r, 'd> Maker<'r, 'd> {
-    pub fn query(random: &'r mut Random, database: &'d Database) -> Statement {
+    pub fn query(random: &'r mut Random, database: &'d dyn Database) -> Statement {
         let mut maker = Maker { random, database, values: Vec::new(), aliases: 0 };
         let mut sql = String::new();
         let mut common = Vec::new();
@@ -50,11 +44,11 @@ impl<'r, 'd> Maker<'r, 'd> {
     /// The condition of a write to one table.
     pub fn condition(
         random: &'r mut Random,
-        database: &'d Database,
+        database: &'d dyn Database,
         table: usize,
         values: Vec<Bound>,
     ) -> (String, Vec<Bound>) {
-        let shape = &database.tables[table];
+        let shape = &database.tables()[table];
         let mut columns: Vec<&'static str> = shape.columns.iter().map(|kind| kind.name).collect();
         columns.push("id");
         let scope = vec![Relation { alias: shape.name.clone(), columns }];
@@ -72,7 +66,7 @@ impl<'r, 'd> Maker<'r, 'd> {
     /// A join that decides on the rows of its first relation: the FROM of the others, and the condition.
     pub fn joined(
         random: &'r mut Random,
-        database: &'d Database,
+        database: &'d dyn Database,
         target: (usize, &str),
         values: Vec<Bound>,
     ) -> (String, String, Vec<Bound>) {
@@ -147,9 +141,9 @@ impl<'r, 'd> Maker<'r, 'd> {
         (format!("SELECT {} FROM t{table} AS y WHERE {condition}", list.join(", ")), columns)
     }
 
-    fn table(&mut self, at: usize, alias: &str) -> Relation {
+    pub fn table(&mut self, at: usize, alias: &str) -> Relation {
         let mut columns: Vec<&'static str> =
-            self.database.tables[at].columns.iter().map(|kind| kind.name).collect();
+            self.database.tables()[at].columns.iter().map(|kind| kind.name).collect();
         columns.push("id");
         Relation { alias: alias.to_owned(), columns }
     }
@@ -186,6 +180,10 @@ impl<'r, 'd> Maker<'r, 'd> {
     fn select(&mut self, depth: usize, common: &[Relation], outer: &[Relation]) -> String {
         let (mut from, mut scope) = self.item(depth, common);
         for _ in 0..[0, 0, 1, 1, 2][self.random.below(5)] {
+            if self.is_strict() && self.random.once_in(10) {
+                from += &self.lateral(&mut scope);
+                continue;
+            }
             let (item, relations) = self.item(depth, common);
             let join = *self.random.pick(&[
                 ",",
@@ -237,8 +235,29 @@ impl<'r, 'd> Maker<'r, 'd> {
         sql
     }
 
+    /// A subquery that looks at what stands before it.
+    fn lateral(&mut self, scope: &mut Vec<Relation>) -> String {
+        let join = *self.random.pick(&[("CROSS JOIN", ""), ("LEFT JOIN", " ON true"), (",", "")]);
+        let table = self.random.below(3);
+        self.aliases += 1;
+        let alias = format!("l{}", self.aliases);
+        let relation = self.table(table, "y");
+        let outer = scope.clone();
+        let (other, column) = self.column(&outer);
+        let inner = self.like(std::slice::from_ref(&relation), column).map_or("id", |(_, c)| c);
+        let more = self.predicate(std::slice::from_ref(&relation), &outer, 1, false);
+        scope.push(Relation { alias: alias.clone(), columns: relation.columns });
+        format!(
+            " {} LATERAL (SELECT * FROM t{table} AS y WHERE y.{inner} = {other}.{column} AND {more}) AS {alias}{}",
+            join.0, join.1
+        )
+    }
+
     fn projection(&mut self, scope: &[Relation]) -> String {
         let (alias, column) = self.column(scope);
+        if self.is_strict() && self.random.once_in(10) {
+            return format!("DISTINCT ON ({alias}.{column}) {alias}.*");
+        }
         let (alias2, column2) = self.column(scope);
         match self.random.below(9) {
             0 => "count(*)".into(),
@@ -257,7 +276,13 @@ impl<'r, 'd> Maker<'r, 'd> {
     }
 
     fn tail(&mut self, sql: &mut String, scope: &[Relation], list: &str) {
-        if list.starts_with("count(*)") && self.random.once_in(2) {
+        if let Some(first) = list.strip_prefix("DISTINCT ON (") {
+            let (first, _) = first.split_once(')').unwrap();
+            let alias = first.split('.').next().unwrap();
+            let relation = scope.iter().find(|relation| relation.alias == alias).unwrap();
+            let columns = relation.columns.iter().map(|column| format!("{alias}.{column}"));
+            *sql += &format!(" ORDER BY {first}, {}", columns.collect::<Vec<_>>().join(", "));
+        } else if list.starts_with("count(*)") && self.random.once_in(2) {
             let (alias, column) = self.column(scope);
             *sql = sql.replacen("count(*)", &format!("{alias}.{column}, count(*)"), 1);
             *sql += &format!(" GROUP BY {alias}.{column}");
@@ -276,181 +301,6 @@ impl<'r, 'd> Maker<'r, 'd> {
                 })
                 .collect();
             *sql += &format!(" ORDER BY {} LIMIT {}", all.join(", "), 1 + self.random.below(3));
-        }
-    }
-
-    fn column(&mut self, scope: &[Relation]) -> (String, &'static str) {
-        let relation = &scope[self.random.below(scope.len())];
-        (relation.alias.clone(), relation.columns[self.random.below(relation.columns.len())])
-    }
-
-    /// An equation of the last relation with one before.
-    fn link(&mut self, scope: &[Relation]) -> String {
-        let (last, before) = scope.split_last().unwrap();
-        let (alias, column) = self.column(before);
-        let own = self.random.below(last.columns.len());
-        format!("{alias}.{column} = {}.{}", last.alias, last.columns[own])
-    }
-
-    /// A name, qualified or, if that is not ambiguous, not.
-    fn name(&mut self, scope: &[Relation], alias: &str, column: &str) -> String {
-        let owners = scope.iter().filter(|relation| relation.columns.contains(&column)).count();
-        if owners == 1 && self.random.once_in(3) {
-            column.to_owned()
-        } else {
-            format!("{alias}.{column}")
-        }
-    }
-
-    fn constant(&mut self, column: &str) -> String {
-        let value = value(self.random, column);
-        if self.random.once_in(3) {
-            use rusqlite::types::Value as Sql;
-            match &value.sql {
-                Sql::Null => return "NULL".into(),
-                Sql::Integer(value) => return value.to_string(),
-                Sql::Real(value) => return format!("{value:?}"),
-                Sql::Text(text) => return format!("'{text}'"),
-                Sql::Blob(_) => {}
-            }
-        }
-        self.values.push(value);
-        match self.random.below(12) {
-            0 => "CAST(? AS INTEGER)".into(),
-            1 => "CAST(? AS TEXT)".into(),
-            _ => "?".into(),
-        }
-    }
-
-    /// Equations that narrow some of the relations: what applications ask most.
-    fn narrow(&mut self, scope: &[Relation]) -> String {
-        let mut parts = Vec::new();
-        for relation in scope {
-            while self.random.once_in(2) {
-                let column = relation.columns[self.random.below(relation.columns.len())];
-                let constant = self.constant(column);
-                parts.push(match self.random.below(5) {
-                    0 => format!(
-                        "{}.{column} IN ({constant}, {})",
-                        relation.alias,
-                        self.constant(column)
-                    ),
-                    1 => format!("{}.{column} IS {constant}", relation.alias),
-                    _ => format!("{}.{column} = {constant}", relation.alias),
-                });
-            }
-        }
-        parts.join(" AND ")
-    }
-
-    fn predicate(
-        &mut self,
-        scope: &[Relation],
-        outer: &[Relation],
-        depth: usize,
-        queries: bool,
-    ) -> String {
-        if depth > 0 && !self.random.once_in(3) {
-            let left = self.predicate(scope, outer, depth - 1, queries);
-            let right = self.predicate(scope, outer, depth - 1, queries);
-            return match self.random.below(7) {
-                0 => format!("NOT ({left} AND {right})"),
-                1 => format!("NOT ({left} OR NOT {right})"),
-                2 | 3 => format!("({left} OR {right})"),
-                _ => format!("({left} AND {right})"),
-            };
-        }
-        let (alias, column) = self.column(scope);
-        let name = self.name(scope, &alias, column);
-        match self.random.below(if queries { 21 } else { 18 }) {
-            0..=5 => {
-                let constant = self.constant(column);
-                let sign = *self.random.pick(&[
-                    "=",
-                    "=",
-                    "=",
-                    "==",
-                    "<>",
-                    "<",
-                    "IS",
-                    "IS NOT",
-                    "IS NOT DISTINCT FROM",
-                ]);
-                if self.random.once_in(6) && sign == "=" {
-                    format!("{constant} = {name}")
-                } else {
-                    format!("{name} {sign} {constant}")
-                }
-            }
-            6 | 7 => {
-                let list: Vec<String> =
-                    (0..self.random.below(4)).map(|_| self.constant(column)).collect();
-                let not = if self.random.once_in(5) { "NOT " } else { "" };
-                format!("{name} {not}IN ({})", list.join(", "))
-            }
-            8 => format!("{name} IS NULL"),
-            9 => format!("{name} IS NOT NULL"),
-            10 => {
-                let (alias, other) = self.column(scope);
-                format!("{name} = {alias}.{other}")
-            }
-            11 => {
-                let low = self.constant(column);
-                let high = self.constant(column);
-                format!("{name} BETWEEN {low} AND {high}")
-            }
-            12 => {
-                let (alias, other) = self.column(scope);
-                let left = self.constant(column);
-                let right = self.constant(other);
-                format!("({name}, {alias}.{other}) = ({left}, {right})")
-            }
-            13 => name,
-            14 => format!("NOT {name}"),
-            15 => format!("{name} IS {}", self.random.pick(&["TRUE", "FALSE", "NOT TRUE"])),
-            16 => {
-                let constant = self.constant(column);
-                format!("{name} COLLATE NOCASE = {constant}")
-            }
-            17 if outer.is_empty() => format!("{name} LIKE {}", self.constant(column)),
-            17 if self.random.once_in(2) => {
-                // A name that only the query outside has, or both.
-                let (_, other) = self.column(outer);
-                format!("{other} = {}", self.constant(other))
-            }
-            17 => {
-                let (alias, other) = self.column(outer);
-                format!("{name} = {alias}.{other}")
-            }
-            _ => {
-                let mut all = outer.to_vec();
-                all.extend(scope.iter().cloned());
-                self.subquery(&all, &name)
-            }
-        }
-    }
-
-    fn subquery(&mut self, outer: &[Relation], name: &str) -> String {
-        let table = self.random.below(3);
-        self.aliases += 1;
-        let alias = format!("q{}", self.aliases);
-        let relation = self.table(table, &alias);
-        let inner = relation.columns[self.random.below(relation.columns.len())];
-        let scope = vec![relation];
-        let condition = self.predicate(&scope, outer, 1, false);
-        let correlated = match self.random.below(2) {
-            0 => {
-                let (other, column) = self.column(outer);
-                format!(" AND {alias}.{inner} = {other}.{column}")
-            }
-            _ => String::new(),
-        };
-        let body = format!("FROM t{table} AS {alias} WHERE {condition}{correlated}");
-        match self.random.below(4) {
-            0 => format!("EXISTS (SELECT 1 {body})"),
-            1 => format!("NOT EXISTS (SELECT 1 {body})"),
-            2 => format!("{name} IN (SELECT {alias}.{inner} {body})"),
-            _ => format!("{name} = (SELECT max({alias}.{inner}) {body})"),
         }
     }
 }

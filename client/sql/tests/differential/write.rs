@@ -1,24 +1,37 @@
 //! Random writes.
 
-use crate::database::{Bound, Database, stored};
-use crate::query::{Maker, Statement};
+use cacheops_sql::Dialect;
 use support::Random;
 
-/// A write, and the table that it is for.
-pub fn write(random: &mut Random, database: &Database) -> (Statement, usize) {
+use crate::database::{ANY, Bound, Database, Statement};
+use crate::query::Maker;
+
+/// A write.
+pub fn write(random: &mut Random, database: &dyn Database) -> Statement {
     let table = random.below(3);
-    let name = format!("t{table}");
     let mut values = Vec::new();
-    let sql = match random.below(15) {
+    let sqlite = database.dialect() == Dialect::Sqlite;
+    let postgres = database.dialect() == Dialect::Postgres;
+    let (insert_ignore, on_conflict) = match database.dialect() {
+        Dialect::Sqlite => ("INSERT OR IGNORE", ""),
+        Dialect::MySql => ("INSERT IGNORE", ""),
+        _ => ("INSERT", " ON CONFLICT DO NOTHING"),
+    };
+    let sql = match random.below(16) {
         0..=2 => insert(random, database, table, "INSERT", &mut values),
-        3 => insert(random, database, table, "INSERT OR IGNORE", &mut values),
-        4 if random.once_in(2) => {
-            let verb = *random.pick(&["INSERT OR REPLACE", "REPLACE"]);
+        3 => insert(random, database, table, insert_ignore, &mut values) + on_conflict,
+        4 if !postgres && random.once_in(2) => {
+            let verbs: &[&str] =
+                if sqlite { &["INSERT OR REPLACE", "REPLACE"] } else { &["REPLACE"] };
+            let verb = *random.pick(verbs);
             insert(random, database, table, verb, &mut values)
         }
         4 | 5 => {
             let mut sql = insert(random, database, table, "INSERT", &mut values);
-            if random.once_in(3) {
+            if database.dialect() == Dialect::MySql {
+                let set = assignments(random, database, table, &mut values, false);
+                sql += &format!(" ON DUPLICATE KEY UPDATE {set}");
+            } else if random.once_in(3) {
                 sql += " ON CONFLICT (id) DO NOTHING";
             } else {
                 let set = assignments(random, database, table, &mut values, true);
@@ -26,47 +39,176 @@ pub fn write(random: &mut Random, database: &Database) -> (Statement, usize) {
             }
             sql
         }
-        6 if random.once_in(2) => insert_select(random, database, table, &mut values),
-        6 | 12..15 => update_from(random, database, table, &mut values),
-        7 | 8 => {
-            let (condition, all) = Maker::condition(random, database, table, values);
-            values = all;
-            format!("DELETE FROM {name} WHERE {condition}")
-        }
+        6 => insert_select(random, database, table, insert_ignore, &mut values) + on_conflict,
+        7..=9 => joined(random, database, table, &mut values),
+        10 if postgres => inside_with(random, database, table, &mut values),
+        10 | 11 => delete(random, database, table, &mut values),
         _ => {
-            let set = assignments(random, database, table, &mut values, false);
-            let (condition, all) = Maker::condition(random, database, table, values);
-            values = all;
             let or = *random.pick(&["", "", "", "", "OR IGNORE ", "OR REPLACE "]);
-            format!("UPDATE {or}{name} SET {set} WHERE {condition}")
+            let or = match database.dialect() {
+                Dialect::Sqlite => or,
+                Dialect::MySql if or == "OR IGNORE " => "IGNORE ",
+                _ => "",
+            };
+            update(random, database, table, or, &mut values)
         }
     };
-    (Statement { sql, values }, table)
+    Statement { sql, values }
 }
 
-fn constant(random: &mut Random, column: &str, values: &mut Vec<Bound>) -> String {
-    let value = stored(random, column);
-    if random.once_in(3) {
-        use rusqlite::types::Value as Sql;
-        match &value.sql {
-            Sql::Null => return "NULL".into(),
-            Sql::Integer(value) => return value.to_string(),
-            Sql::Text(text) => return format!("'{text}'"),
-            _ => {}
+/// A write whose rows several tables decide on.
+pub fn joined_write(random: &mut Random, database: &dyn Database) -> Statement {
+    let table = random.below(3);
+    let mut values = Vec::new();
+    let sql = joined(random, database, table, &mut values);
+    Statement { sql, values }
+}
+
+fn update(
+    random: &mut Random,
+    database: &dyn Database,
+    table: usize,
+    or: &str,
+    values: &mut Vec<Bound>,
+) -> String {
+    let set = assignments(random, database, table, values, false);
+    let (condition, all) = Maker::condition(random, database, table, std::mem::take(values));
+    *values = all;
+    format!("UPDATE {or}t{table} SET {set} WHERE {condition}")
+}
+
+fn delete(
+    random: &mut Random,
+    database: &dyn Database,
+    table: usize,
+    values: &mut Vec<Bound>,
+) -> String {
+    let (condition, all) = Maker::condition(random, database, table, std::mem::take(values));
+    *values = all;
+    format!("DELETE FROM t{table} WHERE {condition}")
+}
+
+/// A write whose rows another table decides on.
+fn joined(
+    random: &mut Random,
+    database: &dyn Database,
+    table: usize,
+    values: &mut Vec<Bound>,
+) -> String {
+    match database.dialect() {
+        Dialect::Postgres if random.once_in(3) => {
+            let name = format!("t{table}");
+            let given = std::mem::take(values);
+            let (from, condition, all) = Maker::joined(random, database, (table, &name), given);
+            *values = all;
+            let returning = *random.pick(&["", "", " RETURNING *", " RETURNING t0.id, o.id"]);
+            format!("DELETE FROM {name} USING {from} WHERE {condition}{returning}")
         }
+        Dialect::MySql => write_to_join(random, database, table, values),
+        _ => update_from(random, database, table, values),
+    }
+}
+
+/// What MySQL writes to one or two tables of a join.
+fn write_to_join(
+    random: &mut Random,
+    database: &dyn Database,
+    table: usize,
+    values: &mut Vec<Bound>,
+) -> String {
+    let name = format!("t{table}");
+    if random.once_in(3) {
+        let given = std::mem::take(values);
+        let (from, condition, all) = Maker::joined(random, database, (table, &name), given);
+        *values = all;
+        let targets = random.pick(&["", ", o", ""]);
+        let inner = from.replace("RIGHT JOIN", "LEFT JOIN");
+        return match random.below(2) {
+            0 => format!("DELETE {name}{targets} FROM {name}, {inner} WHERE {condition}"),
+            _ => format!("DELETE FROM {name}{targets} USING {name} JOIN {inner} WHERE {condition}"),
+        };
+    }
+    let mut unused = Vec::new();
+    let (from, condition, all) = Maker::joined(random, database, (table, &name), Vec::new());
+    let set = assignments(random, database, table, &mut unused, false);
+    let set = set.split(", ").map(|part| format!("{name}.{part}")).collect::<Vec<_>>().join(", ");
+    // The marks of the FROM come first, then those of SET, then those of WHERE.
+    let first = from.matches('?').count();
+    values.extend(all[..first].iter().cloned());
+    values.extend(unused);
+    values.extend(all[first..].iter().cloned());
+    let join = *random.pick(&[",", " JOIN", " LEFT JOIN"]);
+    let on = if join == " LEFT JOIN" && !from.contains(',') && !from.contains("JOIN") {
+        format!(" ON o.id = {name}.id")
+    } else {
+        String::new()
+    };
+    let join = if on.is_empty() && join == " LEFT JOIN" { "," } else { join };
+    let more = if random.once_in(3) { ", o.id = o.id + 20" } else { "" };
+    format!("UPDATE {name}{join} {from}{on} SET {set}{more} WHERE {condition}")
+}
+
+/// One write inside the WITH of another, or of a query.
+fn inside_with(
+    random: &mut Random,
+    database: &dyn Database,
+    table: usize,
+    values: &mut Vec<Bound>,
+) -> String {
+    let inner = match random.below(3) {
+        0 => insert(random, database, table, "INSERT", values) + " ON CONFLICT DO NOTHING",
+        1 => delete(random, database, table, values),
+        _ => update(random, database, table, "", values),
+    };
+    let other = (table + 1 + random.below(2)) % 3;
+    let main = match random.below(4) {
+        0 => "SELECT count(*) FROM d".to_owned(),
+        1 => format!("INSERT INTO t{other} (id) SELECT id + 10 FROM d ON CONFLICT (id) DO NOTHING"),
+        2 => {
+            delete(random, database, other, values)
+                + &format!(" AND t{other}.id IN (SELECT id FROM d)")
+        }
+        _ => update(random, database, other, "", values),
+    };
+    format!("WITH d AS ({inner} RETURNING *) {main}")
+}
+
+fn constant(
+    random: &mut Random,
+    database: &dyn Database,
+    column: &str,
+    values: &mut Vec<Bound>,
+) -> String {
+    let value = database.stored(random, column);
+    if random.once_in(3)
+        && !matches!(value.told, cacheops_sql::Value::Float(_))
+        && let Some(literal) = value.literal
+    {
+        return literal;
     }
     values.push(value);
     "?".into()
 }
 
+/// A column of the table that fits into this one.
+fn like(random: &mut Random, database: &dyn Database, table: usize, column: &str) -> String {
+    let family = database.family(column);
+    let columns = database.tables()[table].columns.iter();
+    let fits: Vec<&str> = columns
+        .filter(|kind| family == ANY || kind.family == family)
+        .map(|kind| kind.name)
+        .collect();
+    if fits.is_empty() { "id".into() } else { (*random.pick(&fits)).into() }
+}
+
 fn insert(
     random: &mut Random,
-    database: &Database,
+    database: &dyn Database,
     table: usize,
     verb: &str,
     values: &mut Vec<Bound>,
 ) -> String {
-    let mut columns: Vec<&str> = database.tables[table]
+    let mut columns: Vec<&str> = database.tables()[table]
         .columns
         .iter()
         .map(|kind| kind.name)
@@ -78,7 +220,7 @@ fn insert(
     let rows: Vec<String> = (0..1 + random.below(2))
         .map(|_| {
             let row: Vec<String> =
-                columns.iter().map(|column| constant(random, column, values)).collect();
+                columns.iter().map(|column| constant(random, database, column, values)).collect();
             format!("({})", row.join(", "))
         })
         .collect();
@@ -87,12 +229,13 @@ fn insert(
 
 fn insert_select(
     random: &mut Random,
-    database: &Database,
+    database: &dyn Database,
     table: usize,
+    verb: &str,
     values: &mut Vec<Bound>,
 ) -> String {
     let other = random.below(3);
-    let shape = &database.tables[table];
+    let shape = &database.tables()[table];
     let (mut columns, mut items) = (vec!["id"], vec![format!("o.id + {}", random.below(9))]);
     for kind in &shape.columns {
         if random.once_in(3) {
@@ -100,25 +243,24 @@ fn insert_select(
         }
         columns.push(kind.name);
         items.push(if random.once_in(2) {
-            constant(random, kind.name, values)
+            constant(random, database, kind.name, values)
         } else {
-            format!("o.{}", random.pick(&database.tables[other].columns).name)
+            format!("o.{}", like(random, database, other, kind.name))
         });
     }
     let mut sql = format!(
-        "INSERT OR IGNORE INTO t{table} ({}) SELECT {} FROM t{other} AS o",
+        "{verb} INTO t{table} ({}) SELECT {} FROM t{other} AS o",
         columns.join(", "),
         items.join(", ")
     );
-    if random.once_in(2) {
-        sql += " WHERE o.id < 4";
-    }
+    // In SQLite what comes behind may be taken for the condition of a join.
+    sql += if random.once_in(2) { " WHERE o.id < 4" } else { " WHERE true" };
     sql
 }
 
 fn update_from(
     random: &mut Random,
-    database: &Database,
+    database: &dyn Database,
     table: usize,
     values: &mut Vec<Bound>,
 ) -> String {
@@ -139,12 +281,12 @@ fn update_from(
 
 fn assignments(
     random: &mut Random,
-    database: &Database,
+    database: &dyn Database,
     table: usize,
     values: &mut Vec<Bound>,
     upsert: bool,
 ) -> String {
-    let shape = &database.tables[table];
+    let shape = &database.tables()[table];
     let mut assigned: Vec<&str> = Vec::new();
     let mut parts = Vec::new();
     for _ in 0..1 + random.below(2) {
@@ -153,14 +295,12 @@ fn assignments(
             continue;
         }
         assigned.push(column);
+        let numeric = matches!(database.family(column), ANY | 'i');
         let value = match random.below(5) {
             0 if upsert => format!("excluded.{column}"),
-            0 if column != "f" => {
-                let other = random.pick(&shape.columns).name;
-                format!("t{table}.{other}")
-            }
-            1 if column != "f" => format!("t{table}.{column} + 1"),
-            _ => constant(random, column, values),
+            0 if column != "f" => format!("t{table}.{}", like(random, database, table, column)),
+            1 if column != "f" && numeric => format!("t{table}.{column} + 1"),
+            _ => constant(random, database, column, values),
         };
         parts.push(format!("{column} = {value}"));
     }

@@ -1,0 +1,254 @@
+//! A random database of PostgreSQL, where types decide what may be compared.
+
+use std::cell::RefCell;
+
+use cacheops_sql::{ColumnKind, Dialect, Schema, Value};
+use support::Random;
+
+use crate::database::{
+    Bound, Database, Kind, Row, Statement, TableShape, create, date, fill, registered, shapes,
+    uuid_bytes,
+};
+use crate::live::Live;
+
+const KINDS: &[Kind] = &[
+    Kind { name: "a", declared: "integer", known: ColumnKind::Int, family: 'i' },
+    Kind { name: "b", declared: "bigint", known: ColumnKind::Int, family: 'i' },
+    Kind { name: "c", declared: "smallint", known: ColumnKind::Int, family: 'i' },
+    Kind { name: "d", declared: "numeric(8, 2)", known: ColumnKind::Decimal, family: 'i' },
+    Kind { name: "r", declared: "real", known: ColumnKind::Opaque, family: 'i' },
+    Kind { name: "s", declared: "text", known: ColumnKind::Text, family: 's' },
+    Kind { name: "q", declared: "char(9)", known: ColumnKind::Text, family: 's' },
+    Kind { name: "n", declared: "citext", known: ColumnKind::Text, family: 's' },
+    Kind { name: "f", declared: "boolean", known: ColumnKind::Bool, family: 'f' },
+    Kind { name: "e", declared: "date", known: ColumnKind::Date, family: 'e' },
+    Kind { name: "u", declared: "uuid", known: ColumnKind::Uuid, family: 'u' },
+    Kind { name: "m", declared: "mood", known: ColumnKind::Text, family: 'm' },
+    Kind { name: "z", declared: "timestamptz", known: ColumnKind::Opaque, family: 'z' },
+];
+
+const UUIDS: &[&str] =
+    &["5f3c0a9e-8d1b-4c2a-9e7f-0123456789ab", "00000000-0000-0000-0000-000000000001"];
+const DATES: &[&str] = &["2024-01-05", "2024-01-06", "2023-12-31"];
+const TEXTS: &[&str] =
+    &["a", "A", "a ", "b", "é", "É", "1", "01", "1.0", " 1", "", "true", "1e0", "0", "x&y=z|%"];
+const MOODS: &[&str] = &["sad", "ok"];
+
+pub struct Postgres<'l> {
+    live: RefCell<&'l mut Live>,
+    tables: Vec<TableShape>,
+    schema: Schema,
+    described: String,
+}
+
+/// What all databases need, once a server.
+pub fn prepare(live: &mut Live) {
+    live.run("CREATE EXTENSION citext");
+    live.run("CREATE TYPE mood AS ENUM ('sad', 'ok')");
+    live.run("SET client_min_messages = warning");
+    // The answers of the test are small, and its tables never analysed.
+    live.run("SET jit = off");
+}
+
+fn bound(text: &str, kind: &str, told: Value<'static>) -> Bound {
+    Bound {
+        sql: rusqlite::types::Value::Null,
+        typed: format!("('{text}'::{kind})"),
+        literal: Some(format!("'{text}'")),
+        told,
+    }
+}
+
+fn number(text: &str, kind: &str, told: Value<'static>) -> Bound {
+    Bound { literal: Some(text.to_owned()), ..bound(text, kind, told) }
+}
+
+fn value(random: &mut Random, column: &str) -> Bound {
+    if random.once_in(9) {
+        let kind = KINDS.iter().find(|kind| kind.name == column).map_or("int4", |k| k.declared);
+        return Bound {
+            typed: format!("(NULL::{kind})"),
+            literal: Some("NULL".into()),
+            ..bound("", "", Value::Null)
+        };
+    }
+    let text = |text: &str| Value::Text(text.to_owned().into());
+    match column {
+        "s" | "q" | "n" => {
+            let (chosen, kind) =
+                (*random.pick(TEXTS), *random.pick(&["text", "varchar", "citext"]));
+            bound(chosen, kind, text(chosen))
+        }
+        "f" => match random.once_in(2) {
+            true => number("true", "bool", Value::Bool(true)),
+            false => number("false", "bool", Value::Bool(false)),
+        },
+        "e" => {
+            let day = *random.pick(DATES);
+            if random.once_in(6) {
+                return bound(day, "timestamp", Value::Opaque);
+            }
+            bound(day, "date", Value::Date(date(day)))
+        }
+        "u" => {
+            let uuid = *random.pick(UUIDS);
+            bound(uuid, "uuid", Value::Uuid(uuid_bytes(uuid)))
+        }
+        "m" => {
+            let mood = *random.pick(MOODS);
+            bound(mood, "mood", text(mood))
+        }
+        "z" => {
+            let zone = random.pick(&["+00", "+01", "-05:30"]);
+            let day = random.pick(DATES);
+            bound(&format!("{day} 00:00:00{zone}"), "timestamptz", Value::Opaque)
+        }
+        "d" | "r" if random.once_in(2) => {
+            let chosen = *random.pick(&["1.50", "2.250", "2.0", "0.1"]);
+            match random.below(3) {
+                0 => number(chosen, "float8", Value::Float(chosen.parse().unwrap())),
+                1 => {
+                    let value: f32 = chosen.parse().unwrap();
+                    number(chosen, "float4", Value::Float(value.into()))
+                }
+                _ => number(chosen, "numeric", Value::Decimal(chosen.into())),
+            }
+        }
+        _ => {
+            let value = random.below(if column == "id" { 12 } else { 4 }) as i64;
+            let text = value.to_string();
+            let told = match random.below(10) {
+                0 => return number(&text, "numeric", Value::Decimal(text.clone().into())),
+                1 => return number(&text, "float8", Value::Float(value as f64)),
+                _ => Value::Int(value),
+            };
+            let kind = *random.pick(&["int2", "int4", "int8"]);
+            number(&text, kind, told)
+        }
+    }
+}
+
+/// A value that came from the database, as an adapter would decode it.
+fn decoded(column: &str, text: Option<&str>) -> Value<'static> {
+    let Some(text) = text else { return Value::Null };
+    match column {
+        "d" => Value::Decimal(text.to_owned().into()),
+        "r" => Value::Float(text.parse::<f32>().unwrap().into()),
+        "s" | "q" | "n" | "m" => Value::Text(text.to_owned().into()),
+        "f" => Value::Bool(text == "t"),
+        "e" => Value::Date(date(text)),
+        "u" => Value::Uuid(uuid_bytes(text)),
+        "z" => Value::Opaque,
+        _ => Value::Int(text.parse().unwrap()),
+    }
+}
+
+impl<'l> Postgres<'l> {
+    /// Three tables with some of the columns each, filled.
+    pub fn new(live: &'l mut Live, random: &mut Random) -> Self {
+        live.run("DROP TABLE IF EXISTS t0, t1, t2");
+        let tables = shapes(random, KINDS);
+        let mut described = String::new();
+        for shape in &tables {
+            let create = create(shape, "int PRIMARY KEY");
+            live.run(&create);
+            described += &format!("{create};\n");
+        }
+        let schema = registered(random, &tables, &mut described);
+        let database = Self { live: RefCell::new(live), tables, schema, described };
+        fill(random, &database);
+        database
+    }
+
+    fn ask(&self, sql: &str) -> Result<Vec<crate::live::Texts>, String> {
+        self.live.borrow_mut().ask(sql)
+    }
+}
+
+impl Database for Postgres<'_> {
+    fn dialect(&self) -> Dialect {
+        Dialect::Postgres
+    }
+
+    fn tables(&self) -> &[TableShape] {
+        &self.tables
+    }
+
+    fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    fn described(&self) -> &str {
+        &self.described
+    }
+
+    fn value(&self, random: &mut Random, column: &str) -> Bound {
+        value(random, column)
+    }
+
+    fn stored(&self, random: &mut Random, column: &str) -> Bound {
+        loop {
+            let value = value(random, column);
+            if column != "id" || value.told != Value::Null {
+                return value;
+            }
+        }
+    }
+
+    fn array(&self, random: &mut Random, column: &str) -> Option<Bound> {
+        let kind = match column {
+            "s" | "n" => "text",
+            "a" | "b" | "id" => "int8",
+            "u" => "uuid",
+            "e" => "date",
+            _ => return None,
+        };
+        let (mut texts, mut told) = (Vec::new(), Vec::new());
+        while texts.len() < random.below(4) {
+            let value = value(random, column);
+            // `'text'::type` without its type.
+            let plain = value.typed.split('\'').nth(1).map(str::to_owned);
+            match (&value.told, plain) {
+                (Value::Int(_) | Value::Text(_) | Value::Uuid(_) | Value::Date(_), Some(plain)) => {
+                    texts.push(format!("\"{plain}\""));
+                }
+                (Value::Null, _) => texts.push("NULL".into()),
+                _ => continue,
+            }
+            told.push(value.told);
+        }
+        let list = texts.join(",");
+        let told = Value::Array(told);
+        Some(Bound { literal: None, ..bound(&format!("{{{list}}}"), &format!("{kind}[]"), told) })
+    }
+
+    fn rows(&self, _: &mut Random, table: usize) -> Vec<(String, Row)> {
+        let table = &self.tables[table];
+        let names: Vec<&str> =
+            std::iter::once("id").chain(table.columns.iter().map(|kind| kind.name)).collect();
+        let sql = format!("SELECT {} FROM {} ORDER BY id", names.join(", "), table.name);
+        let rows = self.ask(&sql).unwrap();
+        let row = |texts: &crate::live::Texts| {
+            let values = names.iter().zip(texts);
+            let values =
+                values.map(|(name, text)| ((*name).to_owned(), decoded(name, text.as_deref())));
+            (format!("{texts:?}"), values.collect())
+        };
+        rows.iter().map(row).collect()
+    }
+
+    fn is_valid(&self, statement: &Statement) -> bool {
+        self.ask(&format!("EXPLAIN {}", statement.written_out())).is_ok()
+    }
+
+    fn result(&self, statement: &Statement) -> Result<Vec<String>, String> {
+        let rows = self.ask(&statement.written_out())?;
+        let mut all: Vec<String> = rows.iter().map(|row| format!("{row:?}")).collect();
+        all.sort_unstable();
+        Ok(all)
+    }
+
+    fn execute(&self, statement: &Statement) -> bool {
+        self.ask(&statement.written_out()).is_ok()
+    }
+}

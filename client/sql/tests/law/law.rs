@@ -1,0 +1,174 @@
+//! The law of canonical values against a database: every value that can be stored against every constant that a program
+//! could compare it with.
+//!
+//! For each stored row all forms are collected that a *read* may ask for it by (the constants that the database calls equal
+//! to it) and all that a *write* may tell it by (the row as it came back, what was assigned, the constants of a DELETE that
+//! meet it). Of both there may be several, or none; but all of them have to be one.
+
+use std::collections::BTreeMap;
+
+use cacheops_sql::{Analyser, ColumnKind, Dialect, Schema, Table, Value};
+
+use crate::live::Live;
+
+/// How an adapter reads the text of a value.
+pub type Decode = fn(&str) -> Value<'static>;
+
+/// A type of column, and what it may be registered as.
+pub struct Column {
+    pub declared: &'static str,
+    pub kinds: &'static [ColumnKind],
+    pub decode: Decode,
+}
+
+/// A constant in a statement.
+pub struct Constant {
+    /// As the database gets it: typed, where it stands for a parameter.
+    pub sql: String,
+    /// As the analyser reads it, with `?` for a parameter.
+    pub read: String,
+    /// The parameter.
+    pub told: Option<Value<'static>>,
+}
+
+impl Constant {
+    pub fn literal(sql: impl Into<String>) -> Self {
+        let sql = sql.into();
+        Self { read: sql.clone(), sql, told: None }
+    }
+
+    /// A bound value: `sql` has its type.
+    pub fn bound(sql: impl Into<String>, told: Value<'static>) -> Self {
+        Self { sql: sql.into(), read: "?".into(), told: Some(told) }
+    }
+}
+
+/// All of them where time is given, else a few.
+pub fn sample(mut constants: Vec<Constant>) -> Vec<Constant> {
+    let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
+    let seed = number("CACHEOPS_FUZZ_SEED").unwrap_or_else(|| std::process::id().into());
+    println!("CACHEOPS_FUZZ_SEED={seed}");
+    let mut random = support::Random::from_seed(seed);
+    constants.retain(|_| number("CACHEOPS_FUZZ_SECONDS").is_some() || random.once_in(25));
+    constants
+}
+
+/// What was compared.
+#[derive(Debug, Default)]
+pub struct Count {
+    pub rows: usize,
+    pub equal: usize,
+    /// Pairs of a read's form and a write's form for one row.
+    pub pairs: usize,
+}
+
+/// Each form, and who says so.
+type Forms = BTreeMap<(Option<ColumnKind>, String), String>;
+
+/// The only term of a condition.
+fn term(condition: &[u8]) -> Option<String> {
+    let text = String::from_utf8(condition.to_vec()).expect("text");
+    text.strip_prefix("c=").map(str::to_owned)
+}
+
+/// Looks for a row that a read and a write call by different forms. The violations, in words.
+pub fn violations(
+    live: &mut Live,
+    dialect: Dialect,
+    column: &Column,
+    constants: &[Constant],
+    count: &mut Count,
+) -> Vec<String> {
+    live.run("DROP TABLE IF EXISTS t");
+    live.run(&format!("CREATE TABLE t (id int PRIMARY KEY, c {})", column.declared));
+    let analysers: Vec<(ColumnKind, Analyser)> = column
+        .kinds
+        .iter()
+        .map(|kind| {
+            let schema = Schema::new().table(Table::new("t").column("c", *kind));
+            (*kind, Analyser::new(dialect, schema, 4000))
+        })
+        .collect();
+    // On MySQL whoever shares a cache has to agree on the kinds.
+    let group = |kind: &ColumnKind| (dialect == Dialect::MySql).then_some(*kind);
+    let sql = |text: String| match dialect {
+        Dialect::Postgres => text.replace('?', "$1"),
+        _ => text,
+    };
+    // Which values can be stored at all, and what each is assigned by.
+    let mut assigned: BTreeMap<usize, &Constant> = BTreeMap::new();
+    for (id, constant) in constants.iter().enumerate() {
+        if live.ask(&format!("INSERT INTO t (id, c) VALUES ({id}, {})", constant.sql)).is_ok() {
+            assigned.insert(id, constant);
+        }
+    }
+    let (mut asked, mut told) = (BTreeMap::new(), BTreeMap::new());
+    for row in live.ask("SELECT id, c FROM t").expect("the rows") {
+        let id: usize = row[0].as_ref().expect("an id").parse().expect("a number");
+        let Some(text) = &row[1] else { continue };
+        count.rows += 1;
+        let forms: &mut Forms = told.entry(id).or_default();
+        let value = (column.decode)(text);
+        for (kind, analyser) in &analysers {
+            if let Some(form) = term(&analyser.row_condition("t", [("c", &value)])) {
+                forms.entry((group(kind), form)).or_insert(format!("the row {text:?} as {kind:?}"));
+            }
+            let constant = assigned[&id];
+            let write =
+                analyser.analyse(&sql(format!("INSERT INTO t (c) VALUES ({})", constant.read)));
+            let values: Vec<Value<'_>> = constant.told.iter().cloned().collect();
+            if let Some(form) = write.changes(&values).get("t").and_then(term) {
+                let who = format!("INSERT of {} {:?} as {kind:?}", constant.sql, constant.told);
+                forms.entry((group(kind), form)).or_insert(who);
+            }
+        }
+    }
+    for constant in constants {
+        let Ok(equal) = live.ask(&format!("SELECT id FROM t WHERE c = {}", constant.sql)) else {
+            continue;
+        };
+        if equal.is_empty() {
+            continue;
+        }
+        let values: Vec<Value<'_>> = constant.told.iter().cloned().collect();
+        for (kind, analyser) in &analysers {
+            let who =
+                |what: &str| format!("{what} = {} {:?} as {kind:?}", constant.sql, constant.told);
+            let read =
+                analyser.analyse(&sql(format!("SELECT * FROM t WHERE c = {}", constant.read)));
+            let read = read.dependencies(&values).and_then(|found| term(found.get("t")?));
+            let write =
+                analyser.analyse(&sql(format!("DELETE FROM t WHERE c = {}", constant.read)));
+            let write = write.changes(&values).get("t").and_then(term);
+            for id in &equal {
+                let id: usize = id[0].as_ref().expect("an id").parse().expect("a number");
+                count.equal += 1;
+                let forms: &mut Forms = asked.entry(id).or_default();
+                forms.extend(read.clone().map(|form| ((group(kind), form), who("SELECT"))));
+                let forms: &mut Forms = told.entry(id).or_default();
+                if let Some(form) = &write {
+                    forms.entry((group(kind), form.clone())).or_insert(who("DELETE"));
+                }
+            }
+        }
+    }
+    let mut found = Vec::new();
+    let mut seen = std::collections::BTreeSet::new();
+    for (id, asked) in &asked {
+        for ((agreed, form), reader) in asked {
+            for ((kind, other), writer) in told.get(id).into_iter().flatten() {
+                if agreed != kind {
+                    continue;
+                }
+                count.pairs += 1;
+                if form != other && seen.insert((form, other)) {
+                    found.push(format!(
+                        "{}: {form:?} by {reader}, but {other:?} by {writer}",
+                        column.declared
+                    ));
+                }
+            }
+        }
+    }
+    found
+}
