@@ -87,9 +87,11 @@
 //!
 //! * Tables of cases, statement by statement, for each dialect; the rules that make it sound, by name; hostile input.
 //! * The law of values: on SQLite as a property, on PostgreSQL 15 and MariaDB 10.11 over each type of column, every value
-//!   that can be stored in it against every constant that a program may compare it with.
+//!   that can be stored in it against every constant that a program may compare it with (12,013 constants and 35 types
+//!   on the one, 6,254 and 34 on the other).
 //! * A differential test on the three: random queries before and after random writes. A result that has changed without
-//!   a matching invalidation is a miss. @FIGURES@ Four deliberate mistakes are seen.
+//!   a matching invalidation is a miss. SQLite: 0 missed of 1,262,651 changed results, in two runs. PostgreSQL, seed
+//!   20261121, four minutes: 25,440 queries, 18,446 writes, 0 missed of 11,050. Four deliberate mistakes are seen.
 #![forbid(unsafe_code)]
 
 mod analyser;

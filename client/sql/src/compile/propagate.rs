@@ -62,6 +62,7 @@ impl Compiler<'_> {
             field: field.into(),
             place,
             propagated: true,
+            generated: self.schema.is_generated(table, column),
             ..factor.clone()
         })
     }

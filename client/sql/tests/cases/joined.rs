@@ -52,6 +52,11 @@ fn update_from_sends_what_binds_the_target() {
 
     let by_registry = "UPDATE article SET tag = 5 FROM author WHERE author.id = author_id AND age = 30 AND draft = false";
     check(&registered(Postgres), &[(by_registry, "article: draft=0")]);
+    // What the database computes is another value afterwards, wherever it was known from.
+    let schema = Schema::new().table(Table::new("t").generated("a", ColumnKind::Unknown));
+    let generated = Analyser::new(Postgres, schema, 4);
+    let sql = "UPDATE t SET b = 5 FROM u WHERE t.a = u.a AND u.a = 3 AND t.c = 2";
+    check(&generated, &[(sql, "t: a=3&c=2|b=5&c=2")]);
     let view = "UPDATE v SET name = 'x' FROM author WHERE v.id = author.id AND v.id = 3";
     check(&registered(Postgres), &[(view, "article: *; author: *; audit: *")]);
 }

@@ -18,6 +18,7 @@ mod sqlite;
 mod write;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use cacheops_sql::{Analyser, Fault, Template};
@@ -52,6 +53,23 @@ struct Count {
     by_rows: u64,
     by_returned: u64,
     whole: u64,
+}
+
+impl Count {
+    fn and(self, other: Self) -> Self {
+        Self {
+            refused: self.refused + other.refused,
+            queries: self.queries + other.queries,
+            uncached: self.uncached + other.uncached,
+            writes: self.writes + other.writes,
+            compared: self.compared + other.compared,
+            changed: self.changed + other.changed,
+            by_text: self.by_text + other.by_text,
+            by_rows: self.by_rows + other.by_rows,
+            by_returned: self.by_returned + other.by_returned,
+            whole: self.whole + other.whole,
+        }
+    }
 }
 
 /// A result that changed without an invalidation.
@@ -269,8 +287,11 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Rounds for some seconds, each with a database and a seed of its own.
-fn search(seconds: u64, mut one: impl FnMut(&mut Random, &mut Count) -> Result<(), Box<Missed>>) {
+/// Rounds for some seconds, each with a database and a seed of its own. The workers share them.
+fn search<F>(seconds: u64, workers: Vec<F>)
+where
+    F: FnMut(&mut Random, &mut Count) -> Result<(), Box<Missed>> + Send,
+{
     let seed = number("CACHEOPS_FUZZ_SEED").unwrap_or_else(|| {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         now.as_nanos() as u64
@@ -278,21 +299,25 @@ fn search(seconds: u64, mut one: impl FnMut(&mut Random, &mut Count) -> Result<(
     let seconds = number("CACHEOPS_FUZZ_SECONDS").unwrap_or(seconds);
     println!("CACHEOPS_FUZZ_SEED={seed}");
     let end = Instant::now() + Duration::from_secs(seconds);
-    let mut count = Count::default();
-    let mut at = 0_u64;
-    while Instant::now() < end {
-        // Each round has a seed of its own, so that one can be repeated alone.
-        let mut random = Random::from_seed(seed.wrapping_add(at));
-        if let Err(missed) = one(&mut random, &mut count) {
-            panic!(
-                "missed by {}, CACHEOPS_FUZZ_SEED={}\n{}",
-                missed.by,
-                seed.wrapping_add(at),
-                missed.report
-            );
+    let next = AtomicU64::new(seed);
+    let work = |mut one: F| {
+        let mut count = Count::default();
+        while Instant::now() < end {
+            // Each round has a seed of its own, so that one can be repeated alone.
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if let Err(missed) = one(&mut Random::from_seed(seed), &mut count) {
+                panic!("missed by {}, CACHEOPS_FUZZ_SEED={seed}\n{}", missed.by, missed.report);
+            }
         }
-        at += 1;
-    }
+        count
+    };
+    let counts: Vec<Count> = std::thread::scope(|scope| {
+        let work = &work;
+        let running: Vec<_> =
+            workers.into_iter().map(|one| scope.spawn(move || work(one))).collect();
+        running.into_iter().map(|worker| worker.join().expect("no miss")).collect()
+    });
+    let count = counts.into_iter().fold(Count::default(), Count::and);
     let idle = (count.compared - count.changed) as f64;
     let percent = |matched: u64| 100.0 * (matched - count.changed) as f64 / idle;
     println!(
@@ -307,7 +332,8 @@ fn search(seconds: u64, mut one: impl FnMut(&mut Random, &mut Count) -> Result<(
 
 #[test]
 fn a_write_that_changes_a_result_always_matches_its_dependencies() {
-    search(12, |random, count| on_sqlite(random, None, count));
+    let worker = |random: &mut Random, count: &mut Count| on_sqlite(random, None, count);
+    search(12, vec![worker; number("CACHEOPS_FUZZ_WORKERS").unwrap_or(1) as usize]);
 }
 
 #[test]
@@ -315,10 +341,11 @@ fn a_write_that_changes_a_result_always_matches_its_dependencies_on_postgresql()
     let Some(server) = support::Postgres::start() else { return };
     let mut live = Live::connect(&server.url());
     postgres::prepare(&mut live);
-    search(6, |random, count| {
+    let worker = |random: &mut Random, count: &mut Count| {
         let database = postgres::Postgres::new(&mut live, random);
         round(random, &database, None, count)
-    });
+    };
+    search(6, vec![worker]);
     // Nor is it blind here.
     rounds_until_caught(Fault::OtherTable, |random, fault, count| {
         let database = postgres::Postgres::new(&mut live, random);
@@ -335,10 +362,11 @@ fn a_write_that_changes_a_result_always_matches_its_dependencies_on_mariadb() {
     let server = support::MariaDb::start();
     let mut live = Live::connect(&server.url("mysql"));
     mariadb::prepare(&mut live);
-    search(20, |random, count| {
+    let worker = |random: &mut Random, count: &mut Count| {
         let database = mariadb::MariaDb::new(&mut live, random);
         round(random, &database, None, count)
-    });
+    };
+    search(20, vec![worker]);
 }
 
 /// Rounds until a mistake is seen.
