@@ -19,10 +19,13 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts a server and waits until it answers. None, said aloud, where it is not installed.
+    /// Starts a server and waits until it answers. None, said aloud, where it is not installed; with
+    /// `CACHEOPS_REQUIRE_POSTGRES` in the environment that is a failure.
     #[track_caller]
     pub fn start() -> Option<Self> {
         let Some(binaries) = binaries() else {
+            let required = std::env::var_os("CACHEOPS_REQUIRE_POSTGRES").is_some();
+            assert!(!required, "no PostgreSQL (apt: postgresql-15)");
             eprintln!("SKIPPED: no PostgreSQL (apt: postgresql-15)");
             return None;
         };

@@ -19,6 +19,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) op: Ops,
     /// What tells two results of one statement apart.
     pub(crate) kind: &'a [u8],
+    /// How the database is asked.
+    pub(crate) run: fn(Statement) -> Run,
 }
 
 /// An error of the database, or a value that must not be stored.
@@ -96,11 +98,11 @@ where
         Some(asked.with_options(read, snapshot).alone(state.is_some()))
     });
     let Some(entry) = entry else {
-        return read(Run::Query(statement).on(inner).await?.into_rows());
+        return read((asked.run)(statement).on(inner).await?.into_rows());
     };
     let writes = state.map(|state| state.writes());
     let load = || async {
-        let rows = Run::Query(statement).on(inner).await.map_err(Unstored::Failed)?;
+        let rows = (asked.run)(statement).on(inner).await.map_err(Unstored::Failed)?;
         let value = read(rows.into_rows()).map_err(Unstored::Failed)?;
         // A write of the same transaction has begun meanwhile: it may be in this value, and is not committed.
         if state.map(|state| state.writes()) != writes {

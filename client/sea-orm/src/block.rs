@@ -108,7 +108,13 @@ impl<'a, S: Source> CachedReads<'a, S> {
             let key = Key::query(&context.shared.database, &self.name);
             key.part(b"reads").part(parts).of::<T>().into()
         });
-        let asked = Asked { options: &self.options, table: None, op: Ops::FETCH, kind: b"" };
+        let asked = Asked {
+            options: &self.options,
+            table: None,
+            op: Ops::FETCH,
+            kind: b"",
+            run: Run::Query,
+        };
         let recorder = Recorder::new(&context);
         let log = recorder.log.clone();
         let load = async { Ok((block(recorder).await?, log.take())) };

@@ -15,6 +15,7 @@ use crate::ask::{Asked, ask};
 use crate::paginate::CachedPaginator;
 use crate::query::{CachedQuery, SelectQuery};
 use crate::rehearse::{self, Rehearsal};
+use crate::run::Run;
 use crate::source::Source;
 
 /// [`cache`](Cache::cache) on every query of SeaORM, and on models whose relations are to be loaded.
@@ -141,7 +142,7 @@ impl<Q: CachedQuery> Cached<Q> {
     /// Those of the database. What goes wrong with the cache is counted and logged.
     pub async fn all<S: Source>(self, db: &S) -> Result<Vec<Q::Item>, DbErr> {
         let (statement, read) = self.query.all_rows(db.get_database_backend());
-        let asked = rows::<Q>(&self.options, Ops::FETCH);
+        let asked = rows::<Q>(&self.options);
         ask(db.context(), asked, statement, Q::Codec::default(), read).await
     }
 
@@ -152,7 +153,7 @@ impl<Q: CachedQuery> Cached<Q> {
     /// Those of the database.
     pub async fn one<S: Source>(self, db: &S) -> Result<Option<Q::Item>, DbErr> {
         let (statement, read) = self.query.first_row(db.get_database_backend());
-        let asked = rows::<Q>(&self.options, Ops::GET);
+        let asked = first::<Q>(&self.options);
         let rows = ask(db.context(), asked, statement, Q::Codec::default(), read).await?;
         Ok(rows.into_iter().next())
     }
@@ -177,9 +178,26 @@ impl<Q: CachedQuery> Cached<Q> {
     }
 }
 
-/// A question for rows of a query.
-pub(crate) fn rows<Q: CachedQuery>(options: &Options, op: Ops) -> Asked<'_> {
-    Asked { options, table: Q::table(), op, kind: b"rows" }
+/// A question for all rows of a query.
+pub(crate) fn rows<Q: CachedQuery>(options: &Options) -> Asked<'_> {
+    Asked { options, table: Q::table(), op: Ops::FETCH, kind: b"rows", run: Run::Query }
+}
+
+/// A question for its first.
+pub(crate) fn first<Q: CachedQuery>(options: &Options) -> Asked<'_> {
+    let asked = Asked { op: Ops::GET, ..rows::<Q>(options) };
+    // A raw statement has no limit: it must not be read to its end.
+    if Q::ONE_ROW { Asked { kind: b"first", run: Run::One, ..asked } } else { asked }
+}
+
+/// A question for one number or the like.
+fn single<'a>(
+    options: &'a Options,
+    table: Option<String>,
+    op: Ops,
+    kind: &'static [u8],
+) -> Asked<'a> {
+    Asked { options, table, op, kind, run: Run::One }
 }
 
 impl<Q: SelectQuery> Cached<Q> {
@@ -202,8 +220,7 @@ impl<Q: SelectQuery> Cached<Q> {
     pub async fn exists<S: Source>(self, db: &S) -> Result<bool, DbErr> {
         let backend = db.get_database_backend();
         let statement = rehearse::question(backend, self.query.exists(Rehearsal::of(backend)));
-        let asked =
-            Asked { options: &self.options, table: Q::table(), op: Ops::EXISTS, kind: b"exists" };
+        let asked = single(&self.options, Q::table(), Ops::EXISTS, b"exists");
         let exists = |rows: Vec<QueryResult>| Ok(!rows.is_empty());
         ask(db.context(), asked, statement, Format::default(), exists).await
     }
@@ -232,8 +249,7 @@ impl<Q: CachedQuery + QueryTrait<QueryStatement = SelectStatement>> Cached<Q> {
         let mut select = self.query.into_query();
         select.clear_selects().expr_as(expression.into(), "aggregate").clear_order_by();
         let statement = StatementBuilder::build(&select, &db.get_database_backend());
-        let asked =
-            Asked { options: &self.options, table: Q::table(), op: Ops::AGGREGATE, kind: b"value" };
+        let asked = single(&self.options, Q::table(), Ops::AGGREGATE, b"value");
         let value = |rows: Vec<QueryResult>| match rows.first() {
             Some(row) => row.try_get::<Option<T>>("", "aggregate"),
             None => Ok(None),
@@ -252,6 +268,6 @@ pub(crate) async fn count<S: Source>(
         Some(row) => Ok(row.try_get::<i64>("", "num_items")? as u64),
         None => Ok(0),
     };
-    let asked = Asked { options, table, op: Ops::COUNT, kind: b"count" };
+    let asked = single(options, table, Ops::COUNT, b"count");
     ask(db.context(), asked, statement, Format::default(), number).await
 }

@@ -15,6 +15,7 @@ use crate::cached::{Cached, Options};
 use crate::codec::{Maybe, Rows, Whole};
 use crate::query::{CachedQuery, selected};
 use crate::rehearse::{self, Rehearsal};
+use crate::run::Run;
 use crate::source::Source;
 
 /// A cached query that is read by a key, as SeaORM's own [`Cursor`] reads it. Its items are kept by `C`.
@@ -118,8 +119,13 @@ impl<S: SelectorTrait, C> CachedCursor<S, C> {
             Ok(items)
         };
         let kind: &[u8] = if reversed { b"last" } else { b"rows" };
-        let asked =
-            Asked { options: &self.options, table: self.table.clone(), op: Ops::FETCH, kind };
+        let asked = Asked {
+            options: &self.options,
+            table: self.table.clone(),
+            op: Ops::FETCH,
+            kind,
+            run: Run::Query,
+        };
         ask(db.context(), asked, statement, C::default(), read).await
     }
 }

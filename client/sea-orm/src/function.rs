@@ -80,10 +80,11 @@ impl CachedConn {
         CachedFunction::new(self, sample)
     }
 
-    /// What a query depends on: for [`Cacheops::read`](cacheops::Cacheops::read) and the like. Empty if it is not
-    /// known; what depends on nothing is not stored.
-    pub fn deps<Q: CachedQuery>(&self, query: Q) -> Deps {
-        sampled(self, query).0.unwrap_or_default()
+    /// What a query depends on: for [`Cacheops::read`](cacheops::Cacheops::read) and the like. None if its result must
+    /// not be cached: then nothing that is made of it must be, whatever else that depends on.
+    pub fn deps<Q: CachedQuery>(&self, query: Q) -> Option<Deps> {
+        let (deps, profile) = sampled(self, query);
+        profile.and(deps)
     }
 }
 

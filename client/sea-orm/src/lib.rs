@@ -104,7 +104,9 @@
 //! * **Not seen**: writes by other programs, by [`CachedConn::inner`], triggers and computed columns unless
 //!   [`Schema`] names them, cascades of entities that are not registered. [`Connector::watch_bypass`] warns of writes on
 //!   the same pool. `psql` or another language invalidates with one command:
-//!   `redis-cli CACHEOPS.INVALIDATE ON article "id=7&tag=2"`, or `ON article "*"`.
+//!   `redis-cli CACHEOPS.INVALIDATE ON article "id=7&tag=2"`, or `ON article "*"`. Whole numbers may be named as they
+//!   are; texts and other values have a [form of their own](cacheops_sql), so leave them out: what is not named
+//!   matches everything.
 //! * `BEGIN` and `COMMIT` as SQL text on the connection are no transaction: use `begin()`.
 //!
 //! # Several databases

@@ -13,6 +13,7 @@ use crate::block::Recorder;
 use crate::cached::{Cached, Mode, Options};
 use crate::codec::{Columns, Many, Maybe, Rows, Whole, write_value};
 use crate::rehearse::{self, Rehearsal};
+use crate::run::Run;
 use crate::source::Source;
 
 /// What is loaded for some models, cached: SeaORM's [`LoaderTrait`] behind `.cache()`.
@@ -123,7 +124,13 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
         let key = kind.zip(profile).and_then(|(kind, profile)| {
             key_of::<Vec<Vec<R::Model>>>(context.shared, profile, &first, &kind)
         });
-        let asked = Asked { options: &self.options, table: Some(table), op: Ops::FETCH, kind: b"" };
+        let asked = Asked {
+            options: &self.options,
+            table: Some(table),
+            op: Ops::FETCH,
+            kind: b"",
+            run: Run::Query,
+        };
         let recorder = Recorder::new(&context);
         let load = async {
             let loaded = LoaderTrait::load_many_to_many(models, query, via, &recorder).await?;
@@ -268,7 +275,8 @@ impl<M: ModelTrait> Loader<'_, M> {
             Vec::new()
         });
         let table = Some(R::default().table_name().to_owned());
-        let asked = Asked { options: &options, table, op: Ops::FETCH, kind: &kind };
+        let asked =
+            Asked { options: &options, table, op: Ops::FETCH, kind: &kind, run: Run::Query };
         let read = move |rows| rehearse::answered(rows, call(to));
         ask(db.context(), asked, statement, Rows::<K>::default(), read).await
     }

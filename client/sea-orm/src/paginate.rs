@@ -1,6 +1,5 @@
 //! Pages of a cached query: each is an entry of its own, and so is the number of rows.
 
-use cacheops::Ops;
 use sea_orm::{DbErr, ItemsAndPagesNumber, Paginator, PaginatorTrait};
 
 use crate::ask::ask;
@@ -34,7 +33,7 @@ impl<'db, S: Source, Q: SelectQuery> CachedPaginator<'db, S, Q> {
         let backend = self.db.get_database_backend();
         let statement = rehearse::question(backend, self.pages.fetch_page(page));
         let read = selected::<<Q as PaginatorTrait<'static, Rehearsal>>::Selector>;
-        let asked = rows::<Q>(&self.options, Ops::FETCH);
+        let asked = rows::<Q>(&self.options);
         ask(self.db.context(), asked, statement, Q::Codec::default(), read).await
     }
 

@@ -22,6 +22,9 @@ pub trait CachedQuery: Sized + Send {
     /// How a result is kept.
     type Codec: Codec<Vec<Self::Item>> + Default + Send + Sync;
 
+    /// Whether the first item is made of the first row, and the rest need not be read.
+    const ONE_ROW: bool = true;
+
     /// What it asks for all rows, and what it makes of them.
     fn all_rows(self, backend: DbBackend) -> (Statement, impl Reader<Self::Item>);
 
@@ -149,6 +152,8 @@ macro_rules! consolidated {
         {
             type Item = $item;
             type Codec = Rows<$kept>;
+
+            const ONE_ROW: bool = false;
 
             fn all_rows(self, backend: DbBackend) -> (Statement, impl Reader<Self::Item>) {
                 let rehearsal = Rehearsal::of(backend);

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
-use cacheops::{CacheOnSave, Cacheops, Ops};
+use cacheops::{CacheOnSave, Cacheops};
 use cacheops_sql::{Kind, Template, WriteKind};
 use sea_orm::{
     ColumnTrait, DatabaseConnection, DbBackend, EntityTrait, FromQueryResult, Iterable, ModelTrait,
@@ -17,7 +17,7 @@ use sea_orm::{
 };
 
 use crate::ask::ask;
-use crate::cached::{Mode, Options, rows};
+use crate::cached::{Mode, Options, first};
 use crate::codec::{Rows, Whole};
 use crate::connection::Shared;
 use crate::query::CachedQuery;
@@ -159,7 +159,7 @@ where
     let query = columns.into_iter().zip(saved.values).fold(E::find(), filtered);
     let (statement, read) = query.first_row(context.shared.backend);
     let options = Options::new(Mode::Forced);
-    let asked = rows::<Select<E>>(&options, Ops::GET);
+    let asked = first::<Select<E>>(&options);
     if let Err(error) = ask(context, asked, statement, Rows::<Whole<E>>::default(), read).await {
         tracing::debug!(exception.message = %error, "cacheops: a saved row was not read again");
     }

@@ -3,7 +3,8 @@
 use cacheops_sea_orm::{Cache, CacheReads};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
-    ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, TransactionSession, TransactionTrait,
+    ColumnTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, TransactionSession,
+    TransactionTrait,
 };
 
 use crate::forum::{self, badge, essay, essay_topic, member, remark, topic};
@@ -64,6 +65,30 @@ async fn a_block_that_cannot_be_cached_runs_each_time_and_one_that_writes_is_ref
         db.reads("count").get_or_load(|db| async move { remark::Entity::find().count(&db).await })
     };
     assert_eq!(now_cached!(w, count()), 3);
+}
+
+/// With empty dependencies for the one, the other's would have been all.
+#[tokio::test]
+async fn what_is_made_of_two_queries_depends_on_both_or_is_not_kept() {
+    let (w, db) = forum::open().await;
+    let essays = || essay::Entity::find().filter(essay::Column::MemberId.eq(1));
+    let random = || {
+        let order = sea_orm::sea_query::Expr::cust("random()");
+        sea_orm::QueryOrder::order_by_asc(topic::Entity::find(), order)
+    };
+    let both = db.deps(essays()).zip(db.deps(topic::Entity::find()));
+    let both = both.map(|(essays, topics)| essays.and_all(topics)).unwrap();
+    let made = || w.co.read("made").deps(both.clone()).get_or_store(async || Ok::<_, DbErr>(7));
+
+    assert_eq!(now_cached!(w, made()), 7);
+    let new = essay::ActiveModel { id: Set(9), member_id: Set(1), title: Set("New".into()) };
+    essay::Entity::insert(new).exec(&db).await.unwrap();
+    now_cached!(w, made());
+    let new = topic::ActiveModel { id: Set(9), name: Set("new".into()) };
+    topic::Entity::insert(new).exec(&db).await.unwrap();
+    now_cached!(w, made());
+
+    assert_eq!(db.deps(essays()).zip(db.deps(random())), None);
 }
 
 #[tokio::test]
