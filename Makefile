@@ -65,6 +65,16 @@ fuzz: ## fuzz each target for FUZZ_SECONDS (needs cargo-fuzz and a nightly toolc
 		cargo +nightly fuzz run $$target target/fuzz/$$target fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=20; \
 	done
 
+# CACHEOPS_FUZZ_SECONDS and CACHEOPS_FUZZ_SEED as in the tests that `make test` runs.
+.PHONY: test-mariadb
+test-mariadb: build ## run the tests of the SeaORM adapter and the analyser on MariaDB (apt: mariadb-server)
+	@for program in mariadbd mariadb-install-db; do \
+		PATH="$$PATH:/usr/sbin" command -v $$program >/dev/null || { echo "no $$program: apt-get install mariadb-server" >&2; exit 1; }; \
+	done
+	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so \
+		cargo test -p cacheops-sea-orm --test adapter -- --ignored --nocapture on_mariadb
+	CACHEOPS_MARIADB=1 cargo test -p cacheops-sql
+
 .PHONY: test-django
 test-django: build ## run the tests of django-cacheops 7.2 and of its bridge, on SQLite and PostgreSQL (minutes)
 	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so python3 client/django/tools/test.py

@@ -44,11 +44,15 @@ impl MariaDb {
             }
             let data = format!("--datadir={}", dir.path().join("data").display());
             command.arg("--no-defaults").arg(data);
+            // A server that starts clears away the temporary tables of others.
+            command.env("TMPDIR", dir.path());
             command
         };
         let mut init = run(Command::new(install));
         init.args(["--auth-root-authentication-method=normal", "--skip-test-db"]);
-        assert!(init.status().is_ok_and(|status| status.success()), "mariadb-install-db failed");
+        let made = init.stdout(Stdio::piped()).stderr(Stdio::piped()).output();
+        let made = made.expect("mariadb-install-db runs");
+        assert!(made.status.success(), "mariadb-install-db: {made:?}");
         let mut process = run(tied_to_this_thread(&server, "KILL"));
         process.args(["--skip-networking", "--skip-log-bin", "--character-set-server=utf8mb4"]);
         process.args(["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0"]);

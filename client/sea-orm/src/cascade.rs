@@ -91,6 +91,7 @@ impl Cascades {
                 match then {
                     Then::Deleted => {
                         self.follow(&key.child, std::slice::from_ref(&image), changes, seen);
+                        continue;
                     }
                     Then::Null => {
                         let nulls =
@@ -100,21 +101,26 @@ impl Cascades {
                     }
                     Then::Unknown => changes.add_table(&key.child),
                 }
+                let columns: Vec<String> =
+                    key.columns.iter().map(|(column, _)| column.clone()).collect();
+                self.updated(&key.child, Some(&columns), changes);
             }
         }
     }
 
-    /// Adds what follows from new values of these columns: keys that others refer to.
-    pub(crate) fn updated(&self, table: &str, columns: &[String], changes: &mut Changes) {
-        let mut todo = vec![(table.to_owned(), columns.to_vec())];
+    /// Adds what follows from new values of these columns, or of any: keys that others refer to.
+    pub(crate) fn updated(&self, table: &str, columns: Option<&[String]>, changes: &mut Changes) {
+        let mut todo = vec![(table.to_owned(), columns.map(<[String]>::to_vec))];
         let mut seen = HashSet::new();
         while let Some((table, columns)) = todo.pop() {
             for key in self.0.iter().filter(|key| key.updated && key.parent == table) {
-                let concerned = key.columns.iter().any(|(_, column)| columns.contains(column));
+                let concerned = columns.as_ref().is_none_or(|columns| {
+                    key.columns.iter().any(|(_, column)| columns.contains(column))
+                });
                 if concerned && seen.insert(key.child.clone()) {
                     changes.add_table(&key.child);
                     let columns = key.columns.iter().map(|(column, _)| column.clone()).collect();
-                    todo.push((key.child.clone(), columns));
+                    todo.push((key.child.clone(), Some(columns)));
                 }
             }
         }

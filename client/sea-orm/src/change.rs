@@ -26,20 +26,22 @@ pub(crate) fn feared(
     let mut changes = Changes::new();
     for (table, rows) in template.changes(values).iter() {
         changes.add_text(table, rows);
-        if deletes(template.kind(), sql) {
+        if deletes(template, sql) {
             shared.cascades.deleted(table, &Image::parse_all(rows), &mut changes);
         }
-        if let Some(columns) = template.assigned_columns() {
-            shared.cascades.updated(table, columns, &mut changes);
+        if updates(template.kind()) {
+            shared.cascades.updated(table, template.assigned_columns(), &mut changes);
         }
     }
     changes
 }
 
-/// Whether rows disappear.
-fn deletes(kind: &Kind, sql: &str) -> bool {
-    match kind {
-        Kind::Write(WriteKind::Insert | WriteKind::Update) => false,
+/// Whether rows may disappear.
+fn deletes(template: &Template, sql: &str) -> bool {
+    match template.kind() {
+        Kind::Write(WriteKind::Insert) => false,
+        // UPDATE OR REPLACE, which tells no columns.
+        Kind::Write(WriteKind::Update) => template.assigned_columns().is_none(),
         Kind::Write(WriteKind::Upsert) => {
             let mut words = sql.split_whitespace().map(str::to_ascii_uppercase);
             words.next().is_some_and(|word| word == "REPLACE")
@@ -49,12 +51,21 @@ fn deletes(kind: &Kind, sql: &str) -> bool {
     }
 }
 
+/// Whether rows may be there before and after.
+fn updates(kind: &Kind) -> bool {
+    !matches!(kind, Kind::Write(WriteKind::Insert | WriteKind::Delete | WriteKind::Truncate))
+}
+
 /// The rows that the database has shown.
 pub(crate) enum Shown {
     /// The rows as they were, all of them.
     Before(Vec<Row>),
     /// What RETURNING gave of each row.
     Returned(Vec<Row>),
+    /// The number of the one new row, which the database has given it.
+    Numbered(Image),
+    /// The rows as they were and as RETURNING gave them. Which became which is not known.
+    Both(Vec<Row>, Vec<Row>),
 }
 
 /// What a statement has changed, given its rows. None where they do not help.
@@ -69,7 +80,10 @@ pub(crate) fn exact(
     let changes = template.changes(values);
     // A trigger or view that changes other tables by the schema's word: those stay as feared.
     let told = changes.get(target).map(Image::parse_all)?;
-    let (Shown::Before(rows) | Shown::Returned(rows)) = shown;
+    let rows = match shown {
+        Shown::Before(rows) | Shown::Returned(rows) | Shown::Both(rows, _) => rows.as_slice(),
+        Shown::Numbered(_) => &[],
+    };
     if rows.len() * told.len() > MAX_IMAGES {
         return None;
     }
@@ -79,6 +93,9 @@ pub(crate) fn exact(
     }
     let mut add = |image: &Image| exact.add_text(target, image.to_bytes());
     match (template.kind(), shown) {
+        (Kind::Write(WriteKind::Insert), Shown::Numbered(number)) => {
+            told.iter().for_each(|told| add(&told.or(number)));
+        }
         (Kind::Write(WriteKind::Insert), Shown::Returned(rows))
         | (Kind::Write(WriteKind::Delete), Shown::Before(rows) | Shown::Returned(rows)) => {
             // What the row does not tell is in one of the images of the text, nobody knows which.
@@ -89,23 +106,33 @@ pub(crate) fn exact(
                 shared.cascades.deleted(target, &merged, &mut exact);
             }
         }
+        (Kind::Write(WriteKind::Update), Shown::Both(before, after)) => {
+            before.iter().for_each(|row| add(&row.image));
+            match (before.as_slice(), after.as_slice()) {
+                ([old], [new]) => add(&new.image.or(old.kept.as_ref()?)),
+                _ => after.iter().for_each(|row| add(&row.image)),
+            }
+            shared.cascades.updated(target, template.assigned_columns(), &mut exact);
+        }
         (Kind::Write(WriteKind::Update), _) => {
+            let assigned = Image::parse(&template.assigned_image(values));
             for row in rows {
                 add(&row.image);
                 // The other image: the same row, but for what was assigned.
                 let kept = row.kept.as_ref()?;
-                told.iter().for_each(|told| add(&kept.or(told)));
+                match shown {
+                    Shown::Before(_) => add(&kept.or(&assigned)),
+                    _ => told.iter().for_each(|told| add(&kept.or(told))),
+                }
             }
-            shared.cascades.updated(target, template.assigned_columns()?, &mut exact);
+            shared.cascades.updated(target, template.assigned_columns(), &mut exact);
         }
-        (Kind::Write(WriteKind::Upsert), Shown::Returned(rows))
-            if !deletes(template.kind(), sql) =>
-        {
+        (Kind::Write(WriteKind::Upsert), Shown::Returned(rows)) if !deletes(template, sql) => {
             for row in rows {
                 add(&row.image);
                 add(row.kept.as_ref()?);
             }
-            shared.cascades.updated(target, template.assigned_columns()?, &mut exact);
+            shared.cascades.updated(target, template.assigned_columns(), &mut exact);
         }
         _ => return None,
     }

@@ -1,10 +1,14 @@
 //! From a handle of the cache and a connection of SeaORM to a connection that is cached.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cacheops::Cacheops;
 use cacheops_sql::{Analyser, Dialect, Schema};
-use sea_orm::{DatabaseConnection, DbBackend, EntityTrait, TryIntoModel};
+use sea_orm::{
+    DatabaseConnection, DbBackend, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn,
+    PrimaryKeyTrait, TryIntoModel,
+};
 
 use crate::bypass;
 use crate::cascade::Cascades;
@@ -31,10 +35,13 @@ impl Connect for Cacheops {
             database: None,
             schema: Schema::new(),
             cascades: Cascades::default(),
+            numbered: HashMap::new(),
             saving: Saving::default(),
             pre_select: 256,
             statements: 2000,
             watch: false,
+            #[cfg(feature = "fault-injection")]
+            fault: None,
         }
     }
 }
@@ -67,10 +74,13 @@ pub struct Connector {
     database: Option<String>,
     schema: Schema,
     cascades: Cascades,
+    numbered: HashMap<String, String>,
     saving: Saving,
     pre_select: usize,
     statements: usize,
     watch: bool,
+    #[cfg(feature = "fault-injection")]
+    fault: Option<cacheops_sql::Fault>,
 }
 
 impl Connector {
@@ -93,12 +103,21 @@ impl Connector {
     /// Registers an entity whose relations have `on_delete` or `on_update`: rows of its table that disappear or change
     /// with those they refer to are then invalidated too. Register all that hold such foreign keys, and those whose
     /// profile has `cache_on_save`: a row that is saved is then stored as the result of a get.
+    ///
+    /// On MySQL the key of the entity tells, too, what `LAST_INSERT_ID()` of an INSERT is.
     pub fn model<E>(mut self) -> Self
     where
         E: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<E::Model>>,
     {
         self.cascades.add::<E>();
         self.saving.add::<E>();
+        if E::PrimaryKey::auto_increment()
+            && let Some(key) = E::PrimaryKey::iter().next()
+        {
+            let column = key.into_column();
+            self.numbered
+                .insert(E::default().table_name().to_lowercase(), column.as_str().to_lowercase());
+        }
         self
     }
 
@@ -124,6 +143,14 @@ impl Connector {
         self
     }
 
+    /// Makes a mistake on purpose, for the tests of the tests.
+    #[cfg(feature = "fault-injection")]
+    #[doc(hidden)]
+    pub fn fault(mut self, fault: cacheops_sql::Fault) -> Self {
+        self.fault = Some(fault);
+        self
+    }
+
     /// The connection with the cache.
     pub fn connect(self, mut connection: DatabaseConnection) -> CachedConn {
         let backend = connection.get_database_backend();
@@ -134,7 +161,14 @@ impl Connector {
         };
         let database =
             self.database.unwrap_or_else(|| identity(&connection).unwrap_or_else(unique));
-        let analyser = || Analyser::new(dialect, self.schema.clone(), self.statements);
+        let analyser = || {
+            let analyser = Analyser::new(dialect, self.schema.clone(), self.statements);
+            #[cfg(feature = "fault-injection")]
+            if let Some(fault) = self.fault {
+                return analyser.with_fault(fault);
+            }
+            analyser
+        };
         if self.watch {
             bypass::watch(&mut connection, analyser());
         }
@@ -143,6 +177,7 @@ impl Connector {
             backend,
             database,
             cascades: self.cascades.folded(backend),
+            numbered: self.numbered,
             saving: self.saving.on(backend, &connection),
             pre_select: self.pre_select,
         };

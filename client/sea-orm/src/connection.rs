@@ -1,5 +1,6 @@
 //! A connection whose writes are told to the cache.
 
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -40,6 +41,8 @@ pub struct Shared {
     /// What keys of its results begin with.
     pub(crate) database: String,
     pub(crate) cascades: Cascades,
+    /// The column of each registered table that the database numbers.
+    pub(crate) numbered: HashMap<String, String>,
     pub(crate) saving: Saving,
     /// How many rows are read before a write that does not return them.
     pub(crate) pre_select: usize,
@@ -58,11 +61,13 @@ pub(crate) fn told(outcome: Result<Invalidated, cacheops::Error>) -> Result<(), 
 impl Shared {
     /// The query for the rows that a write is about to change, if it is of use.
     pub(crate) fn query_before(&self, template: &Template, run: &Run) -> Option<Statement> {
-        let one_by_one =
-            matches!(template.kind(), Kind::Write(WriteKind::Update | WriteKind::Delete));
-        let silent = *template.returning() == Returning::Nothing;
-        // MySQL would have to lock more rows than it may read.
-        if self.pre_select == 0 || !one_by_one || !silent || self.backend == DbBackend::MySql {
+        let wanted = match template.kind() {
+            // What RETURNING gives is the new row.
+            Kind::Write(WriteKind::Update) => true,
+            Kind::Write(WriteKind::Delete) => *template.returning() == Returning::Nothing,
+            _ => false,
+        };
+        if self.pre_select == 0 || !wanted {
             return None;
         }
         let statement = run.statement()?;
@@ -71,14 +76,19 @@ impl Shared {
             return None;
         }
         let old = template.old_rows()?;
+        if !old.is_alone() && self.backend != DbBackend::Sqlite {
+            return None;
+        }
         let values: &[Value] = statement.values.as_ref().map_or(&[], |values| &values.0);
         let chosen: Option<Vec<Value>> =
             old.parameters().iter().map(|&at| values.get(at).cloned()).collect();
-        Some(Statement {
-            sql: format!("SELECT * FROM ({}) AS old_rows LIMIT {}", old.sql(), self.pre_select + 1),
-            values: Some(Values(chosen?)),
-            db_backend: self.backend,
-        })
+        let limit = self.pre_select + 1;
+        let sql = match (self.backend, old.sql().strip_suffix(" FOR UPDATE")) {
+            // It would run the inner query to its end, and lock all of its rows.
+            (DbBackend::MySql, Some(query)) => format!("{query} LIMIT {limit} FOR UPDATE"),
+            _ => format!("SELECT * FROM ({}) AS old_rows LIMIT {limit}", old.sql()),
+        };
+        Some(Statement { sql, values: Some(Values(chosen?)), db_backend: self.backend })
     }
 }
 

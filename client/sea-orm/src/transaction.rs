@@ -1,12 +1,12 @@
 //! A transaction whose writes are told to the cache after its commit.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use cacheops::{Cacheops, Changes, Snapshot, TxStack};
-use cacheops_sql::{Kind, Template, Transaction};
+use cacheops_sql::{Kind, Template, Transaction, WriteKind};
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, IsolationLevel,
     QueryResult, SqliteTransactionMode, Statement, StreamTrait, TransactionError,
@@ -16,6 +16,7 @@ use tokio::sync::OnceCell;
 
 use crate::change::{self, Shown};
 use crate::connection::{Shared, told};
+use crate::image::Image;
 use crate::rows::{self, Row};
 use crate::run::{Ran, Run};
 use crate::saving::SavedRows;
@@ -40,6 +41,8 @@ pub struct State {
     stack: Mutex<TxStack>,
     /// How many statements other than reads were begun.
     writes: AtomicU64,
+    /// A statement may have ended the transaction: from then on every write takes effect at once.
+    ended: AtomicBool,
     /// The moment before the first statement: no result of this transaction is newer. None: it is not known.
     moment: OnceCell<Option<Snapshot>>,
     isolation: Isolation,
@@ -78,6 +81,7 @@ impl State {
         Self {
             stack: Mutex::new(stack),
             writes: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
             moment: OnceCell::new(),
             isolation,
             may_read_first,
@@ -150,7 +154,9 @@ impl CachedTxn {
     pub(crate) async fn run(&self, run: Run) -> Result<Ran, DbErr> {
         let template = self.shared.analyser.analyse(run.sql());
         let state = &*self.state;
-        if matches!(template.kind(), Kind::Read { .. } | Kind::Session) {
+        if matches!(template.kind(), Kind::Read { .. } | Kind::Session)
+            && !self.shared.may_end(&template)
+        {
             state.before_statement(&self.cacheops, true).await;
             return run.on(self.inner()).await;
         }
@@ -192,26 +198,37 @@ impl CachedTxn {
         } else {
             Changes::new()
         };
+        // What is visible before the outermost commit must not wait for it.
+        let mut visible = Changes::new();
+        if self.shared.may_end(template) {
+            state.ended.store(true, Ordering::SeqCst);
+            visible = state.stack().clone().commit(1).unwrap_or_default();
+        }
+        let ended = state.ended.load(Ordering::SeqCst);
+        if ended {
+            visible.merge(feared.clone());
+        }
+        let visible = self.cacheops.pending(visible);
         let mut queued = Queued { state, changes: feared };
         let mut shown = before;
-        if shown.is_none() && invalidates && (was_dirty || state.may_read_first) {
+        if shown.is_none() && invalidates && !ended && (was_dirty || state.may_read_first) {
             shown = self.rows_before(template, &run).await?;
         }
-        let ran = run.write_on(self.inner()).await?;
-        state.saved.add(self.shared.saving.saved(&self.cacheops, template, &run, &ran));
-        if invalidates
-            && let Some(shown) = self.shared.shown(template, &ran, shown)
+        let ran = run.write_on(self.inner()).await;
+        if let Ok(ran) = &ran {
+            state.saved.add(self.shared.saving.saved(&self.cacheops, template, &run, ran));
+        }
+        if let Ok(ran) = &ran
+            && invalidates
+            && let Some(shown) = self.shared.shown(template, ran, shown)
             && let Some(exact) = change::exact(&self.shared, template, &values, run.sql(), &shown)
         {
             queued.changes = exact;
         }
         drop(queued);
-        if let Kind::Transaction(Transaction::Commit { .. }) = template.kind() {
-            // By hand, in the midst: what was queued is visible now. It stays queued too.
-            let queue = state.stack().clone().commit(1).unwrap_or_default();
-            told(self.cacheops.pending(queue).send().await)?;
-        }
-        Ok(ran)
+        // An error too may come after the end: MySQL commits before it looks at a definition.
+        told(visible.send().await)?;
+        ran
     }
 
     /// Opens a savepoint.
@@ -418,6 +435,20 @@ impl StreamTrait for CachedTxn {
 }
 
 impl Shared {
+    /// Whether a statement may end the transaction in which it runs, whatever its object believes.
+    fn may_end(&self, template: &Template) -> bool {
+        match template.kind() {
+            Kind::Other => true,
+            Kind::Transaction(Transaction::Commit { .. } | Transaction::Rollback { .. }) => true,
+            // MySQL commits before definitions and much else.
+            Kind::Transaction(Transaction::Begin)
+            | Kind::Ddl
+            | Kind::Session
+            | Kind::Write(WriteKind::Truncate) => self.backend == DbBackend::MySql,
+            _ => false,
+        }
+    }
+
     /// What the database has shown of the rows that a statement changed.
     pub(crate) fn shown(
         &self,
@@ -426,17 +457,38 @@ impl Shared {
         before: Option<Vec<Row>>,
     ) -> Option<Shown> {
         let target = template.target()?;
-        if let Some(before) = before {
-            // A row that another transaction has committed in between was changed and not seen.
-            return (ran.affected() == Some(before.len() as u64)).then_some(Shown::Before(before));
-        }
         let named = matches!(
             template.returning(),
             cacheops_sql::Returning::All | cacheops_sql::Returning::Columns(_)
         );
-        let rows = ran.rows().filter(|_| named)?;
-        Some(Shown::Returned(
-            rows.iter().map(|row| rows::read(self, template, target, row)).collect(),
-        ))
+        let returned = ran
+            .rows()
+            .filter(|_| named)
+            .map(|rows| rows.iter().map(|row| rows::read(self, template, target, row)).collect());
+        match (before, returned) {
+            // A row that another transaction has committed in between was changed and not seen.
+            (Some(before), returned) if ran.affected() == Some(before.len() as u64) => {
+                Some(match returned {
+                    Some(returned) => Shown::Both(before, returned),
+                    None => Shown::Before(before),
+                })
+            }
+            (_, Some(returned)) => Some(Shown::Returned(returned)),
+            (_, None) => self.number(template, ran).map(Shown::Numbered),
+        }
+    }
+
+    /// The number that MySQL has given to a new row.
+    fn number(&self, template: &Template, ran: &Ran) -> Option<Image> {
+        let Ran::Executed(result) = ran else { return None };
+        let single = self.backend == DbBackend::MySql && result.rows_affected() == 1;
+        if !single || *template.kind() != Kind::Write(WriteKind::Insert) {
+            return None;
+        }
+        let number = result.last_insert_id();
+        let column = self.numbered.get(template.target()?)?;
+        (1..=i64::MAX as u64)
+            .contains(&number)
+            .then(|| Image::default().with(column, Some(number.to_string().into_bytes())))
     }
 }

@@ -278,8 +278,10 @@ impl Place {
             // It may be bound as bytes, which are a text, which is a number.
             return false;
         }
+        // PostgreSQL compares a UUID with nothing else. Elsewhere 32 digits may be compared as a number.
         let known = self.kind == ColumnKind::Uuid || self.is_text();
-        let fits = known || self.kind == ColumnKind::Unknown && number::parse(&hex).is_none();
+        let alone = self.dialect == Dialect::Postgres || number::parse(&hex).is_none();
+        let fits = known || self.kind == ColumnKind::Unknown && alone;
         fits && {
             out.extend(hex);
             true

@@ -21,6 +21,7 @@ use crate::tokens::{self, keyword};
 pub struct OldRows {
     sql: String,
     parameters: Vec<usize>,
+    alone: bool,
 }
 
 impl OldRows {
@@ -32,6 +33,13 @@ impl OldRows {
     /// For each of its parameters the position, from 0, of the value among those of the write.
     pub fn parameters(&self) -> &[usize] {
         &self.parameters
+    }
+
+    /// Whether no other row decides on a row: neither a join nor a subquery. Then a row that is found and locked is
+    /// changed for certain. Otherwise somebody may commit between the two statements, so that the write finds other
+    /// rows, unless the whole database is locked as on SQLite.
+    pub fn is_alone(&self) -> bool {
+        self.alone
     }
 
     /// Of `UPDATE table SET .. [FROM ..] [WHERE ..]`, which begins at this token.
@@ -174,7 +182,8 @@ impl<'t> Text<'t> {
 
     /// A query that begins with the WITH of the statement, if it has one, and these words.
     fn query(&self, verb: usize, words: &str) -> Option<Query<'_, 't>> {
-        let mut query = Query { text: self, sql: String::new(), parameters: Vec::new() };
+        let mut query =
+            Query { text: self, sql: String::new(), parameters: Vec::new(), joined: false };
         if self.before(verb).is_some() {
             query.copy(0..verb)?;
             query.sql.push(' ');
@@ -200,6 +209,7 @@ struct Query<'q, 't> {
     text: &'q Text<'t>,
     sql: String,
     parameters: Vec<usize>,
+    joined: bool,
 }
 
 impl Query<'_, '_> {
@@ -217,6 +227,7 @@ impl Query<'_, '_> {
     /// The same where other tables decide. Each row once, and no type has to know what is equal, as for DISTINCT.
     fn exists(&mut self, from: usize) -> Option<()> {
         let end = self.text.find(Keyword::RETURNING, from).unwrap_or_else(|| self.text.end());
+        self.joined = true;
         self.sql.push_str(" WHERE EXISTS (SELECT 1 FROM ");
         self.copy(from + 1..end)?;
         self.sql.push(')');
@@ -227,7 +238,15 @@ impl Query<'_, '_> {
         if self.text.dialect != Dialect::Sqlite {
             self.sql.push_str(" FOR UPDATE");
         }
-        OldRows { sql: self.sql, parameters: self.parameters }
+        // A SELECT, TABLE or VALUES anywhere, a join, or the EXISTS that was made of one.
+        let others =
+            [Keyword::SELECT, Keyword::TABLE, Keyword::VALUES, Keyword::USING, Keyword::JOIN];
+        let tokens = &self.text.tokens;
+        let alone = !tokens
+            .iter()
+            .any(|token| keyword(&token.token).is_some_and(|keyword| others.contains(&keyword)));
+        let alone = alone && self.sql.starts_with("SELECT *") && !self.joined;
+        OldRows { sql: self.sql, parameters: self.parameters, alone }
     }
 
     /// Copies tokens as they stand in the text, with the parameters numbered anew.

@@ -15,6 +15,8 @@ pub struct Template {
     pub(crate) unknown: bool,
     pub(crate) target: Option<String>,
     pub(crate) assigned: Option<Vec<String>>,
+    /// One conjunction: what is known of the values that are assigned.
+    pub(crate) assigns: Option<TableConditions>,
     pub(crate) returning: Returning,
     pub(crate) old_rows: Option<OldRows>,
     pub(crate) names: Vec<(String, usize)>,
@@ -117,6 +119,7 @@ impl Template {
             unknown: false,
             target: None,
             assigned: None,
+            assigns: None,
             returning: Returning::Nothing,
             old_rows: None,
             names: Vec::new(),
@@ -197,6 +200,14 @@ impl Template {
     /// [`Analyser::old_image`](crate::Analyser::old_image).
     pub fn assigned_columns(&self) -> Option<&[String]> {
         self.assigned.as_deref()
+    }
+
+    /// What every row has after an UPDATE, of the columns that it assigns: one conjunction, `*` if nothing is known.
+    ///
+    /// With [`Analyser::old_image`](crate::Analyser::old_image) of an old row it is the new row.
+    pub fn assigned_image(&self, values: &[Value<'_>]) -> Vec<u8> {
+        let conditions = Conditions::fill(self.assigns.as_slice(), values);
+        conditions.iter().next().map_or_else(|| b"*".to_vec(), |(_, image)| image.to_vec())
     }
 
     /// What the write gives back.

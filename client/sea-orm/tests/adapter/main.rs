@@ -10,6 +10,7 @@ mod fuzz;
 mod kinds;
 mod loading;
 mod local;
+mod mariadb;
 mod options;
 mod postgres;
 mod postgres_reading;

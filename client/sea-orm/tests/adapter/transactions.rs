@@ -3,8 +3,8 @@
 use cacheops_sea_orm::{Cache, CachedConn, CachedTxn, Source};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, IntoActiveModel, IsolationLevel,
-    QueryFilter, TransactionSession, TransactionTrait,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel,
+    IsolationLevel, QueryFilter, TransactionSession, TransactionTrait,
 };
 
 use crate::entities::article;
@@ -163,4 +163,23 @@ async fn nested_graphs_are_saved_in_one_transaction() {
     both(&w.db).await.unwrap();
 
     assert_eq!(now_cached!(w, titles(&w.db)).len(), 4);
+}
+
+#[tokio::test]
+async fn what_is_written_behind_a_commit_by_hand_is_told_at_once() {
+    let w = World::new().await;
+    let by_id = |id| article::Entity::find_by_id(id).cache().one(&w.db);
+    for id in [1, 2] {
+        now_cached!(w, by_id(id));
+    }
+
+    let tx = w.db.begin().await.unwrap();
+    tx.execute_unprepared("UPDATE article SET views = 1 WHERE id = 1").await.unwrap();
+    tx.execute_unprepared("COMMIT").await.unwrap();
+    assert_eq!(now_cached!(w, by_id(1)).unwrap().views, 1);
+    tx.execute_unprepared("UPDATE article SET views = 2 WHERE id = 2").await.unwrap();
+    // There is nothing left to take back.
+    let _ = tx.rollback().await;
+
+    assert_eq!(now_cached!(w, by_id(2)).unwrap().views, 2);
 }

@@ -108,6 +108,51 @@ async fn delete_concerns_its_row() {
 }
 
 #[tokio::test]
+async fn update_leaves_alone_what_depends_on_other_old_values() {
+    async fn titled(db: &CachedConn, title: &str) -> Result<Vec<article::Model>, DbErr> {
+        article::Entity::find().filter(article::Column::Title.eq(title)).cache().all(db).await
+    }
+    let w = warm().await;
+    for title in ["article 1", "article 2", "new"] {
+        now_cached!(w, titled(&w.db, title));
+    }
+    let mut renamed = by_id(&w.db, 1).await.unwrap().unwrap().into_active_model();
+    renamed.title = Set("new".into());
+    assert!(w.db.support_returning());
+
+    // By RETURNING alone, the old title could have been any.
+    renamed.update(&w.db).await.unwrap();
+
+    still_cached!(w, titled(&w.db, "article 2"));
+    still_cached!(w, of_category(&w.db, 2));
+    assert_eq!(now_cached!(w, titled(&w.db, "article 1")).len(), 0);
+    assert_eq!(now_cached!(w, titled(&w.db, "new")).len(), 1);
+
+    let back = article::Entity::update_many()
+        .col_expr(article::Column::Title, Expr::val("article 1"))
+        .filter(article::Column::Id.is_in([1, 3]));
+    assert_eq!(back.exec_with_returning(&w.db).await.unwrap().len(), 2);
+    still_cached!(w, titled(&w.db, "article 2"));
+    still_cached!(w, by_id(&w.db, 4));
+    assert_eq!(now_cached!(w, titled(&w.db, "new")).len(), 0);
+    assert_eq!(now_cached!(w, titled(&w.db, "article 1")).len(), 2);
+}
+
+#[tokio::test]
+async fn update_or_replace_concerns_what_refers_to_the_row_in_its_way() {
+    let w = warm().await;
+    let comment = comment::ActiveModel { id: Set(1), article_id: Set(2), text: Set("b".into()) };
+    comment.insert(&w.db).await.unwrap();
+    let comments = || comment::Entity::find().cache().all(&w.db);
+    assert_eq!(now_cached!(w, comments()).len(), 1);
+
+    let sql = "UPDATE OR REPLACE article SET id = 2 WHERE id = 1";
+    w.db.execute_unprepared(sql).await.unwrap();
+
+    assert_eq!(now_cached!(w, comments()).len(), 0);
+}
+
+#[tokio::test]
 async fn mass_writes_are_precise_and_without_reading_first_they_are_still_right() {
     for pre_select in [256, 1, 0] {
         let w = warm().await;

@@ -10,6 +10,7 @@ use super::formula::{Built, factor};
 use super::operand::{Operand, operand};
 use crate::Dialect;
 use crate::canon::{Place, Side};
+use crate::conditions::TableConditions;
 use crate::factor::{Conjunction, Factor, NullMeans};
 
 /// Which statement assigns.
@@ -82,6 +83,13 @@ impl Set {
     /// The same without a word on what the columns get.
     pub(super) fn unknown(columns: Vec<String>) -> Self {
         Self { columns, known: Conjunction::new() }
+    }
+
+    /// What is known of the columns that are assigned.
+    pub(super) fn known_of(&self, table: Option<&str>) -> TableConditions {
+        let known = self.known.iter().take(MAX_TERMS).cloned().collect();
+        let table = (table.unwrap_or_default().to_owned(), Dnf(vec![known]));
+        TableConditions::of(vec![table]).remove(0)
     }
 
     /// These rows before and after.

@@ -60,6 +60,21 @@ impl Formula {
 }
 
 impl Compiler<'_> {
+    /// `IS NOT DISTINCT FROM`, which SQLite takes for its `IS`: with TRUE or FALSE behind it no comparison.
+    fn same(&self, block: &Block, left: &Expr, right: &Expr) -> Formula {
+        let mut literal = right;
+        while let Expr::Nested(inner) = literal {
+            literal = inner;
+        }
+        match literal {
+            Expr::Value(value) if self.dialect == Dialect::Sqlite => match &value.value {
+                Literal::Boolean(value) => self.truth(block, left, *value),
+                _ => self.equality(block, left, right, NullMeans::IsNull),
+            },
+            _ => self.equality(block, left, right, NullMeans::IsNull),
+        }
+    }
+
     /// The formula of `expr`, or of its negation. Equal columns of the outermost AND are noted in `equal`.
     pub(crate) fn formula(
         &self,
@@ -97,12 +112,8 @@ impl Compiler<'_> {
                 }
                 self.equality(block, left, right, null)
             }
-            Expr::IsNotDistinctFrom(left, right) if !negated => {
-                self.equality(block, left, right, NullMeans::IsNull)
-            }
-            Expr::IsDistinctFrom(left, right) if negated => {
-                self.equality(block, left, right, NullMeans::IsNull)
-            }
+            Expr::IsNotDistinctFrom(left, right) if !negated => self.same(block, left, right),
+            Expr::IsDistinctFrom(left, right) if negated => self.same(block, left, right),
             Expr::IsNull(inner) if !negated => self.is_null(block, inner),
             Expr::IsNotNull(inner) if negated => self.is_null(block, inner),
             Expr::InList { expr, list, negated: not } if negated == *not => {

@@ -89,6 +89,7 @@ pub(super) fn update(write: &Write<'_>, update: &Update) -> Template {
         None => Dnf::any(),
     };
     let mut template = changed(setting, compiler, target.table, images, WriteKind::Update);
+    template.assigns = set.as_ref().map(|set| set.known_of(template.target.as_deref()));
     template.assigned = set.map(|set| set.columns);
     let joined = !from.is_empty();
     template.returning =

@@ -262,3 +262,17 @@ fn names_are_cut_where_postgresql_cuts_them() {
     assert_eq!(reads(&analyser(Postgres), &sql, &[]), format!("{cut}: {cut}=1"));
     assert_eq!(reads(&analyser(Sqlite), &sql, &[]), format!("{long}: {long}=1"));
 }
+
+#[test]
+fn sqlite_asks_for_the_truth_where_a_word_for_it_stands_behind_is() {
+    // 'any text' IS FALSE.
+    for sql in [
+        "SELECT a FROM t WHERE name IS NOT DISTINCT FROM FALSE",
+        "SELECT a FROM t WHERE name IS (FALSE)",
+        "SELECT a FROM t WHERE NOT name IS DISTINCT FROM FALSE",
+    ] {
+        assert_eq!(reads(&analyser(Sqlite), sql, &[]), "t: *", "{sql}");
+    }
+    let sql = "SELECT a FROM t WHERE name IS NOT DISTINCT FROM 'a'";
+    assert_eq!(reads(&analyser(Sqlite), sql, &[]), "t: name=a");
+}

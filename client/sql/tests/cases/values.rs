@@ -131,6 +131,17 @@ fn the_kind_of_the_column_decides_whether_there_is_a_form() {
 }
 
 #[test]
+fn a_uuid_of_digits_only_has_a_form_where_it_cannot_be_a_number() {
+    let nil = Value::Uuid([0; 16]);
+    let digits = "00000000000000000000000000000000";
+    assert_eq!(form(Postgres, ColumnKind::Unknown, &nil), digits);
+    for dialect in [MySql, Sqlite] {
+        assert_eq!(form(dialect, ColumnKind::Unknown, &nil), "?");
+        assert_eq!(form(dialect, ColumnKind::Uuid, &nil), digits);
+    }
+}
+
+#[test]
 fn mysql_compares_texts_and_numbers_as_numbers() {
     use ColumnKind::{BinaryText, Int, Text, Unknown};
     for (kind, value, expected) in [

@@ -212,6 +212,41 @@ fn old_rows_are_read_by_the_text_of_the_write() {
 }
 
 #[test]
+fn an_update_tells_what_it_is_known_to_assign() {
+    for (sql, expected) in [
+        ("UPDATE t SET a = 5, b = $1, c = NULL WHERE d = 3", "a=5&b=1&c"),
+        ("UPDATE t SET a = a + 1, b = $3 WHERE a = 3", "b"),
+        ("UPDATE t SET a = b", "*"),
+        ("UPDATE t SET (a, b) = (SELECT 1, 2)", "*"),
+        ("DELETE FROM t", "*"),
+    ] {
+        let template = analyser(Postgres).analyse(sql);
+        let values = [Value::Int(1), Value::Opaque, Value::Null];
+        assert_eq!(template.assigned_image(&values), expected.as_bytes(), "{sql}");
+    }
+    let ignores = analyser(MySql).analyse("UPDATE IGNORE t SET a = 5");
+    assert_eq!(ignores.assigned_image(&[]), b"*");
+}
+
+#[test]
+fn a_write_tells_whether_other_rows_decide_on_its_own() {
+    for (dialect, sql, alone) in [
+        (Postgres, "UPDATE t SET a = 1 WHERE b = 2 AND c IN (1, 2) RETURNING *", true),
+        (Postgres, "DELETE FROM t", true),
+        (Postgres, "DELETE FROM t WHERE a IN (SELECT a FROM u)", false),
+        (Postgres, "DELETE FROM t WHERE a IN (VALUES (1), (2))", false),
+        (Postgres, "DELETE FROM t USING u WHERE t.a = u.a", false),
+        (Postgres, "UPDATE t SET a = u.a FROM u WHERE t.a = u.a", false),
+        (MySql, "DELETE t FROM t, u WHERE t.a = u.a", false),
+        (MySql, "UPDATE t, u SET t.a = 1 WHERE t.a = u.a", false),
+        (Sqlite, "WITH c AS (SELECT 1 AS x) DELETE FROM t WHERE a IN c", false),
+    ] {
+        let template = analyser(dialect).analyse(sql);
+        assert_eq!(template.old_rows().is_some_and(|old| old.is_alone()), alone, "{sql}");
+    }
+}
+
+#[test]
 fn there_is_no_query_for_old_rows_that_a_second_look_may_not_find() {
     for (dialect, sql) in [
         (Postgres, "INSERT INTO t (a) VALUES (1)"),
