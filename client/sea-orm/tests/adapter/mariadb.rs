@@ -169,7 +169,8 @@ async fn on_mariadb_mass_writes_are_precise_and_without_reading_first_they_are_s
             .col_expr(thing::Column::OwnerId, Expr::val(1))
             .filter(thing::Column::Name.eq("thing 2"));
         assert_eq!(same.exec(program).await.unwrap().rows_affected, 1);
-        if precise {
+        // A text is a term of its condition only where its column is known to be one.
+        if number == 1 {
             kept!(m, of_owner(m.db(), 2));
             kept!(m, by_id(m.db(), 1));
         }
