@@ -71,10 +71,7 @@ impl Shared {
             return None;
         }
         let statement = run.statement()?;
-        let target = template.target()?;
-        if template.changes(&values_of(statement)).get(target)? == b"*" {
-            return None;
-        }
+        template.target()?;
         let old = template.old_rows()?;
         if !old.is_alone() && self.backend != DbBackend::Sqlite {
             return None;
