@@ -8,7 +8,7 @@ use crate::cached::{Mode, Options};
 use crate::codec::write_value;
 use crate::connection::Shared;
 use crate::run::Run;
-use crate::source::Context;
+use crate::source::{Context, Unstored};
 use crate::value::values_of;
 
 /// What is asked, beside the statement.
@@ -23,12 +23,6 @@ pub(crate) struct Asked<'a> {
     pub(crate) run: fn(Statement) -> Run,
 }
 
-/// An error of the database, or a value that must not be stored.
-enum Unstored<T> {
-    Failed(DbErr),
-    Value(T),
-}
-
 impl Asked<'_> {
     /// How the cache is used for this read: by which snapshot. None if it is not used.
     async fn usable<'a, I>(
@@ -36,24 +30,15 @@ impl Asked<'_> {
         context: &Context<'a, I>,
         profile: Option<&Profile>,
     ) -> Option<Option<&'a Snapshot>> {
-        let Context { cacheops, state, .. } = *context;
+        // Before the first statement, whether this one is cached or not.
+        let moment = context.moment().await;
         let wanted = match (self.options.mode, self.options.ops) {
             (Mode::Off, _) => false,
             (_, Some(ops)) => ops.contains(self.op),
             (Mode::Forced, None) => true,
             (Mode::Profile, None) => profile.is_some_and(|of| of.get_ops().contains(self.op)),
         };
-        let mut snapshot = None;
-        let mut usable = wanted && cacheops.is_enabled();
-        if let Some(state) = state {
-            // Before the first statement, whether this one is cached or not.
-            match state.moment(cacheops).await {
-                Ok(moment) => snapshot = moment,
-                Err(()) => usable = false,
-            }
-            usable &= !state.is_dirty();
-        }
-        usable.then_some(snapshot)
+        moment.filter(|_| wanted && context.cacheops.is_enabled())
     }
 
     fn with_options<'r, C>(
@@ -100,20 +85,13 @@ where
     let Some(entry) = entry else {
         return read((asked.run)(statement).on(inner).await?.into_rows());
     };
-    let writes = state.map(|state| state.writes());
+    let before = context.writes();
     let load = || async {
         let rows = (asked.run)(statement).on(inner).await.map_err(Unstored::Failed)?;
         let value = read(rows.into_rows()).map_err(Unstored::Failed)?;
-        // A write of the same transaction has begun meanwhile: it may be in this value, and is not committed.
-        if state.map(|state| state.writes()) != writes {
-            return Err(Unstored::Value(value));
-        }
-        Ok(value)
+        if context.writes() == before { Ok(value) } else { Err(Unstored::Value(value)) }
     };
-    match entry.get_or_store(load).await {
-        Ok(value) | Err(Unstored::Value(value)) => Ok(value),
-        Err(Unstored::Failed(error)) => Err(error),
-    }
+    Unstored::settle(entry.get_or_store(load).await)
 }
 
 /// Asks the cache for the result of more than one statement. `load` says what it depends on; none, and it is not stored.
@@ -140,18 +118,15 @@ where
         read = read.forced(profile, asked.op);
     }
     let read = asked.with_options(read.codec(codec), snapshot).alone(state.is_some());
-    let writes = state.map(|state| state.writes());
+    let before = context.writes();
     let load = || async {
         let (value, deps) = load.await.map_err(Unstored::Failed)?;
         match deps {
-            Some(deps) if state.map(|state| state.writes()) == writes => Ok((value, deps)),
+            Some(deps) if context.writes() == before => Ok((value, deps)),
             _ => Err(Unstored::Value(value)),
         }
     };
-    match read.get_or_load(load).await {
-        Ok(value) | Err(Unstored::Value(value)) => Ok(value),
-        Err(Unstored::Failed(error)) => Err(error),
-    }
+    Unstored::settle(read.get_or_load(load).await)
 }
 
 /// The rows that the result of a statement depends on; none if it must not be stored.

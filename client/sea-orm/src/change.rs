@@ -4,56 +4,134 @@
 //! often too much. Rows that the database gave make it exact.
 
 use cacheops::Changes;
-use cacheops_sql::{Kind, Template, Value, WriteKind};
+use cacheops_sql::{Conditions, Kind, Template, Value, WriteKind};
+use sea_orm::Statement;
 
 use crate::connection::Shared;
 use crate::image::Image;
 use crate::rows::Row;
+use crate::value::values_of;
 
 /// Beyond, what the text tells is sent in the place of single rows.
 const MAX_IMAGES: usize = 1024;
 
-/// The most that a statement can change.
-pub(crate) fn feared(
-    shared: &Shared,
-    template: &Template,
-    values: &[Value<'_>],
-    sql: &str,
-) -> Changes {
-    if template.may_change_more() {
-        return Changes::everything();
-    }
-    let mut changes = Changes::new();
-    for (table, rows) in template.changes(values).iter() {
-        changes.add_text(table, rows);
-        if deletes(template, sql) {
-            shared.cascades.deleted(table, &Image::parse_all(rows), &mut changes);
-        }
-        if updates(template.kind()) {
-            shared.cascades.updated(table, template.assigned_columns(), &mut changes);
-        }
-    }
-    changes
+/// A write, and what its text and values tell of the rows that it changes.
+pub(crate) struct Write<'t> {
+    template: &'t Template,
+    values: Vec<Value<'t>>,
+    changes: Conditions<'t>,
 }
 
-/// Whether rows may disappear.
-fn deletes(template: &Template, sql: &str) -> bool {
-    match template.kind() {
-        Kind::Write(WriteKind::Insert) => false,
-        // UPDATE OR REPLACE, which tells no columns.
-        Kind::Write(WriteKind::Update) => template.assigned_columns().is_none(),
-        Kind::Write(WriteKind::Upsert) => {
-            let mut words = sql.split_whitespace().map(str::to_ascii_uppercase);
-            words.next().is_some_and(|word| word == "REPLACE")
-                || words.nth(1).is_some_and(|word| word == "REPLACE")
+impl<'t> Write<'t> {
+    pub(crate) fn new(template: &'t Template, statement: Option<&'t Statement>) -> Self {
+        let values = statement.map(values_of).unwrap_or_default();
+        let changes = template.changes(&values);
+        Self { template, values, changes }
+    }
+
+    /// The most that it can change.
+    pub(crate) fn feared(&self, shared: &Shared) -> Changes {
+        let template = self.template;
+        if template.may_change_more() {
+            return Changes::everything();
         }
-        _ => true,
+        let mut changes = Changes::new();
+        for (table, rows) in self.changes.iter() {
+            changes.add_text(table, rows);
+            if template.may_delete() {
+                shared.cascades.deleted(table, &Image::parse_all(rows), &mut changes);
+            }
+            if updates(template.kind()) {
+                shared.cascades.updated(table, template.assigned_columns(), &mut changes);
+            }
+        }
+        changes
+    }
+
+    /// What it has changed, given its rows. None where they do not help.
+    pub(crate) fn exact(&self, shared: &Shared, shown: &Shown) -> Option<Changes> {
+        let Self { template, values, changes } = self;
+        let target = template.target()?;
+        // A trigger or view that changes other tables by the schema's word: those stay as feared.
+        let told = changes.get(target).map(Image::parse_all)?;
+        let rows = match shown {
+            Shown::Before(rows) | Shown::Returned(rows) | Shown::Both(rows, _) => rows.as_slice(),
+            Shown::Numbered(_) => &[],
+        };
+        if rows.len() * told.len() > MAX_IMAGES {
+            return None;
+        }
+        let mut exact = Changes::new();
+        for (table, rows) in changes.iter().filter(|(table, _)| *table != target) {
+            exact.add_text(table, rows);
+        }
+        let mut add = |image: &Image| exact.add_text(target, image.to_bytes());
+        match (template.kind(), shown) {
+            (Kind::Write(WriteKind::Insert), Shown::Numbered(number)) => {
+                told.iter().for_each(|told| add(&told.or(number)));
+            }
+            (Kind::Write(WriteKind::Insert), Shown::Returned(rows))
+            | (Kind::Write(WriteKind::Delete), Shown::Before(rows) | Shown::Returned(rows)) => {
+                // What the row does not tell is in one of the images of the text, nobody knows which.
+                let merged: Vec<_> = rows
+                    .iter()
+                    .flat_map(|row| told.iter().map(|told| row.image.or(told)))
+                    .collect();
+                merged.iter().for_each(&mut add);
+                if matches!(template.kind(), Kind::Write(WriteKind::Delete)) {
+                    shared.cascades.deleted(target, &merged, &mut exact);
+                }
+            }
+            (Kind::Write(WriteKind::Update), Shown::Both(before, after)) => {
+                before.iter().for_each(|row| add(&row.image));
+                match (before.as_slice(), after.as_slice()) {
+                    ([old], [new]) => add(&new.image.or(old.kept.as_ref()?)),
+                    _ => after.iter().for_each(|row| add(&row.image)),
+                }
+                shared.cascades.updated(target, template.assigned_columns(), &mut exact);
+            }
+            (Kind::Write(WriteKind::Update), _) => {
+                let assigned = Image::parse(&template.assigned_image(values));
+                for row in rows {
+                    add(&row.image);
+                    // The other image: the same row, but for what was assigned.
+                    let kept = row.kept.as_ref()?;
+                    match shown {
+                        Shown::Before(_) => add(&kept.or(&assigned)),
+                        _ => told.iter().for_each(|told| add(&kept.or(told))),
+                    }
+                }
+                shared.cascades.updated(target, template.assigned_columns(), &mut exact);
+            }
+            (Kind::Write(WriteKind::Upsert), Shown::Returned(rows)) if !template.may_delete() => {
+                for row in rows {
+                    add(&row.image);
+                    add(row.kept.as_ref()?);
+                }
+                shared.cascades.updated(target, template.assigned_columns(), &mut exact);
+            }
+            _ => return None,
+        }
+        Some(exact)
     }
 }
 
 /// Whether rows may be there before and after.
 fn updates(kind: &Kind) -> bool {
     !matches!(kind, Kind::Write(WriteKind::Insert | WriteKind::Delete | WriteKind::Truncate))
+}
+
+/// The query for the rows that a write is about to change.
+pub(crate) struct QueryBefore<'t> {
+    pub(crate) target: &'t str,
+    pub(crate) query: Statement,
+}
+
+/// Whether somebody has asked for the rows before the write.
+pub(crate) enum Before {
+    NotAsked,
+    /// They are locked. None: they are too many.
+    Asked(Option<Vec<Row>>),
 }
 
 /// The rows that the database has shown.
@@ -66,75 +144,4 @@ pub(crate) enum Shown {
     Numbered(Image),
     /// The rows as they were and as RETURNING gave them. Which became which is not known.
     Both(Vec<Row>, Vec<Row>),
-}
-
-/// What a statement has changed, given its rows. None where they do not help.
-pub(crate) fn exact(
-    shared: &Shared,
-    template: &Template,
-    values: &[Value<'_>],
-    sql: &str,
-    shown: &Shown,
-) -> Option<Changes> {
-    let target = template.target()?;
-    let changes = template.changes(values);
-    // A trigger or view that changes other tables by the schema's word: those stay as feared.
-    let told = changes.get(target).map(Image::parse_all)?;
-    let rows = match shown {
-        Shown::Before(rows) | Shown::Returned(rows) | Shown::Both(rows, _) => rows.as_slice(),
-        Shown::Numbered(_) => &[],
-    };
-    if rows.len() * told.len() > MAX_IMAGES {
-        return None;
-    }
-    let mut exact = Changes::new();
-    for (table, rows) in changes.iter().filter(|(table, _)| *table != target) {
-        exact.add_text(table, rows);
-    }
-    let mut add = |image: &Image| exact.add_text(target, image.to_bytes());
-    match (template.kind(), shown) {
-        (Kind::Write(WriteKind::Insert), Shown::Numbered(number)) => {
-            told.iter().for_each(|told| add(&told.or(number)));
-        }
-        (Kind::Write(WriteKind::Insert), Shown::Returned(rows))
-        | (Kind::Write(WriteKind::Delete), Shown::Before(rows) | Shown::Returned(rows)) => {
-            // What the row does not tell is in one of the images of the text, nobody knows which.
-            let merged: Vec<_> =
-                rows.iter().flat_map(|row| told.iter().map(|told| row.image.or(told))).collect();
-            merged.iter().for_each(&mut add);
-            if matches!(template.kind(), Kind::Write(WriteKind::Delete)) {
-                shared.cascades.deleted(target, &merged, &mut exact);
-            }
-        }
-        (Kind::Write(WriteKind::Update), Shown::Both(before, after)) => {
-            before.iter().for_each(|row| add(&row.image));
-            match (before.as_slice(), after.as_slice()) {
-                ([old], [new]) => add(&new.image.or(old.kept.as_ref()?)),
-                _ => after.iter().for_each(|row| add(&row.image)),
-            }
-            shared.cascades.updated(target, template.assigned_columns(), &mut exact);
-        }
-        (Kind::Write(WriteKind::Update), _) => {
-            let assigned = Image::parse(&template.assigned_image(values));
-            for row in rows {
-                add(&row.image);
-                // The other image: the same row, but for what was assigned.
-                let kept = row.kept.as_ref()?;
-                match shown {
-                    Shown::Before(_) => add(&kept.or(&assigned)),
-                    _ => told.iter().for_each(|told| add(&kept.or(told))),
-                }
-            }
-            shared.cascades.updated(target, template.assigned_columns(), &mut exact);
-        }
-        (Kind::Write(WriteKind::Upsert), Shown::Returned(rows)) if !deletes(template, sql) => {
-            for row in rows {
-                add(&row.image);
-                add(row.kept.as_ref()?);
-            }
-            shared.cascades.updated(target, template.assigned_columns(), &mut exact);
-        }
-        _ => return None,
-    }
-    Some(exact)
 }

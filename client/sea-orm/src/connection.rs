@@ -15,13 +15,13 @@ use sea_orm::{
 };
 
 use crate::cascade::Cascades;
-use crate::change;
+use crate::change::{Before, QueryBefore, Write};
 use crate::rows::Row;
 use crate::run::{Ran, Run};
 use crate::saving::Saving;
 use crate::source::{Context, Source};
 use crate::transaction::{CachedTxn, State};
-use crate::value::{to_sql, values_of};
+use crate::value::to_sql;
 
 /// A database whose writes are seen by the cache, and of which cached reads can be asked. Cheap to clone.
 ///
@@ -60,7 +60,11 @@ pub(crate) fn told(outcome: Result<Invalidated, cacheops::Error>) -> Result<(), 
 
 impl Shared {
     /// The query for the rows that a write is about to change, if it is of use.
-    pub(crate) fn query_before(&self, template: &Template, run: &Run) -> Option<Statement> {
+    pub(crate) fn query_before<'t>(
+        &self,
+        template: &'t Template,
+        run: &Run,
+    ) -> Option<QueryBefore<'t>> {
         let wanted = match template.kind() {
             // What RETURNING gives is the new row.
             Kind::Write(WriteKind::Update) => true,
@@ -71,7 +75,7 @@ impl Shared {
             return None;
         }
         let statement = run.statement()?;
-        template.target()?;
+        let target = template.target()?;
         let old = template.old_rows()?;
         if !old.is_alone() && self.backend != DbBackend::Sqlite {
             return None;
@@ -85,7 +89,8 @@ impl Shared {
             (DbBackend::MySql, Some(query)) => format!("{query} LIMIT {limit} FOR UPDATE"),
             _ => format!("SELECT * FROM ({}) AS old_rows LIMIT {limit}", old.sql()),
         };
-        Some(Statement { sql, values: Some(Values(chosen?)), db_backend: self.backend })
+        let values = Some(Values(chosen?));
+        Some(QueryBefore { target, query: Statement { sql, values, db_backend: self.backend } })
     }
 }
 
@@ -145,11 +150,13 @@ impl CachedConn {
             Kind::Transaction(kind) => return self.by_hand(kind.clone(), run).await,
             _ => {}
         }
-        if self.cacheops.invalidates() && self.shared.query_before(&template, &run).is_some() {
-            match self.read_first(&template, &run).await {
-                Ok((transaction, before)) => {
+        if self.cacheops.invalidates()
+            && let Some(query) = self.shared.query_before(&template, &run)
+        {
+            match self.read_first(&template, query).await {
+                Ok((transaction, rows)) => {
                     // An error of these is one of the write. It is never run twice.
-                    let ran = transaction.write(&template, run, before).await?;
+                    let ran = transaction.write(&template, run, Before::Asked(rows)).await?;
                     transaction.commit().await?;
                     return Ok(ran);
                 }
@@ -159,9 +166,8 @@ impl CachedConn {
                 }
             }
         }
-        let values = run.statement().map(values_of).unwrap_or_default();
-        let feared = change::feared(&self.shared, &template, &values, run.sql());
-        let mut pending = self.cacheops.pending(feared);
+        let write = Write::new(&template, run.statement());
+        let mut pending = self.cacheops.pending(write.feared(&self.shared));
         let ran = match run.write_on(&self.inner).await {
             Ok(ran) => ran,
             Err(error) => {
@@ -173,7 +179,7 @@ impl CachedConn {
             }
         };
         if let Some(shown) = self.shared.shown(&template, &ran, None)
-            && let Some(exact) = change::exact(&self.shared, &template, &values, run.sql(), &shown)
+            && let Some(exact) = write.exact(&self.shared, &shown)
         {
             pending.replace(exact);
         }
@@ -187,15 +193,15 @@ impl CachedConn {
     async fn read_first(
         &self,
         template: &Template,
-        run: &Run,
+        query: QueryBefore<'_>,
     ) -> Result<(CachedTxn, Option<Vec<Row>>), DbErr> {
         let sqlite_transaction_mode =
             (self.shared.backend == DbBackend::Sqlite).then_some(SqliteTransactionMode::Immediate);
         let options =
             TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
         let transaction = self.begin_with_options(options).await?;
-        let before = transaction.rows_before(template, run).await?;
-        Ok((transaction, before))
+        let rows = transaction.rows_before(template, query).await?;
+        Ok((transaction, rows))
     }
 
     /// BEGIN and COMMIT as statements: nobody knows which connection of the pool they met.

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::ask::deps_of;
 use crate::connection::CachedConn;
 use crate::query::CachedQuery;
-use crate::source::{Context, Source};
+use crate::source::{Context, Source, Unstored};
 use crate::transaction::CachedTxn;
 
 /// A function's result in the making: see [`CachedConn::cached_as`].
@@ -30,12 +30,6 @@ struct Profiles {
     lock: bool,
     /// A table that must not be cached, or a query of which nothing is known.
     forbidden: bool,
-}
-
-/// An error of the function, or a value that must not be stored.
-enum Unstored<T, E> {
-    Failed(E),
-    Value(T),
 }
 
 impl CachedConn {
@@ -162,31 +156,24 @@ impl<'a, S: Source> CachedFunction<'a, S> {
         Fut: Future<Output = Result<T, E>>,
     {
         let Self { db, mut cached, timeout, lock, profiles } = self;
-        let Context { cacheops, state, .. } = db.context();
+        let context = db.context();
+        cached = cached.alone(context.state.is_some());
+        cached = match context.moment().await {
+            Some(Some(snapshot)) => cached.snapshot(snapshot),
+            Some(None) => cached,
+            None => cached.bypass(true),
+        };
         cached = cached.bypass(profiles.forbidden).lock(lock.unwrap_or(profiles.lock));
         if let Some(timeout) = timeout.or(profiles.timeout) {
             cached = cached.timeout(timeout);
         }
-        if let Some(state) = state {
-            cached = cached.alone(true);
-            match state.moment(cacheops).await {
-                Ok(Some(snapshot)) => cached = cached.snapshot(snapshot),
-                Ok(None) => {}
-                Err(()) => cached = cached.bypass(true),
-            }
-            cached = cached.bypass(state.is_dirty());
-        }
-        let writes = || state.map(|state| state.writes());
-        let before = writes();
+        let before = context.writes();
         let compute = || async {
             let value = function().await.map_err(Unstored::Failed)?;
-            // It has written itself, or somebody has meanwhile, in a transaction that is not committed.
-            if writes() == before { Ok(value) } else { Err(Unstored::Value(value)) }
+            // It may have written itself.
+            if context.writes() == before { Ok(value) } else { Err(Unstored::Value(value)) }
         };
-        match cached.get_or_try(compute).await {
-            Ok(value) | Err(Unstored::Value(value)) => Ok(value),
-            Err(Unstored::Failed(error)) => Err(error),
-        }
+        Unstored::settle(cached.get_or_try(compute).await)
     }
 
     /// Forgets the result of this function for these extras and samples, and no other.

@@ -1,6 +1,6 @@
 //! What a cached read is asked of: a connection or a transaction in it.
 
-use cacheops::Cacheops;
+use cacheops::{Cacheops, Snapshot};
 use sea_orm::ConnectionTrait;
 
 use crate::connection::Shared;
@@ -24,4 +24,38 @@ pub struct Context<'a, C> {
     pub(crate) shared: &'a Shared,
     pub(crate) inner: &'a C,
     pub(crate) state: Option<&'a State>,
+}
+
+/// Why what was loaded must not be stored: an error, or what a write of its own transaction may be in.
+pub(crate) enum Unstored<T, E> {
+    Failed(E),
+    Value(T),
+}
+
+/// How many statements other than reads its transaction had begun.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Writes(Option<u64>);
+
+impl<'a, C> Context<'a, C> {
+    /// By which snapshot a result of now is stored. None: the cache must be passed by.
+    pub(crate) async fn moment(&self) -> Option<Option<&'a Snapshot>> {
+        let Some(state) = self.state else { return Some(None) };
+        let moment = state.moment(self.cacheops).await.ok()?;
+        (!state.is_dirty()).then_some(moment)
+    }
+
+    /// The writes so far: if they are others after a result was loaded, they may be in it and are not committed.
+    pub(crate) fn writes(&self) -> Writes {
+        Writes(self.state.map(State::writes))
+    }
+}
+
+impl<T, E> Unstored<T, E> {
+    /// What the caller gets, stored or not.
+    pub(crate) fn settle(result: Result<T, Self>) -> Result<T, E> {
+        match result {
+            Ok(value) | Err(Self::Value(value)) => Ok(value),
+            Err(Self::Failed(error)) => Err(error),
+        }
+    }
 }

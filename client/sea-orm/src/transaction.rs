@@ -14,14 +14,13 @@ use sea_orm::{
 };
 use tokio::sync::OnceCell;
 
-use crate::change::{self, Shown};
+use crate::change::{Before, QueryBefore, Shown, Write};
 use crate::connection::{Shared, told};
 use crate::image::Image;
 use crate::rows::{self, Row};
 use crate::run::{Ran, Run};
 use crate::saving::SavedRows;
 use crate::source::{Context, Source};
-use crate::value::values_of;
 
 /// A transaction or savepoint of a [`CachedConn`](crate::CachedConn).
 ///
@@ -160,17 +159,15 @@ impl CachedTxn {
             state.before_statement(&self.cacheops, true).await;
             return run.on(self.inner()).await;
         }
-        self.write(&template, run, None).await
+        self.write(&template, run, Before::NotAsked).await
     }
 
-    /// The rows that a write is about to change, locked. None where that is not to be had, or too many.
+    /// The rows that a write is about to change, locked. None if they are too many.
     pub(crate) async fn rows_before(
         &self,
         template: &Template,
-        run: &Run,
+        QueryBefore { target, query }: QueryBefore<'_>,
     ) -> Result<Option<Vec<Row>>, DbErr> {
-        let query = self.shared.query_before(template, run);
-        let (Some(query), Some(target)) = (query, template.target()) else { return Ok(None) };
         let rows = Run::Query(query).on(self.inner()).await?.into_rows();
         if rows.len() > self.shared.pre_select {
             return Ok(None);
@@ -178,26 +175,22 @@ impl CachedTxn {
         Ok(Some(rows.iter().map(|row| rows::read(&self.shared, template, target, row)).collect()))
     }
 
-    /// Runs what is not a read. Its rows may have been read by the caller.
+    /// Runs what is not a read.
     pub(crate) async fn write(
         &self,
         template: &Template,
         run: Run,
-        before: Option<Vec<Row>>,
+        before: Before,
     ) -> Result<Ran, DbErr> {
         let state = &*self.state;
         // A transaction that begins with a write has no use for a token.
         state.before_statement(&self.cacheops, false).await;
-        let values = run.statement().map(values_of).unwrap_or_default();
+        let write = Write::new(template, run.statement());
         let was_dirty = state.is_dirty();
         state.stack().mark_dirty();
         state.writes.fetch_add(1, Ordering::SeqCst);
         let invalidates = self.cacheops.invalidates();
-        let feared = if invalidates {
-            change::feared(&self.shared, template, &values, run.sql())
-        } else {
-            Changes::new()
-        };
+        let feared = if invalidates { write.feared(&self.shared) } else { Changes::new() };
         // What is visible before the outermost commit must not wait for it.
         let mut visible = Changes::new();
         if self.shared.may_end(template) {
@@ -210,18 +203,23 @@ impl CachedTxn {
         }
         let visible = self.cacheops.pending(visible);
         let mut queued = Queued { state, changes: feared };
-        let mut shown = before;
-        if shown.is_none() && invalidates && !ended && (was_dirty || state.may_read_first) {
-            shown = self.rows_before(template, &run).await?;
-        }
+        let may_ask = invalidates && !ended && (was_dirty || state.may_read_first);
+        let rows = match before {
+            Before::Asked(rows) => rows,
+            Before::NotAsked if !may_ask => None,
+            Before::NotAsked => match self.shared.query_before(template, &run) {
+                Some(query) => self.rows_before(template, query).await?,
+                None => None,
+            },
+        };
         let ran = run.write_on(self.inner()).await;
         if let Ok(ran) = &ran {
             state.saved.add(self.shared.saving.saved(&self.cacheops, template, &run, ran));
         }
         if let Ok(ran) = &ran
             && invalidates
-            && let Some(shown) = self.shared.shown(template, ran, shown)
-            && let Some(exact) = change::exact(&self.shared, template, &values, run.sql(), &shown)
+            && let Some(shown) = self.shared.shown(template, ran, rows)
+            && let Some(exact) = write.exact(&self.shared, &shown)
         {
             queued.changes = exact;
         }
@@ -424,8 +422,7 @@ impl StreamTrait for CachedTxn {
                 self.state.stack().mark_dirty();
                 self.state.writes.fetch_add(1, Ordering::SeqCst);
                 if self.cacheops.invalidates() {
-                    let values = values_of(&stmt);
-                    let feared = change::feared(&self.shared, &template, &values, &stmt.sql);
+                    let feared = Write::new(&template, Some(&stmt)).feared(&self.shared);
                     self.state.stack().record(feared);
                 }
             }

@@ -17,6 +17,8 @@ pub struct Template {
     pub(crate) assigned: Option<Vec<String>>,
     /// One conjunction: what is known of the values that are assigned.
     pub(crate) assigns: Option<TableConditions>,
+    /// An upsert deletes the rows that are in its way.
+    pub(crate) replaces: bool,
     pub(crate) returning: Returning,
     pub(crate) old_rows: Option<OldRows>,
     pub(crate) names: Vec<(String, usize)>,
@@ -120,6 +122,7 @@ impl Template {
             target: None,
             assigned: None,
             assigns: None,
+            replaces: false,
             returning: Returning::Nothing,
             old_rows: None,
             names: Vec::new(),
@@ -185,6 +188,17 @@ impl Template {
     /// is cached of the database can be trusted.
     pub fn may_change_more(&self) -> bool {
         self.unknown
+    }
+
+    /// Whether rows of the tables it names may disappear, so that rows which refer to them may change too.
+    pub fn may_delete(&self) -> bool {
+        match &self.kind {
+            Kind::Write(WriteKind::Insert) => false,
+            // UPDATE OR REPLACE, which tells no columns.
+            Kind::Write(WriteKind::Update) => self.assigned.is_none(),
+            Kind::Write(WriteKind::Upsert) => self.replaces,
+            _ => true,
+        }
     }
 
     /// The one table that an INSERT, UPDATE or DELETE writes to, if it is known to be a table and no other is meant.

@@ -1,6 +1,9 @@
 //! What each kind of write invalidates, and what it leaves alone.
 
-use cacheops_sea_orm::{Cache, CachedConn};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cacheops_sea_orm::{Cache, CachedConn, Connect};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
@@ -9,7 +12,7 @@ use sea_orm::{
 };
 
 use crate::entities::{article, article_tag, category, comment, tag};
-use crate::world::{World, new_article, now_cached, still_cached};
+use crate::world::{World, new_article, now_cached, open, still_cached};
 
 async fn of_category(db: &CachedConn, id: i32) -> Result<Vec<article::Model>, DbErr> {
     let query = article::Entity::find().filter(article::Column::CategoryId.eq(id));
@@ -150,6 +153,46 @@ async fn update_or_replace_concerns_what_refers_to_the_row_in_its_way() {
     w.db.execute_unprepared(sql).await.unwrap();
 
     assert_eq!(now_cached!(w, comments()).len(), 0);
+}
+
+/// By a word, or by a comment before it: what refers to a row that is replaced goes with it.
+#[tokio::test]
+async fn replace_concerns_what_refers_to_the_row_in_its_way() {
+    for verb in ["INSERT OR REPLACE", "REPLACE", "/* by hand */ REPLACE", "-- by hand\nREPLACE"] {
+        let w = warm().await;
+        let comment =
+            comment::ActiveModel { id: Set(1), article_id: Set(2), text: Set("b".into()) };
+        comment.insert(&w.db).await.unwrap();
+        let comments = || comment::Entity::find().cache().all(&w.db);
+        assert_eq!(now_cached!(w, comments()).len(), 1);
+
+        let row = "2, 'new', 1, 0, 1, '', '2026-01-01T00:00:00Z'";
+        let columns = "id, title, category_id, views, public, secret, created";
+        let sql = format!("{verb} INTO article ({columns}) VALUES ({row})");
+        w.db.execute_unprepared(&sql).await.unwrap();
+
+        assert!(now_cached!(w, comments()).is_empty(), "{verb}");
+    }
+}
+
+/// Rows too many to be read first are asked for once, not again within the transaction that was begun for them.
+#[tokio::test]
+async fn too_many_rows_are_asked_for_once() {
+    let w = warm().await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let mut connection = open(&w.dir, "blog.db").await;
+    let count = Arc::clone(&asked);
+    connection.set_metric_callback(move |info| {
+        let before = info.statement.sql.contains("old_rows");
+        count.fetch_add(usize::from(before), Ordering::SeqCst);
+    });
+    let db = w.co.connector().pre_select(2).connect(connection);
+
+    let all = article::Entity::update_many().col_expr(article::Column::Views, Expr::val(0));
+    assert_eq!(all.exec(&db).await.unwrap().rows_affected, 4);
+
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert_eq!(now_cached!(w, of_category(&w.db, 1))[0].views, 0);
 }
 
 #[tokio::test]

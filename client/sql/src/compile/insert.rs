@@ -25,23 +25,24 @@ pub(super) fn insert(write: &Write<'_>, insert: &Insert) -> Template {
         && insert.output.is_none()
         && !insert.overwrite
         && !with_is_odd(insert.source.as_deref());
-    let unknown = || other::unknown(setting, write.inventory, Kind::Write(WriteKind::Insert));
+    let replaces = insert.replace_into || insert.or == Some(SqliteOnConflict::Replace);
+    let kind = if insert.on.is_some() || replaces { WriteKind::Upsert } else { WriteKind::Insert };
+    let unknown = || {
+        let template = other::unknown(setting, write.inventory, Kind::Write(kind));
+        Template { replaces, ..template }
+    };
     let TableObject::TableName(name) = &insert.table else { return unknown() };
     let mut compiler = setting.compiler(Side::Assigned);
     let Some(table) = compiler.key(name) else { return unknown() };
     if !plain || write.inventory.writes {
         return unknown();
     }
-    let upsert =
-        insert.on.is_some() || insert.replace_into || insert.or == Some(SqliteOnConflict::Replace);
-    let kind = if upsert { WriteKind::Upsert } else { WriteKind::Insert };
     let columns = insert_columns(setting.dialect, insert);
     let rows = columns.as_ref().and_then(|columns| rows(&compiler, &table, columns, insert));
     // IGNORE makes MySQL change values until they fit.
-    let ignores = insert.ignore && setting.dialect == Dialect::MySql;
-    let replaces = ignores || insert.replace_into || insert.or == Some(SqliteOnConflict::Replace);
+    let told = !(replaces || insert.ignore && setting.dialect == Dialect::MySql);
     let images = match (rows, columns) {
-        (Some(rows), Some(columns)) if !replaces => {
+        (Some(rows), Some(columns)) if told => {
             match updated(&mut compiler, &table, &columns, &rows, insert) {
                 Some(updated) if updated.is_empty() => whole_if_many(Dnf(rows)),
                 // An inserted row has the terms of the row it would replace, and more.
@@ -57,7 +58,8 @@ pub(super) fn insert(write: &Write<'_>, insert: &Insert) -> Template {
         None => last_name(setting.dialect, &name.0),
     };
     template.returning = returning(setting.dialect, alias, false, insert.returning.as_deref());
-    template.assigned = upserted(setting.dialect, insert).filter(|_| !replaces);
+    template.assigned = upserted(setting.dialect, insert).filter(|_| told);
+    template.replaces = replaces;
     template
 }
 

@@ -296,6 +296,31 @@ fn returning_and_assigned_columns_are_told() {
 }
 
 #[test]
+fn a_write_that_replaces_rows_may_delete_them_however_it_is_written() {
+    for (dialect, sql) in [
+        (Sqlite, "REPLACE INTO t (id) VALUES (1)"),
+        (Sqlite, "-- by hand\nREPLACE INTO t (id) VALUES (1)"),
+        (Sqlite, "INSERT /* or not */ OR REPLACE INTO t (id) VALUES (1)"),
+        (Sqlite, "WITH n AS (SELECT 1 AS id) INSERT OR REPLACE INTO t SELECT id FROM n"),
+        (Sqlite, "UPDATE OR REPLACE t SET id = 1"),
+        (MySql, "/* by hand */ REPLACE t SET id = 1"),
+        (Postgres, "WITH gone AS (DELETE FROM t RETURNING *) SELECT * FROM gone"),
+        (Postgres, "DELETE FROM t WHERE id = 1"),
+        (Postgres, "TRUNCATE t"),
+    ] {
+        assert!(analyser(dialect).analyse(sql).may_delete(), "{sql}");
+    }
+    for (dialect, sql) in [
+        (Sqlite, "INSERT OR IGNORE INTO t (id) VALUES (1)"),
+        (Sqlite, "INSERT INTO t (id, a) VALUES (1, 2) ON CONFLICT (id) DO UPDATE SET a = 2"),
+        (MySql, "INSERT INTO t (id, a) VALUES (1, 2) ON DUPLICATE KEY UPDATE a = 2"),
+        (Postgres, "UPDATE t SET id = 1"),
+    ] {
+        assert!(!analyser(dialect).analyse(sql).may_delete(), "{sql}");
+    }
+}
+
+#[test]
 fn the_old_image_leaves_out_what_the_write_assigned() {
     let analyser = registered(Postgres);
     let row = [("id", Value::Int(7)), ("tag", Value::Int(5)), ("slug", Value::from("x"))];
