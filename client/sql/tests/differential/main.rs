@@ -355,11 +355,7 @@ fn a_write_that_changes_a_result_always_matches_its_dependencies_on_postgresql()
 
 #[test]
 fn a_write_that_changes_a_result_always_matches_its_dependencies_on_mariadb() {
-    if std::env::var_os("CACHEOPS_MARIADB").is_none() {
-        eprintln!("SKIPPED: no CACHEOPS_MARIADB=1");
-        return;
-    }
-    let server = support::MariaDb::start();
+    let Some(server) = live::mariadb() else { return };
     let mut live = Live::connect(&server.url("mysql"));
     mariadb::prepare(&mut live);
     let worker = |random: &mut Random, count: &mut Count| {
