@@ -193,7 +193,9 @@ impl Builder {
         self
     }
 
-    /// Nothing of this table, or of all that fit a pattern, may be cached.
+    /// Nothing of this table, or of all that fit a pattern, may be cached: [`Cacheops::profile`] has none for it, and
+    /// an adapter keeps no result that depends on it, be it only joined. A read that names its tables itself is taken
+    /// at its word.
     pub fn forbid(mut self, table: impl Into<String>) -> Self {
         self.profiles.push((table.into(), None));
         self

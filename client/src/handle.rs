@@ -203,6 +203,12 @@ impl Cacheops {
         self.inner.profiles.of(table)
     }
 
+    /// Whether nothing that depends on a table may be cached: see [`Builder::forbid`](crate::Builder::forbid). A table
+    /// without any profile is not forbidden.
+    pub fn forbids(&self, table: &str) -> bool {
+        self.inner.profiles.forbids(table)
+    }
+
     /// What has been counted since the handle was built.
     pub fn stats(&self) -> Stats {
         let link = &self.inner.link;

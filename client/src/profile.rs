@@ -196,6 +196,8 @@ pub(crate) struct Profiles {
     patterns: Vec<(String, Option<Profile>)>,
     defaults: Profile,
     any: bool,
+    /// One of them is none.
+    forbids: bool,
 }
 
 impl Profiles {
@@ -207,6 +209,7 @@ impl Profiles {
     ) -> Result<Self, Error> {
         let mut profiles = Self { any: !given.is_empty(), ..Self::default() };
         for (name, profile) in given {
+            profiles.forbids |= profile.is_none();
             let name = name.to_lowercase();
             let profile = profile.map(|profile| profile.or(&defaults));
             match pattern(&name)? {
@@ -230,12 +233,19 @@ impl Profiles {
         if !self.any {
             return Some(&self.defaults);
         }
+        self.given(table)?.as_ref()
+    }
+
+    /// Whether it was said that nothing of the table may be cached.
+    pub(crate) fn forbids(&self, table: &str) -> bool {
+        self.forbids && matches!(self.given(table), Some(None))
+    }
+
+    fn given(&self, table: &str) -> Option<&Option<Profile>> {
         let lower = table.to_lowercase();
-        if let Some(profile) = self.exact.get(&lower) {
-            return profile.as_ref();
-        }
         let fits = |(prefix, _): &&(String, Option<Profile>)| lower.starts_with(prefix.as_str());
-        self.patterns.iter().find(fits).and_then(|(_, profile)| profile.as_ref())
+        let pattern = || self.patterns.iter().find(fits).map(|(_, profile)| profile);
+        self.exact.get(&lower).or_else(pattern)
     }
 
     pub(crate) fn defaults(&self) -> &Profile {

@@ -1,6 +1,6 @@
 //! One read: whether the cache is asked, and what is stored.
 
-use cacheops::{Codec, Deps, Key, Ops, Profile, Read, Snapshot};
+use cacheops::{Cacheops, Codec, Deps, Key, Ops, Profile, Read, Snapshot};
 use cacheops_sql::Template;
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement};
 
@@ -87,8 +87,8 @@ where
     let profile = table.and_then(|table| cacheops.profile(table));
     let usable = rules.usable(&context, profile).await;
     let entry = usable.zip(profile).and_then(|(snapshot, profile)| {
-        let key = key_of::<T>(shared, profile, &statement, kind)?;
-        let deps = deps_of(&template, &statement)?;
+        let key = key_of::<(T, C)>(shared, profile, &statement, kind)?;
+        let deps = deps_of(cacheops, &template, &statement)?;
         let read = cacheops.read(key).deps(deps).forced(profile, rules.op).codec(codec);
         Some(rules.with_options(read, snapshot).alone(state.is_some()))
     });
@@ -140,14 +140,21 @@ where
 }
 
 /// The rows that the result of a statement depends on; none if it must not be stored.
-pub(crate) fn deps_of(template: &Template, statement: &Statement) -> Option<Deps> {
+pub(crate) fn deps_of(
+    cacheops: &Cacheops,
+    template: &Template,
+    statement: &Statement,
+) -> Option<Deps> {
+    if template.tables().iter().any(|table| cacheops.forbids(table)) {
+        return None;
+    }
     let values = values_of(statement);
     let conditions = template.dependencies(&values)?;
     let add = |deps: Deps, (table, condition)| deps.and_text(table, condition);
     Some(conditions.iter().fold(Deps::none(), add))
 }
 
-/// The key of a result: database, statement, values, and the type that it is read as.
+/// The key of a result: database, statement, values, and the type that it is read as, and how.
 pub(crate) fn key_of<T>(
     shared: &Shared,
     profile: &Profile,

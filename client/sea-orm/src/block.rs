@@ -152,7 +152,7 @@ impl<'a, C> Recorder<'a, C> {
         }
         let first = template.tables().first();
         let allowed = first.is_none_or(|table| self.cacheops.profile(table).is_some());
-        self.log.note(deps_of(&template, statement).filter(|_| allowed));
+        self.log.note(deps_of(self.cacheops, &template, statement).filter(|_| allowed));
         Ok(())
     }
 }

@@ -96,7 +96,7 @@ fn sampled<S: Source, Q: CachedQuery>(db: &S, query: Q) -> (Option<Deps>, Option
     let template = shared.analyser.analyse(&statement.sql);
     let table = Q::table().or_else(|| template.tables().first().map(ToString::to_string));
     let profile = table.and_then(|table| cacheops.profile(&table));
-    (deps_of(&template, &statement), profile)
+    (deps_of(cacheops, &template, &statement), profile)
 }
 
 impl<'a, S: Source> CachedFunction<'a, S> {

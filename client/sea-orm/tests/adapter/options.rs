@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cacheops_sea_orm::{Cache, Connect, Objects, Ops, Profile};
+use cacheops_sea_orm::{Cache, CacheReads, Connect, Objects, Ops, Profile};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter};
 
-use crate::entities::{TABLES, article};
+use crate::entities::{TABLES, article, category};
 use crate::world::{World, builder, everything, new_article, now_cached, open, still_cached};
 
 #[tokio::test]
@@ -48,6 +48,53 @@ async fn only_the_operations_that_are_asked_for_are_cached() {
     assert_eq!(w.co.stats().stores, 0);
     now_cached!(w, query().ops(Ops::COUNT).count(&w.db));
     now_cached!(w, article::Entity::objects().ops(Ops::COUNT | Ops::FETCH).all(&w.db));
+}
+
+/// A table that is only joined is enough. One that has no profile is another thing.
+#[tokio::test]
+async fn nothing_that_depends_on_a_forbidden_table_is_kept() {
+    for forbidden in [true, false] {
+        let w = World::with(|server| {
+            let builder = builder(server).profile("article", Profile::new().ops(Ops::ALL));
+            if forbidden { builder.forbid("cat*") } else { builder }
+        })
+        .await;
+        let joined = || article::Entity::find().find_also_related(category::Entity);
+        let block = || {
+            w.db.reads("block")
+                .get_or_load(|db| async move { article::Entity::find().count(&db).await })
+        };
+        let joined_block = || {
+            w.db.reads("joined block").get_or_load(|db| async move {
+                let of = article::Entity::find().inner_join(category::Entity);
+                of.count(&db).await
+            })
+        };
+        let function =
+            || w.db.cached_as(joined()).key("f").get_or_try(|| async { Ok::<_, DbErr>(1) });
+
+        for again in [false, true] {
+            assert_eq!(w.hits(block()).await.0, again);
+            assert_eq!(w.hits(joined().cache().all(&w.db)).await.0, again && !forbidden);
+            assert_eq!(w.hits(joined_block()).await.0, again && !forbidden);
+            assert_eq!(w.hits(function()).await.0, again && !forbidden);
+        }
+    }
+}
+
+/// The same statement and type, kept in two ways: neither is in the other's place.
+#[tokio::test]
+async fn a_model_of_columns_and_one_of_serde_are_two_entries() {
+    let w = World::new().await;
+    let columns = || category::Entity::find().cache().all(&w.db);
+    let serde = || category::Entity::find().into_model::<category::Model>().cache().all(&w.db);
+
+    now_cached!(w, columns());
+    now_cached!(w, serde());
+
+    still_cached!(w, columns());
+    still_cached!(w, serde());
+    assert_eq!(w.co.stats().undecodable, 0);
 }
 
 #[tokio::test]
