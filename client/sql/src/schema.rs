@@ -55,7 +55,7 @@ impl Schema {
         self
     }
 
-    /// Adds a view: what reads or writes it reads or writes all of these tables.
+    /// Adds a view: what reads or writes it reads or writes all of these tables. Other views may be among them.
     pub fn view<T: Into<String>>(
         mut self,
         name: impl Into<String>,
@@ -92,17 +92,18 @@ impl Schema {
     /// The same, with names as the dialect compares them.
     pub(crate) fn folded(self, dialect: Dialect) -> Self {
         let fold = |name: String| dialect.catalogue_name(&name);
+        let views: HashMap<String, Vec<String>> = self
+            .views
+            .into_iter()
+            .map(|(name, tables)| (fold(name), tables.into_iter().map(fold).collect()))
+            .collect();
         Self {
             tables: self
                 .tables
                 .into_iter()
                 .map(|(name, table)| (fold(name), table.folded(dialect)))
                 .collect(),
-            views: self
-                .views
-                .into_iter()
-                .map(|(name, tables)| (fold(name), tables.into_iter().map(fold).collect()))
-                .collect(),
+            views: views.keys().map(|name| (name.clone(), tables_of(&views, name))).collect(),
             default_schema: self.default_schema.map(fold),
             ..self
         }
@@ -143,6 +144,21 @@ impl Schema {
     fn column(&self, table: &str, column: &str) -> Option<Column> {
         self.tables.get(table)?.columns.get(column).copied()
     }
+}
+
+/// The tables of a view, and of the views that it is made of.
+fn tables_of(views: &HashMap<String, Vec<String>>, name: &str) -> Vec<String> {
+    let mut found = vec![name];
+    let mut next = 0;
+    while let Some(&name) = found.get(next) {
+        next += 1;
+        for inner in views.get(name).into_iter().flatten() {
+            if !found.contains(&inner.as_str()) {
+                found.push(inner);
+            }
+        }
+    }
+    found.into_iter().filter(|name| !views.contains_key(*name)).map(str::to_owned).collect()
 }
 
 /// A table of a [`Schema`]: its columns, and what else changes when it does.

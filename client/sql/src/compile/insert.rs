@@ -58,7 +58,11 @@ pub(super) fn insert(write: &Write<'_>, insert: &Insert) -> Template {
         None => last_name(setting.dialect, &name.0),
     };
     template.returning = returning(setting.dialect, alias, false, insert.returning.as_deref());
-    template.assigned = upserted(setting.dialect, insert).filter(|_| told);
+    let renamed = |columns: &Vec<String>| {
+        columns.iter().any(|column| setting.dialect.is_system_column(column))
+    };
+    template.assigned =
+        upserted(setting.dialect, insert).filter(|columns| told && !renamed(columns));
     template.replaces = replaces;
     template
 }
@@ -163,6 +167,9 @@ fn updated(
     let dialect = compiler.dialect;
     let target: Vec<String> = target.iter().map(|ident| dialect.name(ident)).collect();
     let set = Set::of(compiler, table, pairs(dialect, &update.assignments)?);
+    if set.renamed {
+        return None;
+    }
     let mut images = Vec::new();
     for inserted in rows {
         // The row that was there has the same key; what else it has is not known.

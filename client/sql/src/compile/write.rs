@@ -90,7 +90,7 @@ pub(super) fn update(write: &Write<'_>, update: &Update) -> Template {
     };
     let mut template = changed(setting, compiler, target.table, images, WriteKind::Update);
     template.assigns = set.as_ref().map(|set| set.known_of(template.target.as_deref()));
-    template.assigned = set.map(|set| set.columns);
+    template.assigned = set.filter(|set| !set.renamed).map(|set| set.columns);
     let joined = !from.is_empty();
     template.returning =
         returning(setting.dialect, Some(alias), joined, update.returning.as_deref());
