@@ -92,6 +92,11 @@ fn insert_columns(dialect: Dialect, insert: &Insert) -> Option<Vec<String>> {
     if insert.columns.is_empty() || !insert.after_columns.is_empty() {
         return None;
     }
+    // PostgreSQL does not qualify them: `a.b` is a part of the column `a`.
+    let parts = dialect == Dialect::Postgres && insert.columns.iter().any(|name| name.0.len() > 1);
+    if parts {
+        return None;
+    }
     insert.columns.iter().map(|name| last_name(dialect, &name.0)).collect()
 }
 

@@ -77,10 +77,7 @@ fn the_other_name_of_a_key_changes_it() {
     // A column that is registered is a column.
     let table = Table::new("t").column("rowid", ColumnKind::Int);
     let registered = Analyser::new(Sqlite, Schema::new().table(table), 4);
-    assert_eq!(
-        writes(&registered, "UPDATE t SET rowid = 7 WHERE id = 5", &[]),
-        "t: id=5"
-    );
+    assert_eq!(writes(&registered, "UPDATE t SET rowid = 7 WHERE id = 5", &[]), "t: id=5");
 }
 
 #[test]
@@ -205,4 +202,30 @@ fn the_clock_hides() {
     assert_eq!(reads(&cast, sql, &[Value::from("today 10:00")]), "uncached");
     assert_eq!(reads(&cast, sql, &[Value::from("2020-01-01")]), "t: a=1");
     depends(Postgres, "SELECT * FROM t WHERE name = 'not now'", "t: name=not now");
+}
+
+#[test]
+fn a_set_of_mysql_has_an_order_of_its_own() {
+    // 'b,a' is stored as 'a,b'.
+    changes(MySql, "INSERT INTO t (id, s) VALUES (2, 'b,a')", "t: id=2");
+    let template = analyser(MySql).analyse("UPDATE t SET s = ?, n = 'b' WHERE id = 1");
+    assert_eq!(template.assigned_image(&[Value::from("b,a")]), b"n=b");
+    assert_eq!(template.assigned_image(&[Value::from("b")]), b"n=b&s=b");
+    depends(MySql, "SELECT * FROM t WHERE s = 'a,b'", "t: s=a,b");
+}
+
+#[test]
+fn a_part_of_a_column_is_not_a_column() {
+    // `c` is of a composite type.
+    changes(Postgres, "INSERT INTO t (c.x, a) VALUES (5, 1)", "t: *");
+    changes(Postgres, "UPDATE t SET c.x = 5 WHERE x = 3 AND c = 'a'", "t: x=3");
+}
+
+#[test]
+fn a_conversion_that_changes_the_value_is_no_constant() {
+    // The largest number of ten digits.
+    depends(MySql, "SELECT * FROM t WHERE n = CAST(99999999999 AS DECIMAL)", "t: *");
+    depends(Postgres, "SELECT * FROM t WHERE n = CAST(99999999999 AS DECIMAL)", "t: n=99999999999");
+    // One character.
+    depends(Postgres, "SELECT * FROM t WHERE a = 'xyz'::\"char\"", "t: *");
 }
