@@ -107,7 +107,7 @@ impl Compiler<'_> {
                 *self.met.entry(key.clone()).or_default() += 1;
                 self.untracked |= version.is_some() || sample.is_some();
                 if args.is_some() {
-                    self.untracked |= !functions::is_pure_relation(&key);
+                    self.untracked |= name.0.len() > 1 || !functions::is_pure_relation(&key);
                     self.subqueries(args);
                     block.push(
                         alias.as_ref().map_or(key, |alias| self.dialect.name(&alias.name)),
@@ -169,7 +169,7 @@ impl Compiler<'_> {
             }
             TableFactor::Function { name, alias, args, .. } => {
                 let pure = self.key(name).is_some_and(|name| functions::is_pure_relation(&name));
-                self.untracked |= !pure;
+                self.untracked |= !pure || name.0.len() > 1;
                 self.subqueries(args);
                 block.push(
                     alias.as_ref().map_or_else(String::new, |alias| self.dialect.name(&alias.name)),

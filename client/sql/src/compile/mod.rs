@@ -92,8 +92,8 @@ pub(crate) fn compile(setting: &Setting, sql: &str) -> Template {
         },
         Err(_) => other::by_first_word(setting, sql),
     };
-    template.converts =
-        setting.dialect == Dialect::Postgres && (sql.contains("::") || contains_word(sql, "cast"));
+    template.converts = setting.dialect == Dialect::Postgres
+        && (sql.contains("::") || ["cast", "date"].iter().any(|word| contains_word(sql, word)));
     template.names = names;
     template.parameters = parameters;
     template

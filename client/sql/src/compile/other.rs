@@ -224,7 +224,12 @@ pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
             Template::of(UNCACHED)
         }
         "explain" if one && !has("analyze") => Template::of(UNCACHED),
-        "with" if one && !["insert", "update", "delete", "merge"].iter().any(|word| has(word)) => {
+        "with"
+            if one
+                && !["insert", "update", "delete", "merge"].iter().any(|word| has(word))
+                // There is a function of that name too.
+                && !(has("replace") && has("into")) =>
+        {
             Template::of(UNCACHED)
         }
         "insert" | "replace" => {
@@ -241,7 +246,8 @@ pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
             ]);
             words.skip(&["into"]);
             let replaces = setting.dialect != Dialect::Postgres && has("replace");
-            let kind = if replaces { WriteKind::Upsert } else { WriteKind::Insert };
+            let upserts = replaces || has("conflict") || has("duplicate");
+            let kind = if upserts { WriteKind::Upsert } else { WriteKind::Insert };
             Template { replaces, ..table(&mut words, kind, None) }
         }
         "update" if one => {

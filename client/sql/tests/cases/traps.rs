@@ -1,5 +1,7 @@
 //! Statements that look like one thing and do another: each of them once made a read miss a write.
 
+use cacheops_sql::{Kind, WriteKind};
+
 use super::*;
 
 #[track_caller]
@@ -155,6 +157,27 @@ fn a_replace_that_is_not_parsed_deletes_too() {
         assert!(analyser(dialect).analyse(sql).may_delete(), "{sql}");
     }
     assert!(!analyser(Sqlite).analyse("INSERT INTO t (a) VALUES ('a') ???").may_delete());
+
+    // The parser does not know it behind a WITH.
+    let with = "WITH x AS (SELECT 1) REPLACE INTO t (a) SELECT * FROM x";
+    changes(Sqlite, with, "; ..");
+    let kind = |dialect, sql| analyser(dialect).analyse(sql).kind().clone();
+    assert!(matches!(kind(Sqlite, with), Kind::Other));
+    let read = "WITH x AS (SELECT replace(a, 'b', 'c') FROM t) SELECT * FROM x WHERE a ISNULL";
+    assert!(matches!(kind(Sqlite, read), Kind::Read { .. }));
+}
+
+#[test]
+fn an_upsert_that_is_not_parsed_may_update() {
+    for (dialect, sql) in [
+        (MySql, r"INSERT INTO t (id, a) VALUES (1, 'a\\b') ON DUPLICATE KEY UPDATE id = 7"),
+        (Sqlite, "INSERT INTO t (id) VALUES (1) ON CONFLICT (a + 1) DO UPDATE SET id = 7"),
+    ] {
+        changes(dialect, sql, "t: *");
+        let template = analyser(dialect).analyse(sql);
+        assert_eq!(*template.kind(), Kind::Write(WriteKind::Upsert), "{sql}");
+        assert!(!template.may_delete(), "{sql}");
+    }
 }
 
 #[test]
@@ -201,6 +224,8 @@ fn the_clock_hides() {
     let sql = "SELECT * FROM t WHERE at > $1::timestamptz AND a = 1";
     assert_eq!(reads(&cast, sql, &[Value::from("today 10:00")]), "uncached");
     assert_eq!(reads(&cast, sql, &[Value::from("2020-01-01")]), "t: a=1");
+    let sql = "SELECT * FROM t WHERE at > date($1) AND a = 1";
+    assert_eq!(reads(&cast, sql, &[Value::from("today")]), "uncached");
     depends(Postgres, "SELECT * FROM t WHERE name = 'not now'", "t: name=not now");
 }
 
@@ -228,4 +253,43 @@ fn a_conversion_that_changes_the_value_is_no_constant() {
     depends(Postgres, "SELECT * FROM t WHERE n = CAST(99999999999 AS DECIMAL)", "t: n=99999999999");
     // One character.
     depends(Postgres, "SELECT * FROM t WHERE a = 'xyz'::\"char\"", "t: *");
+}
+
+#[test]
+fn a_table_that_changes_itself_is_not_known_by_the_rows_that_are_written() {
+    // A parent in the same table with ON DELETE CASCADE, by way of another table, and ON CONFLICT REPLACE.
+    let schema = Schema::new()
+        .table(Table::new("t").also(["t"]))
+        .table(Table::new("a").also(["b"]))
+        .table(Table::new("b").also(["a"]))
+        .table(Table::new("c").also(["a"]));
+    for dialect in [Sqlite, Postgres, MySql] {
+        let analyser = Analyser::new(dialect, schema.clone(), 16);
+        for (sql, expected) in [
+            ("DELETE FROM t WHERE id = 1", "t: *"),
+            ("INSERT INTO t (id) VALUES (1)", "t: *"),
+            ("UPDATE a SET id = 1 WHERE id = 2", "a: *; b: *"),
+        ] {
+            let template = analyser.analyse(sql);
+            assert_eq!(writes(&analyser, sql, &[]), expected, "{sql}");
+            assert_eq!((template.target(), template.old_rows()), (None, None), "{sql}");
+        }
+        let sql = "DELETE FROM c WHERE id = 1";
+        assert_eq!(writes(&analyser, sql, &[]), "c: id=1; a: *; b: *");
+        assert_eq!(analyser.analyse(sql).target(), Some("c"));
+    }
+    let mysql = Analyser::new(MySql, schema, 16);
+    for sql in
+        ["DELETE t FROM t JOIN u ON t.id = u.id", "UPDATE t JOIN u ON t.id = u.id SET t.id = 5"]
+    {
+        let template = mysql.analyse(sql);
+        assert_eq!((template.target(), template.old_rows()), (None, None), "{sql}");
+    }
+}
+
+#[test]
+fn a_function_of_another_schema_is_another_function() {
+    depends(Postgres, "SELECT * FROM app.unnest(1) x, t WHERE t.a = 1", "uncached");
+    depends(Postgres, "SELECT * FROM t CROSS JOIN LATERAL app.json_each(t.j) x", "uncached");
+    depends(Postgres, "SELECT * FROM t JOIN LATERAL unnest(t.v) x ON true", "t: *");
 }
