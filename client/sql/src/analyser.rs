@@ -37,6 +37,7 @@ impl Analyser {
         let setting = Setting {
             dialect,
             schema: schema.folded(dialect),
+            misread: false,
             #[cfg(feature = "fault-injection")]
             fault: None,
         };

@@ -227,6 +227,10 @@ impl Place {
         if unknown && self.literal && self.dialect == Dialect::Postgres && text::is_odd(bytes) {
             return false;
         }
+        if self.side == Side::Assigned && self.dialect == Dialect::MySql && bytes.contains(&b',') {
+            // A column of type SET keeps its members in an order of its own.
+            return false;
+        }
         if unknown && text.len() == 16 && (self.literal || self.dialect == Dialect::MySql) {
             // It may stand for the bytes of a UUID.
             return false;

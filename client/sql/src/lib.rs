@@ -75,11 +75,15 @@
 //!
 //! * Triggers and foreign keys that change other tables: [`Table::also`]. Columns that the database computes and that are
 //!   compared in the WHERE of a write: [`Table::generated`].
+//! * Functions that write, in a SELECT. It is a read that is not cached.
+//! * Constraints of SQLite with ON CONFLICT REPLACE, which make any INSERT or UPDATE delete rows: [`Table::also`] with the
+//!   table itself.
 //! * Views: [`Schema::view`], or [`Schema::closed`] so that nothing unknown is cached.
 //! * Tables that a partition or child table of PostgreSQL belongs to: [`Table::also`].
-//! * On MySQL, a column of type ENUM, BIT, DATE or TIME that is compared with a number, or with a text that is none of its
+//! * On MySQL, a column of type ENUM, BIT, DATE, TIME or YEAR that is compared with a number, or with a text that is none of its
 //!   values, unless its kind is given; modes of the session that let a write change what it stores (no strict mode).
-//! * On PostgreSQL, columns of type `money`, `name` and `"char"`, unless they are [`ColumnKind::Opaque`].
+//! * On PostgreSQL, columns of type `money`, `name` and `"char"`, and of `numeric` with a negative scale, unless they are
+//!   [`ColumnKind::Opaque`].
 //! * Collations that call more equal than letters of different case or accent, PostgreSQL's nondeterministic ones among
 //!   them: [`ColumnKind::Opaque`].
 //!

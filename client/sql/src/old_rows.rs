@@ -149,13 +149,14 @@ impl<'t> Text<'t> {
         self.tokens.iter().position(|known| known.span.start == token.0.span.start)
     }
 
-    /// The next of this keyword outside parentheses, where it is neither a column nor a part of IS DISTINCT FROM.
+    /// The next of this keyword outside parentheses, where it is neither a column or alias nor a part of IS DISTINCT FROM.
     fn find(&self, wanted: Keyword, from: usize) -> Option<usize> {
         (from..self.tokens.len()).find(|&at| {
             self.depths[at] == 0
                 && keyword(&self.tokens[at].token) == Some(wanted)
                 && self.before(at).is_none_or(|before| {
-                    *before != Token::Period && keyword(before) != Some(Keyword::DISTINCT)
+                    *before != Token::Period
+                        && !matches!(keyword(before), Some(Keyword::DISTINCT | Keyword::AS))
                 })
         })
     }

@@ -55,7 +55,7 @@ impl Schema {
         self
     }
 
-    /// Adds a view: what reads or writes it reads or writes all of these tables.
+    /// Adds a view: what reads or writes it reads or writes all of these tables. Other views may be among them.
     pub fn view<T: Into<String>>(
         mut self,
         name: impl Into<String>,
@@ -92,17 +92,18 @@ impl Schema {
     /// The same, with names as the dialect compares them.
     pub(crate) fn folded(self, dialect: Dialect) -> Self {
         let fold = |name: String| dialect.catalogue_name(&name);
+        let views: HashMap<String, Vec<String>> = self
+            .views
+            .into_iter()
+            .map(|(name, tables)| (fold(name), tables.into_iter().map(fold).collect()))
+            .collect();
         Self {
             tables: self
                 .tables
                 .into_iter()
                 .map(|(name, table)| (fold(name), table.folded(dialect)))
                 .collect(),
-            views: self
-                .views
-                .into_iter()
-                .map(|(name, tables)| (fold(name), tables.into_iter().map(fold).collect()))
-                .collect(),
+            views: views.keys().map(|name| (name.clone(), tables_of(&views, name))).collect(),
             default_schema: self.default_schema.map(fold),
             ..self
         }
@@ -145,6 +146,21 @@ impl Schema {
     }
 }
 
+/// The tables of a view, and of the views that it is made of.
+fn tables_of(views: &HashMap<String, Vec<String>>, name: &str) -> Vec<String> {
+    let mut found = vec![name];
+    let mut next = 0;
+    while let Some(&name) = found.get(next) {
+        next += 1;
+        for inner in views.get(name).into_iter().flatten() {
+            if !found.contains(&inner.as_str()) {
+                found.push(inner);
+            }
+        }
+    }
+    found.into_iter().filter(|name| !views.contains_key(*name)).map(str::to_owned).collect()
+}
+
 /// A table of a [`Schema`]: its columns, and what else changes when it does.
 #[derive(Debug, Clone)]
 pub struct Table {
@@ -180,7 +196,8 @@ impl Table {
     }
 
     /// Tables that the database changes by itself when this one is written: by a trigger, or by a foreign key with
-    /// ON DELETE CASCADE or SET NULL. All their rows count as changed.
+    /// ON DELETE CASCADE or SET NULL. All their rows count as changed. The table itself may be among them, if others of its
+    /// rows change too.
     pub fn also<T: Into<String>>(mut self, tables: impl IntoIterator<Item = T>) -> Self {
         self.also.extend(tables.into_iter().map(Into::into));
         self

@@ -23,6 +23,8 @@ pub(crate) struct Prepared {
     pub(crate) session: bool,
     /// MySQL is to change values until they fit.
     pub(crate) ignores: bool,
+    /// It has an operator that the parser binds more tightly or more loosely than the database does.
+    pub(crate) misread: bool,
 }
 
 /// Splits `sql` into tokens. A parameter becomes the placeholder `?n`, counted from 1, in all dialects.
@@ -36,6 +38,7 @@ pub(crate) fn prepare(dialect: Dialect, sql: &str) -> Option<Prepared> {
         too_deep: false,
         session: false,
         ignores: false,
+        misread: false,
     };
     if dialect == Dialect::Sqlite {
         join_names(&mut tokens);
@@ -62,9 +65,20 @@ pub(crate) fn prepare(dialect: Dialect, sql: &str) -> Option<Prepared> {
             Token::AtSign if dialect == Dialect::MySql => prepared.session = true,
             Token::AtAt => prepared.session = true,
             // A parameter of SQLite that was not recognised: those behind it would get wrong numbers.
-            Token::Colon | Token::DoubleColon if dialect == Dialect::Sqlite => return None,
+            Token::Colon | Token::DoubleColon | Token::AtSign if dialect == Dialect::Sqlite => {
+                return None;
+            }
+            // MySQL's other word for OR.
+            Token::StringConcat if dialect == Dialect::MySql => {
+                prepared.misread = true;
+                operators += 1;
+            }
             Token::Word(word) => {
                 prepared.session |= word.quote_style.is_none() && word.value.starts_with('@');
+                // XOR is weaker than AND, and BINARY stronger than a comparison.
+                prepared.misread |= dialect == Dialect::MySql
+                    && word.quote_style.is_none()
+                    && matches!(word.keyword, Keyword::XOR | Keyword::BINARY);
                 operators += usize::from(matches!(
                     word.keyword,
                     Keyword::AND

@@ -7,11 +7,11 @@ use sqlparser::ast::{Assignment, AssignmentTarget, Expr, ObjectNamePart};
 use super::block::Compiler;
 use super::dnf::{Dnf, MAX_TERMS};
 use super::formula::{Built, factor};
-use super::operand::{Operand, operand};
+use super::operand::operand;
 use crate::Dialect;
 use crate::canon::{Place, Side};
 use crate::conditions::TableConditions;
-use crate::factor::{Conjunction, Factor, NullMeans};
+use crate::factor::{Conjunction, Factor, NullMeans, Slot};
 
 /// Which statement assigns.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,6 +63,8 @@ pub(super) struct Set {
     pub(super) columns: Vec<String>,
     /// The columns that get a constant or parameter.
     known: Conjunction,
+    /// One of the columns is another name of a column, nobody knows of which: SQLite's rowid.
+    pub(super) renamed: bool,
 }
 
 impl Set {
@@ -77,12 +79,13 @@ impl Set {
                 known.push(Arc::new(factor));
             }
         }
-        Self { columns: pairs.into_iter().map(|(column, _)| column).collect(), known }
+        let renamed = pairs.iter().any(|(column, _)| is_system(compiler, table, column));
+        Self { columns: pairs.into_iter().map(|(column, _)| column).collect(), known, renamed }
     }
 
     /// The same without a word on what the columns get.
     pub(super) fn unknown(columns: Vec<String>) -> Self {
-        Self { columns, known: Conjunction::new() }
+        Self { columns, known: Conjunction::new(), renamed: false }
     }
 
     /// What is known of the columns that are assigned.
@@ -94,6 +97,9 @@ impl Set {
 
     /// These rows before and after.
     pub(super) fn images(&self, compiler: &Compiler<'_>, table: &str, old: Dnf) -> Dnf {
+        if self.renamed {
+            return Dnf::any();
+        }
         let moved = old.0.iter().filter(|old| self.moves(compiler, table, old));
         let new: Vec<Conjunction> = moved.map(|old| self.applied_to(old)).collect();
         let mut images = old;
@@ -130,11 +136,16 @@ pub(super) fn row<'e>(
     statement: Statement,
 ) -> Conjunction {
     let mut row = Conjunction::new();
-    for (column, value) in columns.iter().zip(values) {
+    // Another name of a column, whose value may be the one that counts.
+    if columns.iter().any(|column| is_system(compiler, table, column)) {
+        return row;
+    }
+    for (at, (column, value)) in columns.iter().zip(values).enumerate() {
         if row.len() == MAX_TERMS {
             break;
         }
-        if row.iter().any(|factor| factor.column == *column) {
+        // Given twice: SQLite takes one of them, others refuse.
+        if columns[..at].contains(column) || columns[at + 1..].contains(column) {
             continue;
         }
         if let Some(factor) = assigned(compiler, table, column, value, statement) {
@@ -153,8 +164,7 @@ fn assigned(
     statement: Statement,
 ) -> Option<Factor> {
     let generated = compiler.schema.is_generated(table, column);
-    let system =
-        compiler.dialect.is_system_column(column) && !compiler.schema.has_column(table, column);
+    let system = is_system(compiler, table, column);
     let operand = operand(compiler.dialect, value)?;
     let inserts = statement == Statement::Insert;
     // NULL, and in MySQL zero, may ask for the next number of the table.
@@ -162,21 +172,28 @@ fn assigned(
         (Dialect::Postgres, _) | (Dialect::Sqlite, Statement::Update) => NullMeans::IsNull,
         _ => NullMeans::Unknown,
     };
-    let zero = |operand: &Operand| {
-        use crate::Value::{Bool, Int};
-        matches!(operand, Operand::Constant { value: Int(0) | Bool(false), .. })
-    };
-    if generated || system || inserts && compiler.dialect == Dialect::MySql && zero(&operand) {
+    if generated || system {
         return None;
     }
+    let zero = |factor: &Factor| {
+        inserts
+            && compiler.dialect == Dialect::MySql
+            && factor.slots.iter().any(|slot| matches!(slot, Slot::Plain(text) if **text == *b"0"))
+    };
     let place = Place { side: Side::Assigned, ..compiler.place(table, column) };
     match factor(column.to_owned(), place, [operand], null) {
+        Built::Factor(factor) if zero(&factor) => None,
         Built::Factor(mut factor) => {
             factor.inserted = inserts;
             Some(factor)
         }
         _ => None,
     }
+}
+
+/// Whether the column is one that the database keeps, or another name of one that is the user's.
+fn is_system(compiler: &Compiler<'_>, table: &str, column: &str) -> bool {
+    compiler.dialect.is_system_column(column) && !compiler.schema.has_column(table, column)
 }
 
 pub(super) fn assigned_name(dialect: Dialect, target: &AssignmentTarget) -> Option<String> {

@@ -26,6 +26,8 @@ pub(crate) struct Compiler<'s> {
     pub(crate) dialect: Dialect,
     pub(crate) schema: &'s Schema,
     pub(crate) side: Side,
+    /// Conditions say nothing.
+    pub(crate) misread: bool,
     #[cfg(feature = "fault-injection")]
     pub(crate) fault: Option<crate::Fault>,
     /// What each table's rows must satisfy, in the order of appearance.
@@ -52,6 +54,7 @@ impl<'s> Compiler<'s> {
             dialect,
             schema,
             side,
+            misread: false,
             #[cfg(feature = "fault-injection")]
             fault: None,
             tables: Vec::new(),

@@ -83,6 +83,9 @@ impl Compiler<'_> {
         negated: bool,
         mut equal: Option<&mut Vec<(Column, Column)>>,
     ) -> Formula {
+        if self.misread {
+            return Formula::True;
+        }
         match expr {
             Expr::Nested(inner) => self.formula(block, inner, negated, equal),
             Expr::UnaryOp { op: UnaryOperator::Not, expr } => {
@@ -160,8 +163,8 @@ impl Compiler<'_> {
         // What query builders write for an empty list: 1 = 2.
         match (operand(self.dialect, left), operand(self.dialect, right)) {
             (
-                Some(Operand::Constant { value: Value::Int(left), .. }),
-                Some(Operand::Constant { value: Value::Int(right), .. }),
+                Some(Operand::Constant { value: Value::Int(left), cast: Cast::None, .. }),
+                Some(Operand::Constant { value: Value::Int(right), cast: Cast::None, .. }),
             ) if left != right => Formula::False,
             _ => Formula::True,
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    Join, JoinConstraint, JoinOperator, ObjectNamePart, TableFactor, TableWithJoins,
+    Join, JoinConstraint, JoinOperator, ObjectNamePart, TableAlias, TableFactor, TableWithJoins,
 };
 
 use super::block::Compiler;
@@ -11,6 +11,7 @@ use super::dnf::Dnf;
 use super::formula::Column;
 use super::functions;
 use super::scope::Block;
+use crate::Dialect;
 use crate::factor::Factor;
 
 /// What WHERE and the ON of inner joins say of the whole block.
@@ -27,7 +28,13 @@ impl Compiler<'_> {
         self.relation(block, &item.relation, known);
         for join in &item.joins {
             let right = block.relations.len();
+            let had_outer = std::mem::replace(&mut block.outer, false);
             self.relation(block, &join.relation, known);
+            if block.outer && self.dialect == Dialect::MySql {
+                // `a JOIN b RIGHT JOIN c ON ..` makes up rows for both, and looks like one with parentheses.
+                block.relations[left..].iter_mut().for_each(|relation| relation.nullable = true);
+            }
+            block.outer |= had_outer;
             self.join_step(block, join, left, right, known);
         }
     }
@@ -100,7 +107,7 @@ impl Compiler<'_> {
                 *self.met.entry(key.clone()).or_default() += 1;
                 self.untracked |= version.is_some() || sample.is_some();
                 if args.is_some() {
-                    self.untracked |= !functions::is_pure_relation(&key);
+                    self.untracked |= name.0.len() > 1 || !functions::is_pure_relation(&key);
                     self.subqueries(args);
                     block.push(
                         alias.as_ref().map_or(key, |alias| self.dialect.name(&alias.name)),
@@ -111,10 +118,12 @@ impl Compiler<'_> {
                 let plain = alias
                     .as_ref()
                     .is_none_or(|alias| alias.columns.is_empty() && alias.at.is_none());
-                let alias = match (alias, name.0.last()) {
-                    (Some(alias), _) => self.dialect.name(&alias.name),
-                    (None, Some(ObjectNamePart::Identifier(ident))) => self.dialect.name(ident),
-                    _ => key.clone(),
+                let (alias, spelled) = match (alias, name.0.last()) {
+                    (Some(TableAlias { name, .. }), _)
+                    | (None, Some(ObjectNamePart::Identifier(name))) => {
+                        (self.dialect.name(name), name.value.as_str())
+                    }
+                    _ => (key.clone(), ""),
                 };
                 let common = if name.0.len() == 1 {
                     self.visible
@@ -132,7 +141,7 @@ impl Compiler<'_> {
                         block.push(alias, None);
                     }
                     None if plain && self.schema.view_of(&key).is_none() => {
-                        block.push(alias, Some(key))
+                        block.push_table(alias, spelled, key);
                     }
                     None => {
                         self.add(&key, Dnf::any());
@@ -160,7 +169,7 @@ impl Compiler<'_> {
             }
             TableFactor::Function { name, alias, args, .. } => {
                 let pure = self.key(name).is_some_and(|name| functions::is_pure_relation(&name));
-                self.untracked |= !pure;
+                self.untracked |= !pure || name.0.len() > 1;
                 self.subqueries(args);
                 block.push(
                     alias.as_ref().map_or_else(String::new, |alias| self.dialect.name(&alias.name)),

@@ -74,8 +74,19 @@ pub(crate) fn is_system_relation(dialect: Dialect, qualifier: Option<&str>, name
 
 /// Literals that PostgreSQL reads as a time that moves on.
 pub(crate) fn is_moving_literal(text: &str) -> bool {
+    /// Longer texts are none: a day, a time and the name of a time zone.
+    const MAX_BYTES: usize = 64;
+    if text.len() > MAX_BYTES {
+        return false;
+    }
     let text = text.trim();
-    ["now", "today", "tomorrow", "yesterday"].iter().any(|word| text.eq_ignore_ascii_case(word))
+    let day = |word: &str| {
+        ["today", "tomorrow", "yesterday"].iter().any(|day| word.eq_ignore_ascii_case(day))
+    };
+    let of_time =
+        |c: char| c.is_ascii_alphanumeric() || c.is_ascii_whitespace() || ":.,+-/_".contains(c);
+    text.eq_ignore_ascii_case("now")
+        || text.split(|c: char| !c.is_ascii_alphabetic()).any(day) && text.chars().all(of_time)
 }
 
 #[rustfmt::skip]

@@ -58,7 +58,11 @@ pub(super) fn insert(write: &Write<'_>, insert: &Insert) -> Template {
         None => last_name(setting.dialect, &name.0),
     };
     template.returning = returning(setting.dialect, alias, false, insert.returning.as_deref());
-    template.assigned = upserted(setting.dialect, insert).filter(|_| told);
+    let renamed = |columns: &Vec<String>| {
+        columns.iter().any(|column| setting.dialect.is_system_column(column))
+    };
+    template.assigned =
+        upserted(setting.dialect, insert).filter(|columns| told && !renamed(columns));
     template.replaces = replaces;
     template
 }
@@ -86,6 +90,11 @@ fn insert_columns(dialect: Dialect, insert: &Insert) -> Option<Vec<String>> {
             .collect();
     }
     if insert.columns.is_empty() || !insert.after_columns.is_empty() {
+        return None;
+    }
+    // PostgreSQL does not qualify them: `a.b` is a part of the column `a`.
+    let parts = dialect == Dialect::Postgres && insert.columns.iter().any(|name| name.0.len() > 1);
+    if parts {
         return None;
     }
     insert.columns.iter().map(|name| last_name(dialect, &name.0)).collect()
@@ -163,6 +172,9 @@ fn updated(
     let dialect = compiler.dialect;
     let target: Vec<String> = target.iter().map(|ident| dialect.name(ident)).collect();
     let set = Set::of(compiler, table, pairs(dialect, &update.assignments)?);
+    if set.renamed {
+        return None;
+    }
     let mut images = Vec::new();
     for inserted in rows {
         // The row that was there has the same key; what else it has is not known.

@@ -83,7 +83,9 @@ impl<'s> Inventory<'s> {
             _ => &[],
         };
         let known = match (self.dialect, name.as_str()) {
-            (Dialect::Sqlite, name) if functions::is_sqlite_date(name) => timeless(arguments),
+            (Dialect::Sqlite, name) if functions::is_sqlite_date(name) => {
+                timeless(arguments) && (name != "strftime" || arguments.len() > 1)
+            }
             (_, "date" | "time" | "timestamp") => !arguments.is_empty(),
             (_, name) => functions::is_pure(name),
         };
@@ -92,18 +94,23 @@ impl<'s> Inventory<'s> {
     }
 }
 
-/// Whether no argument of a date function can say `now`.
+/// Whether no argument of a date function can say `now`, as `subsec` does too. A name between double quotes may be a text.
 fn timeless(arguments: &[FunctionArg]) -> bool {
+    let says_now = |text: &str| {
+        let text = text.to_ascii_lowercase();
+        text.contains("now") || text.contains("subsec")
+    };
     !arguments.is_empty()
         && arguments.iter().all(|argument| match argument {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) => match &value.value {
-                Literal::SingleQuotedString(text) => !text.to_ascii_lowercase().contains("now"),
-                Literal::Placeholder(_) => false,
-                _ => true,
+                Literal::SingleQuotedString(text) => !says_now(text),
+                Literal::Number(..) | Literal::Null | Literal::Boolean(_) => true,
+                _ => false,
             },
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(
-                Expr::Identifier(_) | Expr::CompoundIdentifier(_),
-            )) => true,
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(name))) => {
+                name.quote_style != Some('"') || !says_now(&name.value)
+            }
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::CompoundIdentifier(_))) => true,
             _ => false,
         })
 }

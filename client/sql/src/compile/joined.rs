@@ -15,7 +15,7 @@ use super::dnf::Dnf;
 use super::from::Known;
 use super::other;
 use super::scope::Block;
-use super::write::{Target, Write, changed_all, whole_if_many};
+use super::write::{Target, Write, changed_all, target, whole_if_many};
 use crate::canon::Side;
 use crate::old_rows::OldRows;
 use crate::template::{Kind, Template, WriteKind};
@@ -80,9 +80,10 @@ pub(super) fn update(write: &Write<'_>, update: &Update) -> Template {
     let mut template = changed_all(write.setting, compiler, tables, WriteKind::Update);
     template.assigned = Some(columns);
     if let [at] = targets[..] {
-        template.target = block.relations[at].table.clone();
-        let target = spelled(&update.table, at);
-        template.old_rows = target
+        template.target =
+            block.relations[at].table.clone().and_then(|table| target(write.setting, table));
+        let shown = spelled(&update.table, at).filter(|_| template.target.is_some());
+        template.old_rows = shown
             .filter(|_| write.is_settled(&update.table) && write.is_settled(&update.selection))
             .and_then(|target| OldRows::of_joined_update(write.sql, &update.update_token, &target));
     }
@@ -147,9 +148,10 @@ pub(super) fn delete(write: &Write<'_>, delete: &Delete) -> Template {
     let compiler = setting.compiler(Side::Predicate);
     let mut template = changed_all(setting, compiler, tables, WriteKind::Delete);
     if let ([name], Some((_, table))) = (names.as_slice(), only) {
-        template.target = Some(table);
+        template.target = target(setting, table);
         let tables = if delete.using.is_some() { Keyword::USING } else { Keyword::FROM };
-        if write.is_settled(from) && write.is_settled(&delete.selection) {
+        let settled = write.is_settled(from) && write.is_settled(&delete.selection);
+        if settled && template.target.is_some() {
             let (verb, target) = (&delete.delete_token, name.to_string());
             template.old_rows = OldRows::of_joined_delete(write.sql, verb, tables, &target);
         }

@@ -39,14 +39,16 @@ pub(crate) const MAX_NAME_BYTES: usize = 1024;
 pub(crate) struct Setting {
     pub(crate) dialect: Dialect,
     pub(crate) schema: Schema,
+    /// The parser does not see the conditions of this text as the database does: they say nothing.
+    pub(crate) misread: bool,
     #[cfg(feature = "fault-injection")]
     pub(crate) fault: Option<crate::Fault>,
 }
 
 impl Setting {
     fn compiler(&self, side: Side) -> Compiler<'_> {
-        #[allow(unused_mut)]
         let mut compiler = Compiler::new(self.dialect, &self.schema, side);
+        compiler.misread = self.misread;
         #[cfg(feature = "fault-injection")]
         {
             compiler.fault = self.fault;
@@ -71,6 +73,13 @@ pub(crate) fn compile(setting: &Setting, sql: &str) -> Template {
     if prepared.too_deep {
         return other::by_first_word(setting, sql);
     }
+    let misread;
+    let setting = if prepared.misread {
+        misread = Setting { misread: true, ..setting.clone() };
+        &misread
+    } else {
+        setting
+    };
     let Prepared { tokens, names, parameters, session, ignores, .. } = prepared;
     let parsed = Parser::new(setting.dialect.grammar())
         .with_tokens_with_locations(tokens)
@@ -83,8 +92,8 @@ pub(crate) fn compile(setting: &Setting, sql: &str) -> Template {
         },
         Err(_) => other::by_first_word(setting, sql),
     };
-    template.converts =
-        setting.dialect == Dialect::Postgres && (sql.contains("::") || contains_word(sql, "cast"));
+    template.converts = setting.dialect == Dialect::Postgres
+        && (sql.contains("::") || ["cast", "date"].iter().any(|word| contains_word(sql, word)));
     template.names = names;
     template.parameters = parameters;
     template

@@ -134,7 +134,7 @@ fn number(digits: String) -> Value<'static> {
 /// Types of PostgreSQL that write a value in another way than it was given, and the schema that holds them.
 #[rustfmt::skip]
 const BUILT_IN: &[&str] = &[
-    "pg_catalog", "money", "inet", "cidr", "macaddr", "macaddr8", "name", "oid", "xid", "tid", "bpchar", "interval",
+    "pg_catalog", "char", "money", "inet", "cidr", "macaddr", "macaddr8", "name", "oid", "xid", "tid", "bpchar", "interval",
     "time", "timetz", "timestamp", "timestamptz", "bytea", "bit", "varbit", "xml", "json", "jsonb", "jsonpath", "box",
     "circle", "line", "lseg", "path", "point", "polygon", "tsvector", "tsquery", "pg_lsn", "pg_snapshot", "float4",
     "float8", "real", "int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange", "int4multirange",
@@ -160,7 +160,10 @@ fn cast(dialect: Dialect, to: &DataType) -> Option<Cast> {
         | DataType::Int8(None)
         | DataType::Signed
         | DataType::SignedInteger => Cast::Int,
-        DataType::Numeric(info) | DataType::Decimal(info) | DataType::Dec(info) if plain(info) => {
+        // MySQL's has ten digits, and the largest of them for what has more.
+        DataType::Numeric(info) | DataType::Decimal(info) | DataType::Dec(info)
+            if plain(info) && dialect != Dialect::MySql =>
+        {
             Cast::Int
         }
         DataType::Unsigned | DataType::UnsignedInteger => Cast::Unsigned,

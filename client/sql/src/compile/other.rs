@@ -2,6 +2,7 @@
 
 use sqlparser::ast::{
     AlterTableOperation, CascadeOption, CopySource, ObjectName, ObjectType, Statement,
+    UtilityOption,
 };
 
 use super::block::Compiler;
@@ -43,7 +44,7 @@ fn whole_of(setting: &Setting, mut compiler: Compiler<'_>, kind: Kind, more: boo
 
 /// Several statements in one text.
 pub(super) fn script(setting: &Setting, statements: &[Statement]) -> Template {
-    let mut relations = Vec::new();
+    let mut compiler = setting.compiler(Side::Predicate);
     let (mut unknown, mut reads) = (false, true);
     for statement in statements {
         let inventory = Inventory::of(setting.dialect, &setting.schema, statement);
@@ -51,11 +52,18 @@ pub(super) fn script(setting: &Setting, statements: &[Statement]) -> Template {
         reads &= matches!(template.kind, Kind::Read { .. } | Kind::Session);
         unknown |= template.unknown || matches!(template.kind, Kind::Transaction(_));
         if !matches!(template.kind, Kind::Read { .. }) {
-            relations.extend(inventory.relations);
+            missed(&mut compiler, &inventory.relations);
+            // Not everything that is written is a relation to the parser.
+            template.tables.iter().for_each(|table| compiler.add(table, Dnf::any()));
         }
     }
     let kind = if reads { UNCACHED } else { Kind::Other };
-    whole(setting, &relations, kind, unknown && !reads)
+    whole_of(setting, compiler, kind, unknown && !reads)
+}
+
+/// EXPLAIN (ANALYZE), which runs the statement. It may be switched off again behind the word.
+fn analyses(options: &Option<Vec<UtilityOption>>) -> bool {
+    options.iter().flatten().any(|option| option.name.value.eq_ignore_ascii_case("analyze"))
 }
 
 /// One statement that is neither a plain read nor INSERT, UPDATE or DELETE.
@@ -99,6 +107,7 @@ pub(super) fn other(
                 Kind::Write(WriteKind::Other),
                 false,
             ),
+            _ if inventory.writes => write(WriteKind::Other),
             _ => Template::of(UNCACHED),
         },
         S::LoadData { table_name, .. } => {
@@ -127,7 +136,7 @@ pub(super) fn other(
             ..
         } => whole(setting, names, Kind::Ddl, false),
         S::Drop { object_type: ObjectType::Index, .. } => Template::of(Kind::Ddl),
-        S::Explain { analyze: true, statement, .. } => {
+        S::Explain { analyze, options, statement, .. } if *analyze || analyses(options) => {
             let mut template = one(setting, statement, Text::default());
             if let Kind::Read { .. } = template.kind {
                 template = Template::of(UNCACHED);
@@ -193,6 +202,9 @@ pub(super) fn unreadable() -> Template {
 /// What the first words of a text tell, where the parser cannot or may not read it.
 pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
     let mut words = Words { dialect: setting.dialect, rest: sql };
+    if setting.dialect == Dialect::Postgres && has_nested_comment(sql) {
+        return unreadable();
+    }
     let first = words.keyword();
     let has = |word: &str| contains_word(sql, word);
     let one = is_single(sql);
@@ -212,7 +224,12 @@ pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
             Template::of(UNCACHED)
         }
         "explain" if one && !has("analyze") => Template::of(UNCACHED),
-        "with" if one && !["insert", "update", "delete", "merge"].iter().any(|word| has(word)) => {
+        "with"
+            if one
+                && !["insert", "update", "delete", "merge"].iter().any(|word| has(word))
+                // There is a function of that name too.
+                && !(has("replace") && has("into")) =>
+        {
             Template::of(UNCACHED)
         }
         "insert" | "replace" => {
@@ -228,11 +245,14 @@ pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
                 "high_priority",
             ]);
             words.skip(&["into"]);
-            table(&mut words, WriteKind::Insert, None)
+            let replaces = setting.dialect != Dialect::Postgres && has("replace");
+            let upserts = replaces || has("conflict") || has("duplicate");
+            let kind = if upserts { WriteKind::Upsert } else { WriteKind::Insert };
+            Template { replaces, ..table(&mut words, kind, None) }
         }
         "update" if one => {
             let mut compiler = setting.compiler(Side::Predicate);
-            let before_set = words.before_set();
+            let before_set = words.before_set(setting);
             for name in before_set.iter().flatten() {
                 compiler.add(name, Dnf::any());
             }
@@ -242,6 +262,8 @@ pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
             words.skip(&["from", "only"]);
             table(&mut words, WriteKind::Delete, Some("where"))
         }
+        // MariaDB's SET STATEMENT .. FOR any other.
+        "set" if setting.dialect == Dialect::MySql && has("statement") => unreadable(),
         // MariaDB runs what it analyses.
         "analyze" if ["insert", "update", "delete", "replace"].iter().any(|word| has(word)) => {
             unreadable()
@@ -305,6 +327,13 @@ fn is_single(sql: &str) -> bool {
     true
 }
 
+/// Whether a comment begins within a comment, or something looks like it. Only PostgreSQL then looks for two ends.
+fn has_nested_comment(sql: &str) -> bool {
+    let parts: Vec<&str> = sql.split("/*").collect();
+    // Before the first there is no comment, and in the last none begins.
+    parts.len() > 2 && parts[1..parts.len() - 1].iter().any(|comment| !comment.contains("*/"))
+}
+
 pub(super) fn contains_word(sql: &str, word: &str) -> bool {
     sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
         .any(|other| other.eq_ignore_ascii_case(word))
@@ -352,16 +381,22 @@ impl Words<'_> {
     }
 
     /// All names between here and SET: tables, aliases and words, each of which may be a table that is written.
-    fn before_set(&mut self) -> Option<Vec<String>> {
+    fn before_set(&mut self, setting: &Setting) -> Option<Vec<String>> {
         const MAX: usize = 64;
-        let mut names = Vec::new();
+        let mut names: Vec<String> = Vec::new();
+        let mut last = String::new();
         while names.len() < MAX {
+            let qualified = self.rest.starts_with('.') && setting.schema.schema_name().is_some();
             self.rest = self.rest.trim_start_matches(['.', ',', ')', '=']);
             let unquoted = !self.rest.trim_start().starts_with(['"', '`', '[']);
             let name = self.name()?;
             if unquoted && name.eq_ignore_ascii_case("set") {
                 return Some(names);
             }
+            if qualified {
+                names.push(format!("{last}.{name}"));
+            }
+            last.clone_from(&name);
             names.push(name);
         }
         None
@@ -393,6 +428,10 @@ impl Words<'_> {
                 let end = self.rest.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '$');
                 let (name, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
                 self.rest = rest;
+                // U&"..", a name in numbers.
+                if rest.starts_with('&') {
+                    return None;
+                }
                 let name = match self.dialect {
                     Dialect::Postgres => name.to_ascii_lowercase(),
                     dialect => dialect.catalogue_name(name),

@@ -5,7 +5,7 @@ use sqlparser::ast::Expr;
 use super::block::Compiler;
 use super::dnf::Dnf;
 use super::formula::Column;
-use crate::Schema;
+use crate::{Dialect, Schema};
 
 /// The relations that one SELECT joins.
 #[derive(Debug, Default)]
@@ -23,6 +23,8 @@ pub(crate) struct Block {
 #[derive(Debug)]
 pub(crate) struct Relation {
     pub(crate) alias: String,
+    /// The alias as it is written.
+    pub(crate) spelled: String,
     /// The table; `None` for what is derived, or has its columns renamed.
     pub(crate) table: Option<String>,
     /// On the side of an outer join, so far, that may have no row.
@@ -39,7 +41,15 @@ impl Block {
     }
 
     pub(crate) fn push(&mut self, alias: String, table: Option<String>) {
-        self.relations.push(Relation { alias, table, nullable: false, filter: Dnf::any() });
+        let spelled = String::new();
+        let filter = Dnf::any();
+        self.relations.push(Relation { alias, spelled, table, nullable: false, filter });
+    }
+
+    /// Adds a table.
+    pub(crate) fn push_table(&mut self, alias: String, spelled: &str, table: String) {
+        self.push(alias, Some(table));
+        self.relations.last_mut().into_iter().for_each(|last| last.spelled = spelled.to_owned());
     }
 
     /// The only relation of this name.
@@ -79,14 +89,25 @@ impl Compiler<'_> {
                 (block.owner(self.schema, &column)?, column)
             }
             Expr::CompoundIdentifier(names) if (2..=3).contains(&names.len()) => {
-                let relation = self.dialect.name(&names[names.len() - 2]);
-                (block.named(&relation)?, self.dialect.name(&names[names.len() - 1]))
+                let qualifier = &names[names.len() - 2];
+                let relation = block.named(&self.dialect.name(qualifier))?;
+                // `schema.table.column` may be a table outside that has another name here, and MySQL may tell aliases
+                // apart by case.
+                let outside = names.len() == 3
+                    || self.dialect == Dialect::MySql
+                        && block.relations[relation].spelled != qualifier.value;
+                if block.correlated && outside {
+                    return None;
+                }
+                (relation, self.dialect.name(&names[names.len() - 1]))
             }
             _ => return None,
         };
         let table = block.relations[relation].table.as_ref()?;
-        let hidden =
-            self.dialect.is_system_column(&column) && !self.schema.has_column(table, &column);
+        // A full-text table of SQLite has a column of its own name, to be searched and to be given commands.
+        let own = self.dialect == Dialect::Sqlite && table.rsplit('.').next() == Some(&column);
+        let hidden = (self.dialect.is_system_column(&column) || own)
+            && !self.schema.has_column(table, &column);
         (!hidden).then_some((relation, column))
     }
 }

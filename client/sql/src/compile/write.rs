@@ -90,7 +90,7 @@ pub(super) fn update(write: &Write<'_>, update: &Update) -> Template {
     };
     let mut template = changed(setting, compiler, target.table, images, WriteKind::Update);
     template.assigns = set.as_ref().map(|set| set.known_of(template.target.as_deref()));
-    template.assigned = set.map(|set| set.columns);
+    template.assigned = set.filter(|set| !set.renamed).map(|set| set.columns);
     let joined = !from.is_empty();
     template.returning =
         returning(setting.dialect, Some(alias), joined, update.returning.as_deref());
@@ -233,11 +233,19 @@ pub(super) fn changed(
     kind: WriteKind,
 ) -> Template {
     let mut template = changed_all(setting, compiler, vec![(table.clone(), images)], kind);
-    // The rows of a view are not rows of a table.
-    if setting.schema.view_of(&table).is_none() {
-        template.target = Some(table);
-    }
+    template.target = target(setting, table);
     template
+}
+
+/// The table, if who has its rows knows all that changes in it: not of a view, and not if the database itself goes on to
+/// change others of its rows.
+pub(super) fn target(setting: &Setting, table: String) -> Option<String> {
+    let mut compiler = setting.compiler(Side::Predicate);
+    let also = setting.schema.get(&table).map(|table| table.also_changes()).unwrap_or_default();
+    also.iter().for_each(|other| compiler.add(other, Dnf::any()));
+    add_others(setting, &mut compiler);
+    let again = compiler.tables.iter().any(|(other, _)| *other == table);
+    (!again && setting.schema.view_of(&table).is_none()).then_some(table)
 }
 
 /// The same for several tables.

@@ -7,6 +7,7 @@ mod law;
 mod reads;
 mod rules;
 mod statements;
+mod traps;
 mod values;
 mod writes;
 
