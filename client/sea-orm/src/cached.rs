@@ -180,14 +180,14 @@ impl<Q: CachedQuery> Cached<Q> {
 
 /// A question for all rows of a query.
 pub(crate) fn rows<Q: CachedQuery>(options: &Options) -> Asked<'_> {
-    Asked { options, table: Q::table(), op: Ops::FETCH, kind: b"rows", run: Run::Query }
+    Asked { options, table: Q::table(), op: Ops::FETCH, kind: Q::kinds().0, run: Run::Query }
 }
 
 /// A question for its first.
 pub(crate) fn first<Q: CachedQuery>(options: &Options) -> Asked<'_> {
     let asked = Asked { op: Ops::GET, ..rows::<Q>(options) };
     // A raw statement has no limit: it must not be read to its end.
-    if Q::ONE_ROW { Asked { kind: b"first", run: Run::One, ..asked } } else { asked }
+    if Q::ONE_ROW { Asked { kind: Q::kinds().1, run: Run::One, ..asked } } else { asked }
 }
 
 /// A question for one number or the like.
