@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use crate::ask::{Asked, ask_many, deps_of};
 use crate::cached::{Mode, Options};
 use crate::connection::Shared;
-use crate::run::Run;
+use crate::run::{Ran, Run};
 use crate::source::{Context, Source};
 
 /// [`reads`](CacheReads::reads) on a connection or transaction.
@@ -162,6 +162,11 @@ impl<'a, C> Recorder<'a, C> {
         self.log.note(deps_of(&template, statement).filter(|_| allowed));
         Ok(())
     }
+
+    /// What a block makes of an error is not kept: nothing says when the error is over.
+    fn ran(&self, ran: Result<Ran, DbErr>) -> Result<Ran, DbErr> {
+        ran.inspect_err(|_| self.log.note(None))
+    }
 }
 
 impl<C> std::fmt::Debug for Recorder<'_, C> {
@@ -178,7 +183,7 @@ impl<C: ConnectionTrait> ConnectionTrait for Recorder<'_, C> {
 
     async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
         self.note(&stmt)?;
-        Run::Execute(stmt).on(self.inner).await?.into_executed()
+        self.ran(Run::Execute(stmt).on(self.inner).await)?.into_executed()
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
@@ -187,12 +192,12 @@ impl<C: ConnectionTrait> ConnectionTrait for Recorder<'_, C> {
 
     async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
         self.note(&stmt)?;
-        Ok(Run::One(stmt).on(self.inner).await?.into_rows().into_iter().next())
+        Ok(self.ran(Run::One(stmt).on(self.inner).await)?.into_rows().into_iter().next())
     }
 
     async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
         self.note(&stmt)?;
-        Ok(Run::Query(stmt).on(self.inner).await?.into_rows())
+        Ok(self.ran(Run::Query(stmt).on(self.inner).await)?.into_rows())
     }
 
     fn support_returning(&self) -> bool {
