@@ -83,11 +83,13 @@ where
         Some(asked.with_options(read, snapshot).alone(state.is_some()))
     });
     let Some(entry) = entry else {
-        return read((asked.run)(statement).on(inner).await?.into_rows());
+        let rows = (asked.run)(statement).on(inner).await;
+        return read(rows.inspect_err(|error| context.failed(error))?.into_rows());
     };
     let before = context.writes();
     let load = || async {
-        let rows = (asked.run)(statement).on(inner).await.map_err(Unstored::Failed)?;
+        let rows = (asked.run)(statement).on(inner).await;
+        let rows = rows.inspect_err(|error| context.failed(error)).map_err(Unstored::Failed)?;
         let value = read(rows.into_rows()).map_err(Unstored::Failed)?;
         if context.writes() == before { Ok(value) } else { Err(Unstored::Value(value)) }
     };
