@@ -82,6 +82,9 @@ where
         let read = cacheops.read(key).deps(deps).forced(profile, asked.op).codec(codec);
         Some(asked.with_options(read, snapshot).alone(state.is_some()))
     });
+    if let Some(state) = state {
+        state.reads(&template);
+    }
     let Some(entry) = entry else {
         let rows = (asked.run)(statement).on(inner).await;
         return read(rows.inspect_err(|error| context.failed(error))?.into_rows());

@@ -15,6 +15,7 @@ use crate::cached::{Mode, Options};
 use crate::connection::Shared;
 use crate::run::{Ran, Run};
 use crate::source::{Context, Source};
+use crate::state::State;
 
 /// [`reads`](CacheReads::reads) on a connection or transaction.
 pub trait CacheReads: Source + Sized {
@@ -127,6 +128,7 @@ pub struct Recorder<'a, C> {
     cacheops: &'a Cacheops,
     shared: &'a Shared,
     inner: &'a C,
+    state: Option<&'a State>,
     pub(crate) log: Log,
 }
 
@@ -147,8 +149,8 @@ impl Log {
 
 impl<'a, C> Recorder<'a, C> {
     pub(crate) fn new(context: &Context<'a, C>) -> Self {
-        let Context { cacheops, shared, inner, .. } = *context;
-        Self { cacheops, shared, inner, log: Log(Arc::new(Mutex::new(Some(Deps::none())))) }
+        let Context { cacheops, shared, inner, state } = *context;
+        Self { cacheops, shared, inner, state, log: Log(Arc::new(Mutex::new(Some(Deps::none())))) }
     }
 
     /// Notes a statement, which must be a read.
@@ -156,6 +158,9 @@ impl<'a, C> Recorder<'a, C> {
         let template = self.shared.analyser.analyse(&statement.sql);
         if !matches!(template.kind(), Kind::Read { .. } | Kind::Session) {
             return Err(DbErr::Custom("a block of reads must not write".into()));
+        }
+        if let Some(state) = self.state {
+            state.reads(&template);
         }
         let first = template.tables().first();
         let allowed = first.is_none_or(|table| self.cacheops.profile(table).is_some());

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cacheops::{Cacheops, Changes, Snapshot, TxStack};
+use cacheops_sql::{Kind, Template};
 use sea_orm::{DbBackend, DbErr, IsolationLevel, SqliteTransactionMode, TransactionOptions};
 use tokio::sync::OnceCell;
 
@@ -16,6 +17,9 @@ pub struct State {
     pub(crate) writes: AtomicU64,
     /// A statement may have ended the transaction: from then on every write takes effect at once.
     pub(crate) ended: AtomicBool,
+    /// Its session may see other rows than those that others call by the same name: it was told to, or a function may
+    /// have written some.
+    apart: AtomicBool,
     /// The moment before the first statement: no result of this transaction is newer. None: it is not known.
     moment: OnceCell<Option<Snapshot>>,
     isolation: Isolation,
@@ -60,6 +64,7 @@ impl State {
             stack: Mutex::new(stack),
             writes: AtomicU64::new(0),
             ended: AtomicBool::new(false),
+            apart: AtomicBool::new(false),
             moment: OnceCell::new(),
             isolation,
             may_read_first,
@@ -77,6 +82,14 @@ impl State {
 
     pub(crate) fn writes(&self) -> u64 {
         self.writes.load(Ordering::SeqCst)
+    }
+
+    /// Before a statement that writes nothing by its text: SET, or a SELECT that calls what is not known to be pure.
+    pub(crate) fn reads(&self, template: &Template) {
+        if matches!(template.kind(), Kind::Session | Kind::Read { volatile: true, .. }) {
+            self.apart.store(true, Ordering::SeqCst);
+            self.writes.fetch_add(1, Ordering::SeqCst);
+        }
     }
 
     /// After a statement that failed: not every error leaves the transaction open.
@@ -122,6 +135,9 @@ impl State {
 
     /// The snapshot by which a read of now is stored. `Err`: it must not be stored.
     pub(crate) async fn moment(&self, cacheops: &Cacheops) -> Result<Option<&Snapshot>, ()> {
+        if self.apart.load(Ordering::SeqCst) {
+            return Err(());
+        }
         match self.isolation {
             Isolation::Statement => return Ok(None),
             Isolation::Nothing => return Err(()),

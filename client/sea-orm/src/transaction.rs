@@ -59,6 +59,7 @@ impl CachedTxn {
             && !self.shared.may_end(&template)
         {
             state.before_statement(&self.cacheops, true).await;
+            state.reads(&template);
             let ran = run.on(self.inner()).await;
             return ran.inspect_err(|error| state.failed(self.shared.backend, error));
         }
@@ -331,6 +332,7 @@ impl StreamTrait for CachedTxn {
             let template = self.shared.analyser.analyse(&stmt.sql);
             let reads = matches!(template.kind(), Kind::Read { .. } | Kind::Session);
             self.state.before_statement(&self.cacheops, reads).await;
+            self.state.reads(&template);
             if !reads {
                 self.state.stack().mark_dirty();
                 self.state.writes.fetch_add(1, Ordering::SeqCst);

@@ -1,6 +1,7 @@
 //! What fails or is read in its own way on MariaDB (`make test-mariadb`) and PostgreSQL.
 
 use cacheops_sea_orm::{Cache, CachedConn, Cacheops, Connect};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr,
     EntityTrait, IsolationLevel, QueryFilter, Statement, TransactionSession, TransactionTrait,
@@ -210,5 +211,152 @@ async fn on_postgres_connections_with_other_options_share_no_results() {
         let db = co.connect(Database::connect(options).await.unwrap());
 
         assert_eq!(event(&db, 1).await, Some(format!("of {tenant}")));
+    }
+}
+
+async fn events(sql: &str) -> Option<(Postgres, Server, Cacheops, CachedConn)> {
+    let postgres = Postgres::start()?;
+    let server = Server::start();
+    let connection = pool(postgres.url()).await;
+    connection.execute_unprepared(EVENTS).await.unwrap();
+    connection.execute_unprepared("INSERT INTO event VALUES (1, 'old')").await.unwrap();
+    connection.execute_unprepared(sql).await.unwrap();
+    let co = builder(&server).build().await.unwrap();
+    let db = co.connect(connection);
+    Some((postgres, server, co, db))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_postgres_a_commit_that_is_forgotten_while_it_waits_is_told_after_it_has_run() {
+    let sql = "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+            'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END';
+        CREATE CONSTRAINT TRIGGER late AFTER UPDATE ON event DEFERRABLE INITIALLY DEFERRED
+            FOR EACH ROW EXECUTE FUNCTION wait()";
+    let Some((_postgres, _server, co, db)) = events(sql).await else { return };
+    event(&db, 1).await;
+    let holder = db.inner().begin().await.unwrap();
+    holder.execute_unprepared("SELECT pg_advisory_xact_lock(1)").await.unwrap();
+
+    let tx = db.begin().await.unwrap();
+    tx.execute_unprepared("UPDATE event SET name = 'new' WHERE id = 1").await.unwrap();
+    let waited = std::time::Duration::from_millis(200);
+    tokio::time::timeout(waited, tx.commit()).await.unwrap_err();
+    co.settled().await;
+    assert_eq!(event(&db, 1).await.as_deref(), Some("old"));
+    holder.rollback().await.unwrap();
+
+    let deadline = std::time::Instant::now() + support::deadline();
+    let now = async || event::Entity::find_by_id(1).one(db.inner()).await.unwrap().unwrap().name;
+    while now().await == "old" || co.stats().invalidations == 0 {
+        assert!(std::time::Instant::now() < deadline, "{:?}", co.stats());
+        tokio::task::yield_now().await;
+    }
+    co.settled().await;
+    assert_eq!(event(&db, 1).await.as_deref(), Some("new"));
+}
+
+#[tokio::test]
+async fn on_postgres_what_a_session_has_set_is_seen_by_its_transaction_alone() {
+    let sql =
+        "CREATE SCHEMA two; CREATE TABLE two.event (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+        INSERT INTO two.event VALUES (1, 'of two')";
+    let Some((_postgres, _server, _co, db)) = events(sql).await else { return };
+    for set in ["SET LOCAL search_path = two", "SELECT set_config('search_path', 'two', true)"] {
+        event(&db, 1).await;
+        let tx = db.begin().await.unwrap();
+        tx.execute_unprepared(set).await.unwrap();
+        let row = event::Entity::find_by_id(1).cache().one(&tx).await.unwrap().unwrap();
+        assert_eq!(row.name, "of two", "{set}");
+        tx.commit().await.unwrap();
+
+        db.cacheops().invalidate_all().await.unwrap();
+        let tx = db.begin().await.unwrap();
+        tx.execute_unprepared(set).await.unwrap();
+        event::Entity::find_by_id(1).cache().one(&tx).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(event(&db, 1).await.as_deref(), Some("old"), "{set}");
+    }
+}
+
+#[tokio::test]
+async fn on_postgres_what_a_function_has_written_is_not_stored_before_the_commit() {
+    let sql = "CREATE FUNCTION rename() RETURNS integer LANGUAGE sql AS
+        'UPDATE event SET name = ''undone'' WHERE id = 1 RETURNING id'";
+    let Some((_postgres, _server, _co, db)) = events(sql).await else { return };
+
+    for level in [None, Some(IsolationLevel::ReadCommitted)] {
+        let tx = db.begin_with_config(level, None).await.unwrap();
+        tx.execute_unprepared("SELECT rename()").await.unwrap();
+        let row = event::Entity::find_by_id(1).cache().one(&tx).await.unwrap().unwrap();
+        assert_eq!(row.name, "undone");
+        tx.rollback().await.unwrap();
+
+        assert_eq!(event(&db, 1).await.as_deref(), Some("old"));
+        db.cacheops().invalidate_all().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn on_postgres_an_analysed_plan_of_a_write_is_a_write() {
+    let Some((_postgres, _server, _co, db)) = events("SELECT 1").await else { return };
+    event(&db, 1).await;
+
+    let sql = "EXPLAIN ANALYZE UPDATE event SET name = 'new' WHERE id = 1";
+    db.query_all_raw(Statement::from_string(DbBackend::Postgres, sql)).await.unwrap();
+
+    assert_eq!(event(&db, 1).await.as_deref(), Some("new"));
+}
+
+#[tokio::test]
+async fn on_postgres_numbers_longer_than_the_driver_keeps_them_are_found() {
+    let sql = "ALTER TABLE event ADD price NUMERIC; UPDATE event SET price = 1.0000000000000000000000000000001;
+        INSERT INTO event (id, name, price) VALUES (2, 'b', 'NaN'), (3, 'c', 1e40), (4, 'd', 'Infinity')";
+    let Some((_postgres, _server, _co, db)) = events(sql).await else { return };
+    for (id, price) in
+        [(1, "1.0000000000000000000000000000001"), (2, "'NaN'"), (3, "1e40"), (4, "'Infinity'")]
+    {
+        let sql = format!("price = {price}");
+        let ask = || event::Entity::find().filter(Expr::cust(sql.clone())).cache();
+        assert_eq!(ask().all(&db).await.unwrap().len(), 1, "{sql}");
+        let write = format!("UPDATE event SET name = 'new' WHERE id = {id}");
+        db.execute_raw(Statement::from_string(DbBackend::Postgres, write)).await.unwrap();
+
+        assert_eq!(ask().all(&db).await.unwrap()[0].name, "new", "{sql}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "make test-mariadb"]
+async fn on_mariadb_odd_values_are_found_or_unknown() {
+    let m = maria("InnoDB").await;
+    let raw = |sql: &str| Statement::from_string(DbBackend::MySql, sql);
+    let sql = "ALTER TABLE counter ADD day DATE, ADD year YEAR, ADD word SET('a', 'b'), ADD price DECIMAL(65, 30)";
+    m.db.inner().execute_unprepared(sql).await.unwrap();
+    let sql = "UPDATE IGNORE counter SET day = '0000-00-00', year = 2024, word = 'a,b', bits = 7,
+        price = 1.000000000000000000000000000001 WHERE id = 7";
+    m.db.inner().execute_raw(raw(sql)).await.unwrap();
+    for condition in [
+        "day = '0000-00-00'",
+        "year = 2024",
+        "word = 'a,b'",
+        "bits = 7",
+        "bits = b'111'",
+        "bits = 0x07",
+        "price = 1.000000000000000000000000000001",
+        "big = 18446744073709551615",
+        "id = '7'",
+    ] {
+        m.db.inner()
+            .execute_raw(raw("UPDATE counter SET name = 'old' WHERE id = 7"))
+            .await
+            .unwrap();
+        let sql = condition;
+        let ask = || Entity::find().filter(Expr::cust(sql)).cache().all(&m.db);
+        m.co.invalidate_all().await.unwrap();
+        assert_eq!(ask().await.unwrap().len(), 1, "{sql}");
+
+        m.db.execute_raw(raw("UPDATE counter SET name = 'new' WHERE name = 'old'")).await.unwrap();
+
+        assert_eq!(ask().await.unwrap()[0].name, "new", "{sql}");
     }
 }
