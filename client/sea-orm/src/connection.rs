@@ -29,6 +29,9 @@ use crate::value::to_sql;
 ///
 /// It takes the place of the [`DatabaseConnection`] in all of SeaORM's calls. Nothing is cached unless a query asks
 /// for it: see [`Cache`](crate::Cache).
+///
+/// A write that was begun is finished, and told to the cache, also if its future is dropped: the database would go on
+/// with it in any case. So is a commit.
 #[derive(Clone)]
 pub struct CachedConn {
     inner: DatabaseConnection,

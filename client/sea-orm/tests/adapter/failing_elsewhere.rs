@@ -1,6 +1,6 @@
-//! What fails or is read in its own way on MariaDB (`make test-mariadb`) and PostgreSQL.
+//! What fails or is read in its own way on MariaDB (`make test-mariadb`), PostgreSQL and SQLite.
 
-use cacheops_sea_orm::{Cache, CachedConn, Cacheops, Connect};
+use cacheops_sea_orm::{Cache, CachedConn, Cacheops, Connect, Schema, Table};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr,
@@ -359,4 +359,21 @@ async fn on_mariadb_odd_values_are_found_or_unknown() {
 
         assert_eq!(ask().await.unwrap()[0].name, "new", "{sql}");
     }
+}
+
+/// The constraint deletes a row that no statement names.
+#[tokio::test]
+async fn on_sqlite_a_table_that_replaces_by_its_schema_also_changes_itself() {
+    let w = crate::world::World::new().await;
+    let sql = "CREATE TABLE event (id INTEGER PRIMARY KEY, name TEXT UNIQUE ON CONFLICT REPLACE);
+        INSERT INTO event VALUES (1, 'a')";
+    w.db.inner().execute_unprepared(sql).await.unwrap();
+    let schema = Schema::new().table(Table::new("event").also(["event"]));
+    let db = w.co.connector().schema(schema).connect(w.db.inner().clone());
+    assert_eq!(event(&db, 1).await.as_deref(), Some("a"));
+
+    let sql = "INSERT INTO event (id, name) VALUES (2, 'a')";
+    db.execute_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.unwrap();
+
+    assert_eq!(event(&db, 1).await, None);
 }
