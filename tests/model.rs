@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use support::{Client, Random, Server, Value, eventually};
+use support::{Client, Random, Server, Value, eventually, number};
 
 const DATABASES: usize = 3;
 const KEYS: usize = 12;
@@ -95,11 +95,7 @@ fn a_server_that_keeps_over_restarts_agrees_with_the_twin() {
 
 /// So many seeds; `CACHEOPS_MODEL_FACTOR` times as many for a longer search.
 fn seeds(first: u64, count: u64) -> std::ops::Range<u64> {
-    let factor = std::env::var("CACHEOPS_MODEL_FACTOR")
-        .ok()
-        .and_then(|factor| factor.parse().ok())
-        .unwrap_or(1);
-    first..first + count * factor
+    first..first + count * number("CACHEOPS_MODEL_FACTOR").unwrap_or(1)
 }
 
 /// Field and value; a value of `None` is NULL. A field that is absent is not in the map.

@@ -24,6 +24,7 @@ mod worker;
 mod world;
 
 use mode::{HEAD, Mode, Stale};
+use support::number;
 
 /// Hits of each mode in a usual test run.
 const SHORT: u64 = 100_000;
@@ -174,9 +175,4 @@ fn short(mode: &Mode) {
 
 fn seed() -> u64 {
     number("CACHEOPS_CHECK_SEED").unwrap_or(1)
-}
-
-fn number(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
 }

@@ -14,6 +14,7 @@
 
 mod client;
 mod dump;
+mod environment;
 mod events;
 mod mariadb;
 mod postgres;
@@ -25,6 +26,7 @@ mod wait;
 
 pub use client::{Client, Reply, as_map, as_text};
 pub use dump::Dump;
+pub use environment::number;
 pub use events::Events;
 pub use mariadb::MariaDb;
 pub use postgres::Postgres;

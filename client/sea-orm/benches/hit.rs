@@ -210,9 +210,9 @@ async fn run() {
             .unwrap(),
         analyser: Analyser::new(Dialect::Sqlite, Schema::new(), 2000),
     };
-    let rounds = std::env::var("CACHEOPS_BENCH_ROUNDS").ok().and_then(|text| text.parse().ok());
+    let rounds = support::number("CACHEOPS_BENCH_ROUNDS").unwrap_or(100) as usize;
     for rows in SIZES {
-        bench.measure(rows, rounds.unwrap_or(100)).await;
+        bench.measure(rows, rounds).await;
     }
     println!("\nload      {} after", load().trim());
 }

@@ -11,19 +11,29 @@ use crate::run::Run;
 use crate::source::{Context, Unstored};
 use crate::value::values_of;
 
-/// What is asked, beside the statement.
-pub(crate) struct Asked<'a> {
+/// By what it is decided whether the cache is used for a read, and how.
+pub(crate) struct Rules<'a> {
     pub(crate) options: &'a Options,
     /// The table of its profile; none if the statement's first table is to decide.
     pub(crate) table: Option<String>,
     pub(crate) op: Ops,
+}
+
+/// What is asked, beside the statement.
+pub(crate) struct Asked<'a> {
+    pub(crate) rules: Rules<'a>,
     /// What tells two results of one statement apart.
     pub(crate) kind: &'a [u8],
     /// How the database is asked.
     pub(crate) run: fn(Statement) -> Run,
 }
 
-impl Asked<'_> {
+impl<'o> Rules<'o> {
+    /// For a read of rows.
+    pub(crate) fn fetch(options: &'o Options, table: Option<String>) -> Self {
+        Self { options, table, op: Ops::FETCH }
+    }
+
     /// How the cache is used for this read: by which snapshot. None if it is not used.
     async fn usable<'a, I>(
         &self,
@@ -62,7 +72,7 @@ impl Asked<'_> {
 /// Asks the cache, and if need be the database.
 pub(crate) async fn ask<I, T, C>(
     context: Context<'_, I>,
-    asked: Asked<'_>,
+    Asked { rules, kind, run }: Asked<'_>,
     statement: Statement,
     codec: C,
     read: impl FnOnce(Vec<QueryResult>) -> Result<T, DbErr> + Send,
@@ -73,25 +83,25 @@ where
 {
     let Context { cacheops, shared, inner, state } = context;
     let template = shared.analyser.analyse(&statement.sql);
-    let table = asked.table.as_deref().or(template.tables().first().map(String::as_str));
+    let table = rules.table.as_deref().or(template.tables().first().map(String::as_str));
     let profile = table.and_then(|table| cacheops.profile(table));
-    let usable = asked.usable(&context, profile).await;
+    let usable = rules.usable(&context, profile).await;
     let entry = usable.zip(profile).and_then(|(snapshot, profile)| {
-        let key = key_of::<T>(shared, profile, &statement, asked.kind)?;
+        let key = key_of::<T>(shared, profile, &statement, kind)?;
         let deps = deps_of(&template, &statement)?;
-        let read = cacheops.read(key).deps(deps).forced(profile, asked.op).codec(codec);
-        Some(asked.with_options(read, snapshot).alone(state.is_some()))
+        let read = cacheops.read(key).deps(deps).forced(profile, rules.op).codec(codec);
+        Some(rules.with_options(read, snapshot).alone(state.is_some()))
     });
     if let Some(state) = state {
         state.reads(&template);
     }
     let Some(entry) = entry else {
-        let rows = (asked.run)(statement).on(inner).await;
+        let rows = run(statement).on(inner).await;
         return read(rows.inspect_err(|error| context.failed(error))?.into_rows());
     };
     let before = context.writes();
     let load = || async {
-        let rows = (asked.run)(statement).on(inner).await;
+        let rows = run(statement).on(inner).await;
         let rows = rows.inspect_err(|error| context.failed(error)).map_err(Unstored::Failed)?;
         let value = read(rows.into_rows()).map_err(Unstored::Failed)?;
         if context.writes() == before { Ok(value) } else { Err(Unstored::Value(value)) }
@@ -102,7 +112,7 @@ where
 /// Asks the cache for the result of more than one statement. `load` says what it depends on; none, and it is not stored.
 pub(crate) async fn ask_many<I, T, C>(
     context: Context<'_, I>,
-    asked: Asked<'_>,
+    rules: Rules<'_>,
     key: Option<Key>,
     codec: C,
     load: impl Future<Output = Result<(T, Option<Deps>), DbErr>>,
@@ -111,18 +121,18 @@ where
     C: Codec<T>,
 {
     let Context { cacheops, state, .. } = context;
-    let profile = asked.table.as_deref().and_then(|table| cacheops.profile(table));
-    let usable = asked.usable(&context, profile).await;
+    let profile = rules.table.as_deref().and_then(|table| cacheops.profile(table));
+    let usable = rules.usable(&context, profile).await;
     // Without a table the defaults count.
-    let allowed = profile.is_some() || asked.table.is_none();
+    let allowed = profile.is_some() || rules.table.is_none();
     let (Some(snapshot), Some(key), true) = (usable, key, allowed) else {
         return Ok(load.await?.0);
     };
-    let mut read = cacheops.read(key).op(asked.op.name());
+    let mut read = cacheops.read(key).op(rules.op.name());
     if let Some(profile) = profile {
-        read = read.forced(profile, asked.op);
+        read = read.forced(profile, rules.op);
     }
-    let read = asked.with_options(read.codec(codec), snapshot).alone(state.is_some());
+    let read = rules.with_options(read.codec(codec), snapshot).alone(state.is_some());
     let before = context.writes();
     let load = || async {
         let (value, deps) = load.await.map_err(Unstored::Failed)?;

@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cacheops::{Cacheops, Deps, Format, Key, Ops};
+use cacheops::{Cacheops, Deps, Format, Key};
 use cacheops_sql::Kind;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::ask::{Asked, ask_many, deps_of};
+use crate::ask::{Rules, ask_many, deps_of};
 use crate::cached::{Mode, Options};
 use crate::connection::Shared;
 use crate::run::{Ran, Run};
@@ -109,17 +109,10 @@ impl<'a, S: Source> CachedReads<'a, S> {
             let key = Key::query(&context.shared.database, &self.name);
             key.part(b"reads").part(parts).of::<T>().into()
         });
-        let asked = Asked {
-            options: &self.options,
-            table: None,
-            op: Ops::FETCH,
-            kind: b"",
-            run: Run::Query,
-        };
         let recorder = Recorder::new(&context);
         let log = recorder.log.clone();
         let load = async { Ok((block(recorder).await?, log.take())) };
-        ask_many(context, asked, key, Format::default(), load).await
+        ask_many(context, Rules::fetch(&self.options, None), key, Format::default(), load).await
     }
 }
 

@@ -11,7 +11,7 @@ use sea_orm::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::ask::{Asked, ask};
+use crate::ask::{Asked, Rules, ask};
 use crate::paginate::CachedPaginator;
 use crate::query::{CachedQuery, SelectQuery};
 use crate::rehearse::{self, Rehearsal};
@@ -180,12 +180,13 @@ impl<Q: CachedQuery> Cached<Q> {
 
 /// A question for all rows of a query.
 pub(crate) fn rows<Q: CachedQuery>(options: &Options) -> Asked<'_> {
-    Asked { options, table: Q::table(), op: Ops::FETCH, kind: Q::kinds().0, run: Run::Query }
+    Asked { rules: Rules::fetch(options, Q::table()), kind: Q::kinds().0, run: Run::Query }
 }
 
 /// A question for its first.
 pub(crate) fn first<Q: CachedQuery>(options: &Options) -> Asked<'_> {
-    let asked = Asked { op: Ops::GET, ..rows::<Q>(options) };
+    let mut asked = rows::<Q>(options);
+    asked.rules.op = Ops::GET;
     // A raw statement has no limit: it must not be read to its end.
     if Q::ONE_ROW { Asked { kind: Q::kinds().1, run: Run::One, ..asked } } else { asked }
 }
@@ -197,7 +198,7 @@ fn single<'a>(
     op: Ops,
     kind: &'static [u8],
 ) -> Asked<'a> {
-    Asked { options, table, op, kind, run: Run::One }
+    Asked { rules: Rules { options, table, op }, kind, run: Run::One }
 }
 
 impl<Q: SelectQuery> Cached<Q> {

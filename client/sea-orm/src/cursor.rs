@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use cacheops::{Codec, Format, Ops};
+use cacheops::{Codec, Format};
 use sea_orm::sea_query::{IntoValueTuple, SelectStatement};
 use sea_orm::{
     Cursor, DbErr, EntityTrait, FromQueryResult, IdentityOf, IntoIdentity, PartialModelTrait,
@@ -10,7 +10,7 @@ use sea_orm::{
     SelectTwoModel, SelectorTrait, Topology, TryIntoModel,
 };
 
-use crate::ask::{Asked, ask};
+use crate::ask::{Asked, Rules, ask};
 use crate::cached::{Cached, Options};
 use crate::codec::{Maybe, Rows, Whole};
 use crate::query::{CachedQuery, selected};
@@ -119,13 +119,8 @@ impl<S: SelectorTrait, C> CachedCursor<S, C> {
             Ok(items)
         };
         let kind: &[u8] = if reversed { b"last" } else { b"rows" };
-        let asked = Asked {
-            options: &self.options,
-            table: self.table.clone(),
-            op: Ops::FETCH,
-            kind,
-            run: Run::Query,
-        };
+        let rules = Rules::fetch(&self.options, self.table.clone());
+        let asked = Asked { rules, kind, run: Run::Query };
         ask(db.context(), asked, statement, C::default(), read).await
     }
 }

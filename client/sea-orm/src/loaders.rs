@@ -2,19 +2,22 @@
 
 use std::str::FromStr;
 
-use cacheops::Ops;
 use sea_orm::{
     DbErr, EntityOrSelect, EntityTrait, LoaderTrait, ModelTrait, QueryTrait, Related,
     RelatedSelfVia, RelationDef, RelationTrait, TryIntoModel,
 };
 
-use crate::ask::{Asked, ask, ask_many, key_of, write_values};
+use crate::ask::{Asked, Rules, ask, ask_many, key_of, write_values};
 use crate::block::Recorder;
 use crate::cached::{Cached, Mode, Options};
 use crate::codec::{Columns, Many, Maybe, Rows, Whole, write_value};
+use crate::query::table_of;
 use crate::rehearse::{self, Rehearsal};
 use crate::run::Run;
 use crate::source::Source;
+
+/// The model of the table that the models are rows of.
+type Own<M> = <<M as ModelTrait>::Entity as EntityTrait>::Model;
 
 /// What is loaded for some models, cached: SeaORM's [`LoaderTrait`] behind `.cache()`.
 ///
@@ -75,10 +78,8 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
         M::Entity: Related<R>,
     {
         let (models, query) = (&self.query, query.select());
-        let by = <M::Entity as Related<R>>::via();
-        let by = by.unwrap_or_else(<M::Entity as Related<R>>::to);
         let call = move |to| LoaderTrait::load_many(models, query.clone(), to);
-        let loader = Loader { models, name: "load_many", by };
+        let loader = Loader { models, name: "load_many", by: way::<M::Entity, R>() };
         loader.load::<R, _, Many<Whole<R>>, _, _>(self.options, db, call).await
     }
 
@@ -108,9 +109,7 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
             Ok(statement) => statement,
             Err(result) => return result,
         };
-        let by = <M::Entity as Related<R>>::via();
-        let by = by.unwrap_or_else(<M::Entity as Related<R>>::to);
-        let loader = Loader { models, name: "load_many_to_many", by };
+        let loader = Loader { models, name: "load_many_to_many", by: way::<M::Entity, R>() };
         // The second question follows from the rows of the first, and from the query.
         let second = query.clone().build(backend);
         let kind = loader.kind().and_then(|mut kind| {
@@ -119,24 +118,18 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
             Some(kind)
         });
         let context = db.context();
-        let table = R::default().table_name().to_owned();
+        let table = table_of::<R>();
         let profile = context.cacheops.profile(&table);
         let key = kind.zip(profile).and_then(|(kind, profile)| {
             key_of::<Vec<Vec<R::Model>>>(context.shared, profile, &first, &kind)
         });
-        let asked = Asked {
-            options: &self.options,
-            table: Some(table),
-            op: Ops::FETCH,
-            kind: b"",
-            run: Run::Query,
-        };
+        let rules = Rules::fetch(&self.options, Some(table));
         let recorder = Recorder::new(&context);
         let load = async {
             let loaded = LoaderTrait::load_many_to_many(models, query, via, &recorder).await?;
             Ok((loaded, recorder.log.take()))
         };
-        ask_many(context, asked, key, Rows::<Many<Whole<R>>>::default(), load).await
+        ask_many(context, rules, key, Rows::<Many<Whole<R>>>::default(), load).await
     }
 
     /// The row of the same table that each model refers to: see [`LoaderTrait::load_self`].
@@ -149,13 +142,10 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
         query: Q,
         relation: <M::Entity as EntityTrait>::Relation,
         db: &S,
-    ) -> Result<Vec<Option<<M::Entity as EntityTrait>::Model>>, DbErr>
+    ) -> Result<Vec<Option<Own<M>>>, DbErr>
     where
-        M::Entity: EntityTrait<
-                Model: Sync,
-                ActiveModel: TryIntoModel<<M::Entity as EntityTrait>::Model>,
-                Relation: Clone + Send,
-            >,
+        M::Entity:
+            EntityTrait<Model: Sync, ActiveModel: TryIntoModel<Own<M>>, Relation: Clone + Send>,
         Q: EntityOrSelect<M::Entity>,
         S: Source,
     {
@@ -175,13 +165,10 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
         query: Q,
         relation: <M::Entity as EntityTrait>::Relation,
         db: &S,
-    ) -> Result<Vec<Vec<<M::Entity as EntityTrait>::Model>>, DbErr>
+    ) -> Result<Vec<Vec<Own<M>>>, DbErr>
     where
-        M::Entity: EntityTrait<
-                Model: Sync,
-                ActiveModel: TryIntoModel<<M::Entity as EntityTrait>::Model>,
-                Relation: Clone + Send,
-            >,
+        M::Entity:
+            EntityTrait<Model: Sync, ActiveModel: TryIntoModel<Own<M>>, Relation: Clone + Send>,
         Q: EntityOrSelect<M::Entity>,
         S: Source,
     {
@@ -199,14 +186,9 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
     /// # Errors
     ///
     /// Those of the database.
-    pub async fn load_self_via<V, S>(
-        self,
-        via: V,
-        db: &S,
-    ) -> Result<Vec<Vec<<M::Entity as EntityTrait>::Model>>, DbErr>
+    pub async fn load_self_via<V, S>(self, via: V, db: &S) -> Result<Vec<Vec<Own<M>>>, DbErr>
     where
-        M::Entity: RelatedSelfVia<V>
-            + EntityTrait<Model: Sync, ActiveModel: TryIntoModel<<M::Entity as EntityTrait>::Model>>,
+        M::Entity: RelatedSelfVia<V> + EntityTrait<Model: Sync, ActiveModel: TryIntoModel<Own<M>>>,
         V: EntityTrait,
         S: Source,
     {
@@ -223,14 +205,9 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
     /// # Errors
     ///
     /// Those of the database.
-    pub async fn load_self_via_rev<V, S>(
-        self,
-        via: V,
-        db: &S,
-    ) -> Result<Vec<Vec<<M::Entity as EntityTrait>::Model>>, DbErr>
+    pub async fn load_self_via_rev<V, S>(self, via: V, db: &S) -> Result<Vec<Vec<Own<M>>>, DbErr>
     where
-        M::Entity: RelatedSelfVia<V>
-            + EntityTrait<Model: Sync, ActiveModel: TryIntoModel<<M::Entity as EntityTrait>::Model>>,
+        M::Entity: RelatedSelfVia<V> + EntityTrait<Model: Sync, ActiveModel: TryIntoModel<Own<M>>>,
         V: EntityTrait,
         S: Source,
     {
@@ -240,6 +217,11 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
         let loader = Loader { models, name: "load_self_via_rev", by };
         loader.load::<M::Entity, _, Many<Whole<M::Entity>>, _, _>(self.options, db, call).await
     }
+}
+
+/// How rows of an entity lead to those of another: over a table between, if there is one.
+fn way<E: Related<R>, R: EntityTrait>() -> RelationDef {
+    E::via().unwrap_or_else(E::to)
 }
 
 /// What is loaded for models, and by which of their columns.
@@ -274,9 +256,8 @@ impl<M: ModelTrait> Loader<'_, M> {
             options.mode = Mode::Off;
             Vec::new()
         });
-        let table = Some(R::default().table_name().to_owned());
-        let asked =
-            Asked { options: &options, table, op: Ops::FETCH, kind: &kind, run: Run::Query };
+        let rules = Rules::fetch(&options, Some(table_of::<R>()));
+        let asked = Asked { rules, kind: &kind, run: Run::Query };
         let read = move |rows| rehearse::answered(rows, call(to));
         ask(db.context(), asked, statement, Rows::<K>::default(), read).await
     }

@@ -8,10 +8,13 @@ use crate::query::{SelectQuery, selected};
 use crate::rehearse::{self, Rehearsal};
 use crate::source::Source;
 
+/// What makes items of the rows of a page.
+type Selected<Q> = <Q as PaginatorTrait<'static, Rehearsal>>::Selector;
+
 /// The pages of a cached query, as SeaORM's own [`Paginator`] has them.
 pub struct CachedPaginator<'db, S, Q: SelectQuery> {
     /// Makes the statements.
-    pages: Paginator<'static, Rehearsal, <Q as PaginatorTrait<'static, Rehearsal>>::Selector>,
+    pages: Paginator<'static, Rehearsal, Selected<Q>>,
     options: Options,
     db: &'db S,
     page_size: u64,
@@ -32,8 +35,8 @@ impl<'db, S: Source, Q: SelectQuery> CachedPaginator<'db, S, Q> {
     pub async fn fetch_page(&self, page: u64) -> Result<Vec<Q::Item>, DbErr> {
         let backend = self.db.get_database_backend();
         let statement = rehearse::question(backend, self.pages.fetch_page(page));
-        let read = selected::<<Q as PaginatorTrait<'static, Rehearsal>>::Selector>;
         let asked = rows::<Q>(&self.options);
+        let read = selected::<Selected<Q>>;
         ask(self.db.context(), asked, statement, Q::Codec::default(), read).await
     }
 
@@ -74,7 +77,7 @@ impl<'db, S: Source, Q: SelectQuery> CachedPaginator<'db, S, Q> {
     ///
     /// Those of the database.
     pub async fn num_pages(&self) -> Result<u64, DbErr> {
-        Ok(self.num_items().await?.div_ceil(self.page_size))
+        Ok(self.num_items_and_pages().await?.number_of_pages)
     }
 
     /// Both numbers, of one question.

@@ -78,8 +78,9 @@ pub(crate) fn selected<S: SelectorTrait>(rows: Vec<QueryResult>) -> Result<Vec<S
     rows.into_iter().map(S::from_raw_query_result).collect()
 }
 
-fn name_of<E: EntityTrait>() -> Option<String> {
-    Some(E::default().table_name().to_owned())
+/// The name of an entity's table.
+pub(crate) fn table_of<E: EntityTrait>() -> String {
+    E::default().table_name().to_owned()
 }
 
 /// Implements [`CachedQuery`] for a select of one or more entities: how an item is kept, and how SeaORM reads it.
@@ -103,7 +104,7 @@ macro_rules! select {
             }
 
             fn table() -> Option<String> {
-                name_of::<$first>()
+                Some(table_of::<$first>())
             }
         }
     };
@@ -179,7 +180,7 @@ macro_rules! consolidated {
             }
 
             fn table() -> Option<String> {
-                name_of::<$first>()
+                Some(table_of::<$first>())
             }
         }
     };

@@ -20,7 +20,7 @@ use crate::ask::ask;
 use crate::cached::{Mode, Options, first};
 use crate::codec::{Rows, Whole};
 use crate::connection::Shared;
-use crate::query::CachedQuery;
+use crate::query::{CachedQuery, table_of};
 use crate::run::{Ran, Run};
 use crate::source::Context;
 
@@ -76,7 +76,7 @@ impl Saving {
     {
         let entity =
             Entity { key: key::<E>, read: |context, saved| Box::pin(read::<E>(context, saved)) };
-        self.entities.insert(E::default().table_name().to_owned(), entity);
+        self.entities.insert(table_of::<E>(), entity);
     }
 
     /// With names as the database compares them, and the connection to read by.

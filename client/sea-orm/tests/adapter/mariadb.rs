@@ -12,6 +12,7 @@ use support::{MariaDb, Server};
 
 use crate::fuzz::entities::{label, link, owner, thing};
 use crate::fuzz::worlds::{Databases, World};
+use crate::world::{hits, still_cached};
 
 struct Maria {
     world: World,
@@ -39,12 +40,8 @@ impl Maria {
         &self.world.programs[0]
     }
 
-    /// Whether the cache answers, and what.
-    async fn hits<T>(&self, ask: impl Future<Output = Result<T, DbErr>>) -> (bool, T) {
-        let before = self.world.co.stats();
-        let value = ask.await.unwrap();
-        let after = self.world.co.stats();
-        (after.hits > before.hits && after.misses == before.misses, value)
+    async fn hits<T>(&self, ask: impl Future<Output = T>) -> (bool, T) {
+        hits(&self.world.co, ask).await
     }
 }
 
@@ -90,19 +87,11 @@ async fn warm(m: &Maria) {
     }
 }
 
-macro_rules! kept {
-    ($m:expr, $query:expr) => {{
-        let (hit, value) = $m.hits($query).await;
-        assert!(hit, "it should not have been invalidated");
-        value
-    }};
-}
-
 macro_rules! lost {
     ($m:expr, $query:expr) => {{
         let (hit, value) = $m.hits($query).await;
         assert!(!hit, "it should have been invalidated");
-        value
+        value.unwrap()
     }};
 }
 
@@ -122,16 +111,16 @@ async fn on_mariadb_the_writes_of_a_model_are_precise() {
     // The number of the new row is that of the last insertion.
     let new = thing::ActiveModel { id: NotSet, ..new_thing(Set(2)) }.insert(db).await.unwrap();
     assert_eq!(new.id, 5);
-    kept!(m, of_owner(db, 2));
-    kept!(m, by_id(db, 1));
+    still_cached!(m, of_owner(db, 2));
+    still_cached!(m, by_id(db, 1));
     assert_eq!(lost!(m, of_owner(db, 1)).len(), 3);
 
     let mut renamed = by_id(db, 1).await.unwrap().unwrap().into_active_model();
     renamed.name = Set(Some("THING 3".into()));
     renamed.update(db).await.unwrap();
-    kept!(m, named(db, "thing 4"));
-    kept!(m, of_owner(db, 2));
-    kept!(m, by_id(db, 2));
+    still_cached!(m, named(db, "thing 4"));
+    still_cached!(m, of_owner(db, 2));
+    still_cached!(m, by_id(db, 2));
     assert_eq!(lost!(m, named(db, "thing 1")).len(), 0);
     // The collation takes both for the same.
     assert_eq!(lost!(m, named(db, "thing 3")).len(), 2);
@@ -139,7 +128,7 @@ async fn on_mariadb_the_writes_of_a_model_are_precise() {
 
     // Which things it was the parent of is not known.
     new.delete(db).await.unwrap();
-    kept!(m, links(db));
+    still_cached!(m, links(db));
     assert_eq!(lost!(m, of_owner(db, 1)).len(), 2);
 }
 
@@ -157,10 +146,10 @@ async fn on_mariadb_mass_writes_are_precise_and_without_reading_first_they_are_s
         assert_eq!(update.rows_affected, 2);
         assert_eq!(lost!(m, of_owner(m.db(), 1)).len(), 2);
         lost!(m, by_id(m.db(), 2));
-        kept!(m, by_id(m.db(), 3));
+        still_cached!(m, by_id(m.db(), 3));
         if precise {
-            kept!(m, of_owner(m.db(), 2));
-            kept!(m, named(m.db(), "thing 3"));
+            still_cached!(m, of_owner(m.db(), 2));
+            still_cached!(m, named(m.db(), "thing 3"));
         }
 
         // Nothing changes, and the row is found all the same.
@@ -171,8 +160,8 @@ async fn on_mariadb_mass_writes_are_precise_and_without_reading_first_they_are_s
         assert_eq!(same.exec(program).await.unwrap().rows_affected, 1);
         // A text is a term of its condition only where its column is known to be one.
         if number == 1 {
-            kept!(m, of_owner(m.db(), 2));
-            kept!(m, by_id(m.db(), 1));
+            still_cached!(m, of_owner(m.db(), 2));
+            still_cached!(m, by_id(m.db(), 1));
         }
 
         // More rows than may be read.
@@ -217,7 +206,7 @@ async fn on_mariadb_upserts_and_ignored_errors_concern_their_table() {
 
     let sql = "UPDATE IGNORE thing SET number = 9 WHERE id = 1";
     db.execute_unprepared(sql).await.unwrap();
-    kept!(m, by_id(db, 2));
+    still_cached!(m, by_id(db, 2));
     assert_eq!(lost!(m, by_id(db, 1)).unwrap().number, Some(9));
 
     let conflict =
@@ -231,7 +220,7 @@ async fn on_mariadb_upserts_and_ignored_errors_concern_their_table() {
     let new = link::ActiveModel { thing_id: Set(1), slug: Set("red".into()) };
     link::Entity::insert(new).exec(db).await.unwrap();
     lost!(m, links(db));
-    kept!(m, links(db));
+    still_cached!(m, links(db));
     let sql =
         "INSERT INTO label (slug, number) VALUES ('red', 2) ON DUPLICATE KEY UPDATE slug = 'blue'";
     db.execute_unprepared(sql).await.unwrap();

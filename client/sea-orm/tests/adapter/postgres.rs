@@ -337,10 +337,7 @@ async fn check(kinds: &[Reader], tokens: bool) -> Option<(u64, u64, u64)> {
     let writers: Vec<_> = (0..4)
         .map(|n| tokio::spawn(write(w.db.clone(), floor.clone(), stop.clone(), n * 5)))
         .collect();
-    let seconds = std::env::var("CACHEOPS_STALE_SECONDS")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(5);
+    let seconds = support::number("CACHEOPS_STALE_SECONDS").unwrap_or(5);
     tokio::time::sleep(Duration::from_secs(seconds)).await;
     stop.store(true, Ordering::Relaxed);
     let mut written = 0;

@@ -12,7 +12,7 @@ use support::{Postgres, Server};
 
 use crate::drift;
 use crate::forum::{self, essay, essay_topic, member, remark, topic};
-use crate::world::{builder, now_cached, still_cached};
+use crate::world::{builder, hits, now_cached, still_cached};
 
 mod shelf {
     use sea_orm::entity::prelude::*;
@@ -56,10 +56,7 @@ impl World {
     }
 
     async fn hits<T>(&self, ask: impl Future<Output = T>) -> (bool, T) {
-        let before = self.co.stats();
-        let value = ask.await;
-        let after = self.co.stats();
-        (after.hits > before.hits && after.misses == before.misses, value)
+        hits(&self.co, ask).await
     }
 }
 

@@ -62,14 +62,19 @@ impl World {
         article::Entity::insert_many(articles).exec(&self.db).await.unwrap();
     }
 
-    /// Whether the queries that `ask` makes are all answered by the cache.
+    /// See [`hits`].
     pub async fn hits<T>(&self, ask: impl Future<Output = T>) -> (bool, T) {
-        let before = self.co.stats();
-        let value = ask.await;
-        let after = self.co.stats();
-        let loaded = after.misses + after.bypasses - before.misses - before.bypasses;
-        (after.hits > before.hits && loaded == 0, value)
+        hits(&self.co, ask).await
     }
+}
+
+/// Whether the queries that `ask` makes are all answered by the cache, and what they say.
+pub async fn hits<T>(co: &Cacheops, ask: impl Future<Output = T>) -> (bool, T) {
+    let before = co.stats();
+    let value = ask.await;
+    let after = co.stats();
+    let loaded = after.misses + after.bypasses - before.misses - before.bypasses;
+    (after.hits > before.hits && loaded == 0, value)
 }
 
 pub fn new_article(id: i32, category: i32) -> article::ActiveModel {

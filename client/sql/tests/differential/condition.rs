@@ -117,6 +117,18 @@ impl Maker<'_, '_> {
         parts.join(" AND ")
     }
 
+    /// A condition for WHERE: equations that narrow, or something else, or both.
+    pub fn filter(&mut self, scope: &[Relation], outer: &[Relation], queries: bool) -> String {
+        let mut condition = self.narrow(scope);
+        if condition.is_empty() || self.random.once_in(2) {
+            if !condition.is_empty() {
+                condition += " AND ";
+            }
+            condition += &self.predicate(scope, outer, 2, queries);
+        }
+        condition
+    }
+
     pub fn predicate(
         &mut self,
         scope: &[Relation],

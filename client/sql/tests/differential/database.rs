@@ -61,6 +61,19 @@ pub struct TableShape {
     pub columns: Vec<Kind>,
 }
 
+impl TableShape {
+    /// The names of all columns.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once("id").chain(self.columns.iter().map(|kind| kind.name))
+    }
+
+    /// Asks for all rows, with the columns in this order.
+    pub fn query(&self) -> String {
+        let names: Vec<&str> = self.names().collect();
+        format!("SELECT {} FROM {} ORDER BY id", names.join(", "), self.name)
+    }
+}
+
 /// A database with the tables `t0`, `t1` and `t2`. No text of its values has a question mark.
 pub trait Database {
     fn dialect(&self) -> Dialect;

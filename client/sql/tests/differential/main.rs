@@ -1,9 +1,9 @@
 //! The differential test: if a write changes the result of a query, what the write sends must match what the query
 //! depends on.
 //!
-//! Random tables, queries and writes on SQLite and PostgreSQL. Each query is run before and after each write. The write is told to the
-//! cache both ways: by what its text says, and by the exact rows before and after. `CACHEOPS_FUZZ_SECONDS` makes it
-//! longer, `CACHEOPS_FUZZ_SEED` repeats a run.
+//! Random tables, queries and writes on SQLite, PostgreSQL and, with `CACHEOPS_MARIADB=1`, MariaDB. Each query is run
+//! before and after each write. The write is told to the cache both ways: by what its text says, and by the exact rows
+//! before and after. `CACHEOPS_FUZZ_SECONDS` makes it longer, `CACHEOPS_FUZZ_SEED` repeats a run.
 #![allow(missing_docs)]
 
 mod condition;
@@ -14,6 +14,7 @@ mod mariadb;
 mod matcher;
 mod postgres;
 mod query;
+mod server;
 mod sqlite;
 mod write;
 
@@ -27,7 +28,8 @@ use database::{Bound, Database, Row, Statement};
 use live::Live;
 use matcher::{Terms, matches, parse};
 use query::Maker;
-use support::Random;
+use server::OnServer;
+use support::{Random, number};
 
 const QUERIES: usize = 24;
 const WRITES: usize = 24;
@@ -283,10 +285,6 @@ fn shown(sent: &HashMap<String, Terms>) -> String {
     shown
 }
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
 /// Rounds for some seconds, each with a database and a seed of its own. The workers share them.
 fn search<F>(seconds: u64, workers: Vec<F>)
 where
@@ -342,28 +340,24 @@ fn a_write_that_changes_a_result_always_matches_its_dependencies_on_postgresql()
     let mut live = Live::connect(&server.url());
     postgres::prepare(&mut live);
     let worker = |random: &mut Random, count: &mut Count| {
-        let database = postgres::Postgres::new(&mut live, random);
+        let database = OnServer::<postgres::Postgres>::new(&mut live, random);
         round(random, &database, None, count)
     };
     search(6, vec![worker]);
     // Nor is it blind here.
     rounds_until_caught(Fault::OtherTable, |random, fault, count| {
-        let database = postgres::Postgres::new(&mut live, random);
+        let database = OnServer::<postgres::Postgres>::new(&mut live, random);
         round(random, &database, fault, count)
     });
 }
 
 #[test]
 fn a_write_that_changes_a_result_always_matches_its_dependencies_on_mariadb() {
-    if std::env::var_os("CACHEOPS_MARIADB").is_none() {
-        eprintln!("SKIPPED: no CACHEOPS_MARIADB=1");
-        return;
-    }
-    let server = support::MariaDb::start();
+    let Some(server) = live::mariadb() else { return };
     let mut live = Live::connect(&server.url("mysql"));
     mariadb::prepare(&mut live);
     let worker = |random: &mut Random, count: &mut Count| {
-        let database = mariadb::MariaDb::new(&mut live, random);
+        let database = OnServer::<mariadb::MariaDb>::new(&mut live, random);
         round(random, &database, None, count)
     };
     search(20, vec![worker]);

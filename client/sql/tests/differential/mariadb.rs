@@ -1,14 +1,11 @@
 //! A random database of MariaDB, which compares anything with anything, after converting it.
 
-use std::cell::RefCell;
-
-use cacheops_sql::{ColumnKind, Dialect, Schema, Value};
+use cacheops_sql::{ColumnKind, Dialect, Value};
 use support::Random;
 
-use crate::database::{
-    ANY, Bound, Database, Kind, Row, Statement, TableShape, create, date, fill, registered, shapes,
-};
-use crate::live::{Live, Texts};
+use crate::database::{ANY, Bound, Kind, TableShape, date};
+use crate::live::Live;
+use crate::server::Server;
 
 const KINDS: &[Kind] = &[
     Kind { name: "a", declared: "int", known: ColumnKind::Int, family: ANY },
@@ -38,12 +35,7 @@ const TEXTS: &[&str] = &[
 ];
 const MOODS: &[&str] = &["sad", "ok", "SAD"];
 
-pub struct MariaDb<'l> {
-    live: RefCell<&'l mut Live>,
-    tables: Vec<TableShape>,
-    schema: Schema,
-    described: String,
-}
+pub struct MariaDb;
 
 /// What all databases need, once a server.
 pub fn prepare(live: &mut Live) {
@@ -101,76 +93,22 @@ fn value(random: &mut Random, column: &str) -> Bound {
     }
 }
 
-/// A value that came from the database, as an adapter would decode it.
-fn decoded(column: &str, text: Option<&str>) -> Value<'static> {
-    let Some(text) = text else { return Value::Null };
-    match column {
-        "d" => Value::Decimal(text.to_owned().into()),
-        "r" => Value::Float(text.parse().unwrap()),
-        "s" | "q" | "n" | "m" => Value::Text(text.to_owned().into()),
-        "e" if text.starts_with('2') => Value::Date(date(text)),
-        "e" => Value::Opaque,
-        _ => Value::Int(text.parse().unwrap()),
-    }
-}
+impl Server for MariaDb {
+    const DIALECT: Dialect = Dialect::MySql;
+    const KINDS: &'static [Kind] = KINDS;
 
-impl<'l> MariaDb<'l> {
-    /// Three tables with some of the columns each, filled.
-    pub fn new(live: &'l mut Live, random: &mut Random) -> Self {
-        live.run("DROP TABLE IF EXISTS t0, t1, t2");
-        let mut tables = shapes(random, KINDS);
-        let mut described = String::new();
-        let schema = registered(random, &tables, &mut described);
-        if described.is_empty() {
-            for table in &mut tables {
-                table.columns.retain(|kind| !TOUCHY.contains(&kind.name));
-                table.columns.push(KINDS[0]);
-                table.columns.dedup_by_key(|kind| kind.name);
-                let mut seen = Vec::new();
-                table.columns.retain(|kind| {
-                    let new = !seen.contains(&kind.name);
-                    seen.push(kind.name);
-                    new
-                });
-            }
+    fn unregistered(table: &mut TableShape) {
+        table.columns.retain(|kind| !TOUCHY.contains(&kind.name));
+        if table.columns.iter().all(|kind| kind.name != KINDS[0].name) {
+            table.columns.push(KINDS[0]);
         }
-        for shape in &tables {
-            let create = create(shape, "int PRIMARY KEY");
-            live.run(&create);
-            described += &format!("{create};\n");
-        }
-        let database = Self { live: RefCell::new(live), tables, schema, described };
-        fill(random, &database);
-        database
     }
 
-    fn ask(&self, sql: &str) -> Result<Vec<Texts>, String> {
-        self.live.borrow_mut().ask(sql)
-    }
-}
-
-impl Database for MariaDb<'_> {
-    fn dialect(&self) -> Dialect {
-        Dialect::MySql
-    }
-
-    fn tables(&self) -> &[TableShape] {
-        &self.tables
-    }
-
-    fn schema(&self) -> &Schema {
-        &self.schema
-    }
-
-    fn described(&self) -> &str {
-        &self.described
-    }
-
-    fn value(&self, random: &mut Random, column: &str) -> Bound {
+    fn value(random: &mut Random, column: &str) -> Bound {
         value(random, column)
     }
 
-    fn stored(&self, random: &mut Random, column: &str) -> Bound {
+    fn stored(random: &mut Random, column: &str) -> Bound {
         loop {
             let value = value(random, column);
             let text = matches!(value.told, Value::Text(_));
@@ -185,33 +123,14 @@ impl Database for MariaDb<'_> {
         }
     }
 
-    fn rows(&self, _: &mut Random, table: usize) -> Vec<(String, Row)> {
-        let table = &self.tables[table];
-        let names: Vec<&str> =
-            std::iter::once("id").chain(table.columns.iter().map(|kind| kind.name)).collect();
-        let sql = format!("SELECT {} FROM {} ORDER BY id", names.join(", "), table.name);
-        let rows = self.ask(&sql).unwrap();
-        let row = |texts: &Texts| {
-            let values = names.iter().zip(texts);
-            let values =
-                values.map(|(name, text)| ((*name).to_owned(), decoded(name, text.as_deref())));
-            (format!("{texts:?}"), values.collect())
-        };
-        rows.iter().map(row).collect()
-    }
-
-    fn is_valid(&self, statement: &Statement) -> bool {
-        self.ask(&format!("EXPLAIN {}", statement.written_out())).is_ok()
-    }
-
-    fn result(&self, statement: &Statement) -> Result<Vec<String>, String> {
-        let rows = self.ask(&statement.written_out())?;
-        let mut all: Vec<String> = rows.iter().map(|row| format!("{row:?}")).collect();
-        all.sort_unstable();
-        Ok(all)
-    }
-
-    fn execute(&self, statement: &Statement) -> bool {
-        self.ask(&statement.written_out()).is_ok()
+    fn decoded(column: &str, text: &str) -> Value<'static> {
+        match column {
+            "d" => Value::Decimal(text.to_owned().into()),
+            "r" => Value::Float(text.parse().unwrap()),
+            "s" | "q" | "n" | "m" => Value::Text(text.to_owned().into()),
+            "e" if text.starts_with('2') => Value::Date(date(text)),
+            "e" => Value::Opaque,
+            _ => Value::Int(text.parse().unwrap()),
+        }
     }
 }

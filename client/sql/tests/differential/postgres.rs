@@ -1,15 +1,11 @@
 //! A random database of PostgreSQL, where types decide what may be compared.
 
-use std::cell::RefCell;
-
-use cacheops_sql::{ColumnKind, Dialect, Schema, Value};
+use cacheops_sql::{ColumnKind, Dialect, Value};
 use support::Random;
 
-use crate::database::{
-    Bound, Database, Kind, Row, Statement, TableShape, create, date, fill, registered, shapes,
-    uuid_bytes,
-};
+use crate::database::{Bound, Kind, date, uuid_bytes};
 use crate::live::Live;
+use crate::server::Server;
 
 const KINDS: &[Kind] = &[
     Kind { name: "a", declared: "integer", known: ColumnKind::Int, family: 'i' },
@@ -34,12 +30,7 @@ const TEXTS: &[&str] =
     &["a", "A", "a ", "b", "é", "É", "1", "01", "1.0", " 1", "", "true", "1e0", "0", "x&y=z|%"];
 const MOODS: &[&str] = &["sad", "ok"];
 
-pub struct Postgres<'l> {
-    live: RefCell<&'l mut Live>,
-    tables: Vec<TableShape>,
-    schema: Schema,
-    described: String,
-}
+pub struct Postgres;
 
 /// What all databases need, once a server.
 pub fn prepare(live: &mut Live) {
@@ -128,65 +119,15 @@ fn value(random: &mut Random, column: &str) -> Bound {
     }
 }
 
-/// A value that came from the database, as an adapter would decode it.
-fn decoded(column: &str, text: Option<&str>) -> Value<'static> {
-    let Some(text) = text else { return Value::Null };
-    match column {
-        "d" => Value::Decimal(text.to_owned().into()),
-        "r" => Value::Float(text.parse::<f32>().unwrap().into()),
-        "s" | "q" | "n" | "m" => Value::Text(text.to_owned().into()),
-        "f" => Value::Bool(text == "t"),
-        "e" => Value::Date(date(text)),
-        "u" => Value::Uuid(uuid_bytes(text)),
-        "z" => Value::Opaque,
-        _ => Value::Int(text.parse().unwrap()),
-    }
-}
+impl Server for Postgres {
+    const DIALECT: Dialect = Dialect::Postgres;
+    const KINDS: &'static [Kind] = KINDS;
 
-impl<'l> Postgres<'l> {
-    /// Three tables with some of the columns each, filled.
-    pub fn new(live: &'l mut Live, random: &mut Random) -> Self {
-        live.run("DROP TABLE IF EXISTS t0, t1, t2");
-        let tables = shapes(random, KINDS);
-        let mut described = String::new();
-        for shape in &tables {
-            let create = create(shape, "int PRIMARY KEY");
-            live.run(&create);
-            described += &format!("{create};\n");
-        }
-        let schema = registered(random, &tables, &mut described);
-        let database = Self { live: RefCell::new(live), tables, schema, described };
-        fill(random, &database);
-        database
-    }
-
-    fn ask(&self, sql: &str) -> Result<Vec<crate::live::Texts>, String> {
-        self.live.borrow_mut().ask(sql)
-    }
-}
-
-impl Database for Postgres<'_> {
-    fn dialect(&self) -> Dialect {
-        Dialect::Postgres
-    }
-
-    fn tables(&self) -> &[TableShape] {
-        &self.tables
-    }
-
-    fn schema(&self) -> &Schema {
-        &self.schema
-    }
-
-    fn described(&self) -> &str {
-        &self.described
-    }
-
-    fn value(&self, random: &mut Random, column: &str) -> Bound {
+    fn value(random: &mut Random, column: &str) -> Bound {
         value(random, column)
     }
 
-    fn stored(&self, random: &mut Random, column: &str) -> Bound {
+    fn stored(random: &mut Random, column: &str) -> Bound {
         loop {
             let value = value(random, column);
             if column != "id" || value.told != Value::Null {
@@ -195,7 +136,7 @@ impl Database for Postgres<'_> {
         }
     }
 
-    fn array(&self, random: &mut Random, column: &str) -> Option<Bound> {
+    fn array(random: &mut Random, column: &str) -> Option<Bound> {
         let kind = match column {
             "s" | "n" => "text",
             "a" | "b" | "id" => "int8",
@@ -222,33 +163,16 @@ impl Database for Postgres<'_> {
         Some(Bound { literal: None, ..bound(&format!("{{{list}}}"), &format!("{kind}[]"), told) })
     }
 
-    fn rows(&self, _: &mut Random, table: usize) -> Vec<(String, Row)> {
-        let table = &self.tables[table];
-        let names: Vec<&str> =
-            std::iter::once("id").chain(table.columns.iter().map(|kind| kind.name)).collect();
-        let sql = format!("SELECT {} FROM {} ORDER BY id", names.join(", "), table.name);
-        let rows = self.ask(&sql).unwrap();
-        let row = |texts: &crate::live::Texts| {
-            let values = names.iter().zip(texts);
-            let values =
-                values.map(|(name, text)| ((*name).to_owned(), decoded(name, text.as_deref())));
-            (format!("{texts:?}"), values.collect())
-        };
-        rows.iter().map(row).collect()
-    }
-
-    fn is_valid(&self, statement: &Statement) -> bool {
-        self.ask(&format!("EXPLAIN {}", statement.written_out())).is_ok()
-    }
-
-    fn result(&self, statement: &Statement) -> Result<Vec<String>, String> {
-        let rows = self.ask(&statement.written_out())?;
-        let mut all: Vec<String> = rows.iter().map(|row| format!("{row:?}")).collect();
-        all.sort_unstable();
-        Ok(all)
-    }
-
-    fn execute(&self, statement: &Statement) -> bool {
-        self.ask(&statement.written_out()).is_ok()
+    fn decoded(column: &str, text: &str) -> Value<'static> {
+        match column {
+            "d" => Value::Decimal(text.to_owned().into()),
+            "r" => Value::Float(text.parse::<f32>().unwrap().into()),
+            "s" | "q" | "n" | "m" => Value::Text(text.to_owned().into()),
+            "f" => Value::Bool(text == "t"),
+            "e" => Value::Date(date(text)),
+            "u" => Value::Uuid(uuid_bytes(text)),
+            "z" => Value::Opaque,
+            _ => Value::Int(text.parse().unwrap()),
+        }
     }
 }

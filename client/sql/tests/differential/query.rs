@@ -48,18 +48,9 @@ impl<'r, 'd> Maker<'r, 'd> {
         table: usize,
         values: Vec<Bound>,
     ) -> (String, Vec<Bound>) {
-        let shape = &database.tables()[table];
-        let mut columns: Vec<&'static str> = shape.columns.iter().map(|kind| kind.name).collect();
-        columns.push("id");
-        let scope = vec![Relation { alias: shape.name.clone(), columns }];
         let mut maker = Maker { random, database, values, aliases: 0 };
-        let mut condition = maker.narrow(&scope);
-        if condition.is_empty() || maker.random.once_in(2) {
-            if !condition.is_empty() {
-                condition += " AND ";
-            }
-            condition += &maker.predicate(&scope, &[], 2, true);
-        }
+        let scope = [maker.table(table, &database.tables()[table].name)];
+        let condition = maker.filter(&scope, &[], true);
         (condition, maker.values)
     }
 
@@ -216,13 +207,7 @@ impl<'r, 'd> Maker<'r, 'd> {
             };
         }
         let kept = self.values.len();
-        let mut condition = self.narrow(&scope);
-        if condition.is_empty() || self.random.once_in(2) {
-            if !condition.is_empty() {
-                condition += " AND ";
-            }
-            condition += &self.predicate(&scope, outer, 2, depth < 2);
-        }
+        let condition = self.filter(&scope, outer, depth < 2);
         let list = self.projection(&scope);
         let mut sql = format!("SELECT {list} FROM {from}");
         if !self.random.once_in(10) {

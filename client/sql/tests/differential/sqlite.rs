@@ -122,6 +122,13 @@ fn decoded(random: &mut Random, column: &str, value: ValueRef<'_>) -> Value<'sta
     }
 }
 
+/// A row as text, for comparing.
+fn shown(row: &rusqlite::Row<'_>) -> String {
+    let columns = 0..row.as_ref().column_count();
+    let texts: Vec<String> = columns.map(|at| format!("{:?}", row.get_ref(at).unwrap())).collect();
+    texts.join(",")
+}
+
 fn bound(sql: Sql, told: Value<'static>) -> Bound {
     let literal = match &sql {
         Sql::Null => Some("NULL".into()),
@@ -185,23 +192,15 @@ impl Database for Sqlite {
 
     fn rows(&self, random: &mut Random, table: usize) -> Vec<(String, Row)> {
         let table = &self.tables[table];
-        let names: Vec<&str> =
-            std::iter::once("id").chain(table.columns.iter().map(|kind| kind.name)).collect();
-        let sql = format!("SELECT {} FROM {} ORDER BY id", names.join(", "), table.name);
-        let mut statement = self.connection.prepare_cached(&sql).unwrap();
+        let mut statement = self.connection.prepare_cached(&table.query()).unwrap();
         let mut rows = statement.query([]).unwrap();
         let mut all = Vec::new();
         while let Some(row) = rows.next().unwrap() {
-            let values: Row = names
-                .iter()
-                .enumerate()
-                .map(|(at, name)| {
-                    ((*name).to_owned(), decoded(random, name, row.get_ref(at).unwrap()))
-                })
-                .collect();
-            let text: Vec<String> =
-                (0..names.len()).map(|at| format!("{:?}", row.get_ref(at).unwrap())).collect();
-            all.push((text.join(","), values));
+            let value = |(at, name): (usize, &str)| {
+                (name.to_owned(), decoded(random, name, row.get_ref(at).unwrap()))
+            };
+            let values: Row = table.names().enumerate().map(value).collect();
+            all.push((shown(row), values));
         }
         all
     }
@@ -213,14 +212,11 @@ impl Database for Sqlite {
     fn result(&self, statement: &Statement) -> Result<Vec<String>, String> {
         let error = |error: rusqlite::Error| error.to_string();
         let mut prepared = self.connection.prepare_cached(&statement.sql).map_err(error)?;
-        let columns = prepared.column_count();
         let values = rusqlite::params_from_iter(&statement.values);
         let mut rows = prepared.query(values).map_err(error)?;
         let mut all = Vec::new();
         while let Some(row) = rows.next().map_err(error)? {
-            let text: Vec<String> =
-                (0..columns).map(|at| format!("{:?}", row.get_ref(at).unwrap())).collect();
-            all.push(text.join(","));
+            all.push(shown(row));
         }
         all.sort_unstable();
         Ok(all)

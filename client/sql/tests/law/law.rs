@@ -5,14 +5,48 @@
 //! to it) and all that a *write* may tell it by (the row as it came back, what was assigned, the constants of a DELETE that
 //! meet it). Of both there may be several, or none; but all of them have to be one.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::time::Instant;
 
-use cacheops_sql::{Analyser, ColumnKind, Dialect, Schema, Table, Value};
+use cacheops_sql::{Analyser, ColumnKind, Date, Dialect, Schema, Table, Value};
+
+use support::{Random, number};
 
 use crate::live::Live;
 
 /// How an adapter reads the text of a value.
 pub type Decode = fn(&str) -> Value<'static>;
+
+pub fn decimal(text: &str) -> Value<'static> {
+    Value::Decimal(Cow::Owned(text.to_owned()))
+}
+
+pub fn text(text: &str) -> Value<'static> {
+    Value::Text(Cow::Owned(text.to_owned()))
+}
+
+pub fn uuid(text: &str) -> Value<'static> {
+    let hex: String = text.chars().filter(|c| c.is_ascii_hexdigit()).collect();
+    Value::Uuid(std::array::from_fn(|at| {
+        u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).expect("two digits")
+    }))
+}
+
+/// What is not written as a year, a month and a day is opaque: infinity, for one.
+pub fn date(text: &str) -> Value<'static> {
+    let part = |range: std::ops::Range<usize>| text.get(range).and_then(|part| part.parse().ok());
+    match (text.len(), part(0..4), part(5..7), part(8..10)) {
+        (10, Some(year), Some(month), Some(day)) => {
+            Value::Date(Date { year, month: month as u8, day: day as u8 })
+        }
+        _ => Value::Opaque,
+    }
+}
+
+pub fn opaque(_: &str) -> Value<'static> {
+    Value::Opaque
+}
 
 /// A type of column, and what it may be registered as.
 pub struct Column {
@@ -44,22 +78,37 @@ impl Constant {
 }
 
 /// All of them where time is given, else a few.
-pub fn sample(mut constants: Vec<Constant>) -> Vec<Constant> {
-    let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
+fn sample(mut constants: Vec<Constant>) -> Vec<Constant> {
     let seed = number("CACHEOPS_FUZZ_SEED").unwrap_or_else(|| std::process::id().into());
     println!("CACHEOPS_FUZZ_SEED={seed}");
-    let mut random = support::Random::from_seed(seed);
+    let mut random = Random::from_seed(seed);
     constants.retain(|_| number("CACHEOPS_FUZZ_SECONDS").is_some() || random.once_in(25));
     constants
 }
 
+/// The law, of every column and constant.
+pub fn holds(live: &mut Live, dialect: Dialect, columns: &[Column], constants: Vec<Constant>) {
+    let constants = sample(constants);
+    let mut count = Count::default();
+    let mut found = Vec::new();
+    for column in columns {
+        let start = Instant::now();
+        let more = violations(live, dialect, column, &constants, &mut count);
+        println!("{}: {} of {:?}", column.declared, more.len(), start.elapsed());
+        found.extend(more.into_iter().take(12));
+    }
+    println!("{} constants, {count:?}", constants.len());
+    assert!(found.is_empty(), "{} violations:\n{}", found.len(), found.join("\n"));
+    assert!(count.pairs > 100, "too little was compared: {count:?}");
+}
+
 /// What was compared.
 #[derive(Debug, Default)]
-pub struct Count {
-    pub rows: usize,
-    pub equal: usize,
+struct Count {
+    rows: usize,
+    equal: usize,
     /// Pairs of a read's form and a write's form for one row.
-    pub pairs: usize,
+    pairs: usize,
 }
 
 /// Each form, and who says so.
@@ -72,7 +121,7 @@ fn term(condition: &[u8]) -> Option<String> {
 }
 
 /// Looks for a row that a read and a write call by different forms. The violations, in words.
-pub fn violations(
+fn violations(
     live: &mut Live,
     dialect: Dialect,
     column: &Column,

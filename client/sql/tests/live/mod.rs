@@ -5,6 +5,15 @@
 
 use sqlx::{AssertSqlSafe, Connection as _, Decode, Row as _, ValueRef as _};
 
+/// A MariaDB server, with `CACHEOPS_MARIADB=1` only.
+pub fn mariadb() -> Option<support::MariaDb> {
+    if std::env::var_os("CACHEOPS_MARIADB").is_none() {
+        eprintln!("SKIPPED: no CACHEOPS_MARIADB=1");
+        return None;
+    }
+    Some(support::MariaDb::start())
+}
+
 /// A connection and the runtime that drives it.
 pub struct Live {
     runtime: tokio::runtime::Runtime,

@@ -61,14 +61,7 @@ impl<'r> Maker<'r> {
                 _ => format!("{key} < {}", self.constant(kind)),
             };
         }
-        let mut condition = self.narrow(&scope);
-        if condition.is_empty() || self.random.once_in(2) {
-            if !condition.is_empty() {
-                condition += " AND ";
-            }
-            condition += &self.predicate(&scope, &[], 2, true);
-        }
-        condition
+        self.filter(&scope, &[], true)
     }
 
     /// One of the tables, most often the widest.
@@ -239,6 +232,18 @@ impl<'r> Maker<'r> {
             }
         }
         parts.join(" AND ")
+    }
+
+    /// A condition for WHERE: equations that narrow, or something else, or both.
+    pub fn filter(&mut self, scope: &[Relation], outer: &[Relation], queries: bool) -> String {
+        let mut condition = self.narrow(scope);
+        if condition.is_empty() || self.random.once_in(2) {
+            if !condition.is_empty() {
+                condition += " AND ";
+            }
+            condition += &self.predicate(scope, outer, 2, queries);
+        }
+        condition
     }
 
     pub fn predicate(

@@ -1,5 +1,6 @@
 //! The search: many cached questions, a write, and every question again.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -38,7 +39,7 @@ pub struct Found {
     pub kept: u64,
     pub lost: u64,
     /// Answers of the database to which it did not stick.
-    pub odd: u64,
+    pub odd: Vec<String>,
     pub stale: Vec<String>,
 }
 
@@ -54,8 +55,22 @@ impl Found {
         self.changed += other.changed;
         self.kept += other.kept;
         self.lost += other.lost;
-        self.odd += other.odd;
+        self.odd.extend(other.odd);
         self.stale.extend(other.stale);
+    }
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rounds, questions, uncached, writes, refused, effective, .. } = self;
+        let Self { asked, changed, kept, lost, odd, stale, .. } = self;
+        write!(
+            f,
+            "{rounds} rounds, {questions} questions ({uncached} uncached), {writes} writes ({refused} refused, \
+             {effective} effective), {asked} answers: {changed} changed, {kept} kept, {lost} lost, {} odd, {} stale",
+            odd.len(),
+            stale.len()
+        )
     }
 }
 
@@ -222,7 +237,7 @@ async fn round(world: &World, seed: u64, found: &mut Found) {
                     found.stale.push(report(seed, entry, &cached, &fresh, &world.log.text()));
                 }
                 // It contradicts itself: MariaDB may, where a statement is executed again.
-                found.odd += 1;
+                found.odd.push(report(seed, entry, &cached, &fresh, &world.log.text()));
                 entry.odd = true;
                 continue;
             }

@@ -186,14 +186,7 @@ impl Maker<'_> {
         let (list, tail) = self.projection(&scope);
         let mut sql = format!("SELECT {list} FROM {from}");
         if !self.random.once_in(10) {
-            let mut condition = self.narrow(&scope);
-            if condition.is_empty() || self.random.once_in(2) {
-                if !condition.is_empty() {
-                    condition += " AND ";
-                }
-                condition += &self.predicate(&scope, outer, 2, depth < 2);
-            }
-            sql += &format!(" WHERE {condition}");
+            sql += &format!(" WHERE {}", self.filter(&scope, outer, depth < 2));
         }
         sql + &tail
     }
