@@ -92,12 +92,17 @@ where
         let read = cacheops.read(key).deps(deps).forced(profile, rules.op).codec(codec);
         Some(rules.with_options(read, snapshot).alone(state.is_some()))
     });
+    if let Some(state) = state {
+        state.reads(&template);
+    }
     let Some(entry) = entry else {
-        return read(run(statement).on(inner).await?.into_rows());
+        let rows = run(statement).on(inner).await;
+        return read(rows.inspect_err(|error| context.failed(error))?.into_rows());
     };
     let before = context.writes();
     let load = || async {
-        let rows = run(statement).on(inner).await.map_err(Unstored::Failed)?;
+        let rows = run(statement).on(inner).await;
+        let rows = rows.inspect_err(|error| context.failed(error)).map_err(Unstored::Failed)?;
         let value = read(rows.into_rows()).map_err(Unstored::Failed)?;
         if context.writes() == before { Ok(value) } else { Err(Unstored::Value(value)) }
     };

@@ -13,8 +13,9 @@ use serde::de::DeserializeOwned;
 use crate::ask::{Rules, ask_many, deps_of};
 use crate::cached::{Mode, Options};
 use crate::connection::Shared;
-use crate::run::Run;
+use crate::run::{Ran, Run};
 use crate::source::{Context, Source};
+use crate::state::State;
 
 /// [`reads`](CacheReads::reads) on a connection or transaction.
 pub trait CacheReads: Source + Sized {
@@ -120,6 +121,7 @@ pub struct Recorder<'a, C> {
     cacheops: &'a Cacheops,
     shared: &'a Shared,
     inner: &'a C,
+    state: Option<&'a State>,
     pub(crate) log: Log,
 }
 
@@ -140,8 +142,8 @@ impl Log {
 
 impl<'a, C> Recorder<'a, C> {
     pub(crate) fn new(context: &Context<'a, C>) -> Self {
-        let Context { cacheops, shared, inner, .. } = *context;
-        Self { cacheops, shared, inner, log: Log(Arc::new(Mutex::new(Some(Deps::none())))) }
+        let Context { cacheops, shared, inner, state } = *context;
+        Self { cacheops, shared, inner, state, log: Log(Arc::new(Mutex::new(Some(Deps::none())))) }
     }
 
     /// Notes a statement, which must be a read.
@@ -150,10 +152,18 @@ impl<'a, C> Recorder<'a, C> {
         if !matches!(template.kind(), Kind::Read { .. } | Kind::Session) {
             return Err(DbErr::Custom("a block of reads must not write".into()));
         }
+        if let Some(state) = self.state {
+            state.reads(&template);
+        }
         let first = template.tables().first();
         let allowed = first.is_none_or(|table| self.cacheops.profile(table).is_some());
         self.log.note(deps_of(self.cacheops, &template, statement).filter(|_| allowed));
         Ok(())
+    }
+
+    /// What a block makes of an error is not kept: nothing says when the error is over.
+    fn ran(&self, ran: Result<Ran, DbErr>) -> Result<Ran, DbErr> {
+        ran.inspect_err(|_| self.log.note(None))
     }
 }
 
@@ -171,7 +181,7 @@ impl<C: ConnectionTrait> ConnectionTrait for Recorder<'_, C> {
 
     async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
         self.note(&stmt)?;
-        Run::Execute(stmt).on(self.inner).await?.into_executed()
+        self.ran(Run::Execute(stmt).on(self.inner).await)?.into_executed()
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
@@ -180,12 +190,12 @@ impl<C: ConnectionTrait> ConnectionTrait for Recorder<'_, C> {
 
     async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
         self.note(&stmt)?;
-        Ok(Run::One(stmt).on(self.inner).await?.into_rows().into_iter().next())
+        Ok(self.ran(Run::One(stmt).on(self.inner).await)?.into_rows().into_iter().next())
     }
 
     async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
         self.note(&stmt)?;
-        Ok(Run::Query(stmt).on(self.inner).await?.into_rows())
+        Ok(self.ran(Run::Query(stmt).on(self.inner).await)?.into_rows())
     }
 
     fn support_returning(&self) -> bool {

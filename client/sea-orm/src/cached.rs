@@ -180,7 +180,7 @@ impl<Q: CachedQuery> Cached<Q> {
 
 /// A question for all rows of a query.
 pub(crate) fn rows<Q: CachedQuery>(options: &Options) -> Asked<'_> {
-    Asked { rules: Rules::fetch(options, Q::table()), kind: b"rows", run: Run::Query }
+    Asked { rules: Rules::fetch(options, Q::table()), kind: Q::kinds().0, run: Run::Query }
 }
 
 /// A question for its first.
@@ -188,7 +188,7 @@ pub(crate) fn first<Q: CachedQuery>(options: &Options) -> Asked<'_> {
     let mut asked = rows::<Q>(options);
     asked.rules.op = Ops::GET;
     // A raw statement has no limit: it must not be read to its end.
-    if Q::ONE_ROW { Asked { kind: b"first", run: Run::One, ..asked } } else { asked }
+    if Q::ONE_ROW { Asked { kind: Q::kinds().1, run: Run::One, ..asked } } else { asked }
 }
 
 /// A question for one number or the like.

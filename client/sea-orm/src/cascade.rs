@@ -77,14 +77,14 @@ impl Cascades {
         table: &str,
         rows: &[Image],
         changes: &mut Changes,
-        seen: &mut HashSet<(String, Vec<u8>)>,
+        seen: &mut HashSet<(usize, Vec<u8>)>,
     ) {
-        for key in self.0.iter().filter(|key| key.parent == table) {
+        for (at, key) in self.0.iter().enumerate().filter(|(_, key)| key.parent == table) {
             let Some(then) = key.deleted else { continue };
             for row in rows {
                 let image = key.child_of(row);
                 let text = image.to_bytes();
-                if !seen.insert((key.child.clone(), text.clone())) {
+                if !seen.insert((at, text.clone())) {
                     continue;
                 }
                 changes.add_text(&key.child, text);
@@ -113,11 +113,12 @@ impl Cascades {
         let mut todo = vec![(table.to_owned(), columns.map(<[String]>::to_vec))];
         let mut seen = HashSet::new();
         while let Some((table, columns)) = todo.pop() {
-            for key in self.0.iter().filter(|key| key.updated && key.parent == table) {
+            let keys = self.0.iter().enumerate();
+            for (at, key) in keys.filter(|(_, key)| key.updated && key.parent == table) {
                 let concerned = columns.as_ref().is_none_or(|columns| {
                     key.columns.iter().any(|(_, column)| columns.contains(column))
                 });
-                if concerned && seen.insert(key.child.clone()) {
+                if concerned && seen.insert(at) {
                     changes.add_table(&key.child);
                     let columns = key.columns.iter().map(|(column, _)| column.clone()).collect();
                     todo.push((key.child.clone(), Some(columns)));

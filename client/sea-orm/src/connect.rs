@@ -87,8 +87,12 @@ impl Connector {
     /// The name of the database in keys. Two connections with one name share their results, so they must see the same
     /// rows; where a profile says `db_agnostic`, names do not count.
     ///
-    /// By default it is made of host, port and database, or the file's path. For a database in memory, and where the
-    /// feature of its driver (`sqlx-postgres` ...) is not on, it is a name that no other connection has.
+    /// By default it is made of host, port and database, on PostgreSQL also of user and options, or the file's path. For
+    /// a database in memory, and where the feature of its driver (`sqlx-postgres` ...) is not on, it is a name that no
+    /// other connection has.
+    ///
+    /// What a session is told after it has begun is not in it. A connection with a `schema_search_path` of SeaORM's
+    /// `ConnectOptions`, or with a role or setting that policies of row security look at, needs a name of its own.
     pub fn name(mut self, database: impl Into<String>) -> Self {
         self.database = Some(database.into());
         self
@@ -210,17 +214,19 @@ fn identity(connection: &DatabaseConnection) -> Option<String> {
             let place = options
                 .get_socket()
                 .map_or_else(|| host.to_owned(), |path| path.display().to_string());
-            Some(format!("postgres:{place}:{port}/{}", options.get_database()?))
+            // Of them it depends which rows and tables are seen.
+            let (user, more) = (options.get_username(), options.get_options().unwrap_or_default());
+            let database = options.get_database()?;
+            Some(format!("postgres:{user}@{place}:{port}/{database}?{more}"))
         }
         #[cfg(feature = "sqlx-mysql")]
         Type::SqlxMySqlPoolConnection(_) => {
             let options = connection.get_mysql_connection_pool().connect_options();
-            Some(format!(
-                "mysql:{}:{}/{}",
-                options.get_host(),
-                options.get_port(),
-                options.get_database()?
-            ))
+            let (host, port) = (options.get_host(), options.get_port());
+            let place = options
+                .get_socket()
+                .map_or_else(|| host.to_owned(), |path| path.display().to_string());
+            Some(format!("mysql:{place}:{port}/{}", options.get_database()?))
         }
         #[allow(unreachable_patterns)]
         _ => None,

@@ -16,17 +16,22 @@ use sea_orm::{
 
 use crate::cascade::Cascades;
 use crate::change::{Before, QueryBefore, Write};
+use crate::finish::Finish;
 use crate::rows::Row;
 use crate::run::{Ran, Run};
 use crate::saving::Saving;
 use crate::source::{Context, Source};
-use crate::transaction::{CachedTxn, State};
+use crate::state::State;
+use crate::transaction::CachedTxn;
 use crate::value::to_sql;
 
 /// A database whose writes are seen by the cache, and of which cached reads can be asked. Cheap to clone.
 ///
 /// It takes the place of the [`DatabaseConnection`] in all of SeaORM's calls. Nothing is cached unless a query asks
 /// for it: see [`Cache`](crate::Cache).
+///
+/// A write that was begun is finished, and told to the cache, also if its future is dropped: the database would go on
+/// with it in any case. So is a commit.
 #[derive(Clone)]
 pub struct CachedConn {
     inner: DatabaseConnection,
@@ -145,20 +150,32 @@ impl CachedConn {
     /// Runs a statement, and tells the cache what it changed.
     async fn run(&self, run: Run) -> Result<Ran, DbErr> {
         let template = self.shared.analyser.analyse(run.sql());
-        match template.kind() {
-            Kind::Read { .. } | Kind::Session => return run.on(&self.inner).await,
-            Kind::Transaction(kind) => return self.by_hand(kind.clone(), run).await,
-            _ => {}
+        if let Kind::Read { .. } | Kind::Session = template.kind() {
+            return run.on(&self.inner).await;
+        }
+        // Where it goes on by itself, the scope of `no_invalidation` is not around it any more.
+        let suppressed = !self.cacheops.invalidates();
+        let this = if suppressed { self.without_invalidation() } else { self.clone() };
+        Finish::new(async move { this.write(&template, run).await }).await
+    }
+
+    async fn write(&self, template: &Template, run: Run) -> Result<Ran, DbErr> {
+        if let Kind::Transaction(kind) = template.kind() {
+            return self.by_hand(kind.clone(), run).await;
         }
         if self.cacheops.invalidates()
-            && let Some(query) = self.shared.query_before(&template, &run)
+            && let Some(query) = self.shared.query_before(template, &run)
         {
-            match self.read_first(&template, query).await {
+            match self.read_first(template, query).await {
                 Ok((transaction, rows)) => {
                     // An error of these is one of the write. It is never run twice.
-                    let ran = transaction.write(&template, run, Before::Asked(rows)).await?;
-                    transaction.commit().await?;
-                    return Ok(ran);
+                    let ran = transaction.write(template, run, Before::Asked(rows)).await;
+                    if ran.is_err() && self.shared.backend == DbBackend::Postgres {
+                        return ran;
+                    }
+                    // Also after an error: the statement alone would keep what it did before it failed.
+                    let committed = transaction.commit().await;
+                    return ran.and_then(|ran| committed.map(|()| ran));
                 }
                 // To read and lock may be forbidden where the write itself is not.
                 Err(error) => {
@@ -166,25 +183,32 @@ impl CachedConn {
                 }
             }
         }
-        let write = Write::new(&template, run.statement());
+        let write = Write::new(template, run.statement());
         let mut pending = self.cacheops.pending(write.feared(&self.shared));
         let ran = match run.write_on(&self.inner).await {
             Ok(ran) => ran,
             Err(error) => {
-                // A constraint that refuses the one statement: certainly nothing has changed.
-                if error.sql_err().is_some() && run.statement().is_some() {
+                // A constraint that refuses the one statement. On SQLite it may FAIL and keep the rows before, as do
+                // some engines of MySQL.
+                let certain = self.shared.backend == DbBackend::Postgres
+                    && matches!(template.kind(), Kind::Write(_))
+                    && run.statement().is_some();
+                if certain && error.sql_err().is_some() {
                     pending.cancel();
+                } else {
+                    // What goes wrong here is kept, and the other error is the one to tell.
+                    let _ = pending.send().await;
                 }
                 return Err(error);
             }
         };
-        if let Some(shown) = self.shared.shown(&template, &ran, None)
+        if let Some(shown) = self.shared.shown(template, &ran, None)
             && let Some(exact) = write.exact(&self.shared, &shown)
         {
             pending.replace(exact);
         }
         told(pending.send().await)?;
-        let saved = self.shared.saving.saved(&self.cacheops, &template, &run, &ran);
+        let saved = self.shared.saving.saved(&self.cacheops, template, &run, &ran);
         self.shared.saving.read(&self.cacheops, &self.shared, saved).await;
         Ok(ran)
     }

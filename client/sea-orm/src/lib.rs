@@ -145,6 +145,7 @@ mod codec;
 mod connect;
 mod connection;
 mod cursor;
+mod finish;
 mod function;
 mod image;
 mod loaders;
@@ -155,6 +156,7 @@ mod rows;
 mod run;
 mod saving;
 mod source;
+mod state;
 mod transaction;
 mod value;
 

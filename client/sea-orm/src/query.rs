@@ -1,5 +1,7 @@
 //! Queries that can be cached: what they ask of the database, and how their results are kept.
 
+use std::any::type_name;
+
 use cacheops::{Codec, Format};
 use sea_orm::{
     DbBackend, DbErr, EntityTrait, PaginatorTrait, QueryResult, QuerySelect, QueryTrait, Select,
@@ -35,6 +37,17 @@ pub trait CachedQuery: Sized + Send {
     fn table() -> Option<String> {
         None
     }
+
+    /// What tells its rows, and its first row, from other results of the same statement and type.
+    #[doc(hidden)]
+    fn kinds() -> (&'static [u8], &'static [u8]) {
+        (b"rows", b"first")
+    }
+}
+
+/// One type may be read in several ways: by the order of the columns, or by a list of their names.
+fn kinds_of<S>() -> (&'static [u8], &'static [u8]) {
+    (type_name::<S>().as_bytes(), type_name::<Option<S>>().as_bytes())
 }
 
 /// What makes items of rows.
@@ -206,6 +219,10 @@ where
     fn first_row(self, backend: DbBackend) -> (Statement, impl Reader<S::Item>) {
         (rehearse::question(backend, self.one(Rehearsal::of(backend))), selected::<S>)
     }
+
+    fn kinds() -> (&'static [u8], &'static [u8]) {
+        kinds_of::<S>()
+    }
 }
 
 impl<S> CachedQuery for SelectorRaw<S>
@@ -222,5 +239,9 @@ where
 
     fn first_row(self, backend: DbBackend) -> (Statement, impl Reader<S::Item>) {
         self.all_rows(backend)
+    }
+
+    fn kinds() -> (&'static [u8], &'static [u8]) {
+        kinds_of::<S>()
     }
 }

@@ -38,19 +38,43 @@ fn value(row: &QueryResult, at: usize, backend: DbBackend) -> Value<'static> {
         };
     }
     attempt!(i64 => |v| Value::Int(v), String => |v| Value::from(v));
+    if backend == DbBackend::MySql {
+        // Its driver reads any unsigned number as a boolean too.
+        attempt!(u64 => |v| v.into());
+    } else {
+        attempt!(i32 => |v| v.into(), bool => |v| v.into());
+    }
     if backend != DbBackend::Sqlite {
         attempt!(
-            i32 => |v| v.into(),
-            bool => |v| v.into(),
             Uuid => |v| Value::Uuid(v.into_bytes()),
             i16 => |v| v.into(),
             Decimal => |v| Value::Decimal(v.to_string().into()),
-            ChronoDate => |v| day(v),
-            f32 => |v| v.into(),
         );
+        if backend == DbBackend::MySql || has_day(row, at) {
+            attempt!(ChronoDate => |v| day(v));
+        }
+        attempt!(f32 => |v| v.into());
     }
-    attempt!(bool => |v| v.into(), f64 => |v| v.into(), Vec<u8> => |v| v.into());
+    attempt!(f64 => |v| v.into(), Vec<u8> => |v| v.into());
     Value::Opaque
+}
+
+/// Whether this can be read as a date, if it is one: PostgreSQL's driver panics at those that chrono does not have,
+/// as `infinity`.
+#[cfg(feature = "sqlx-postgres")]
+fn has_day(row: &QueryResult, at: usize) -> bool {
+    use sea_orm::sqlx::Row;
+    let Some(row) = row.try_as_pg_row() else { return false };
+    let Ok(raw) = row.try_get_raw(at) else { return false };
+    let days = raw.as_bytes().ok().and_then(|bytes| <[u8; 4]>::try_from(bytes).ok());
+    // Days since 2000, in any number of years that is written with four digits.
+    days.map(i32::from_be_bytes).is_none_or(|days| days.unsigned_abs() < 365 * 2000)
+}
+
+#[cfg(not(feature = "sqlx-postgres"))]
+fn has_day(_: &QueryResult, _: usize) -> bool {
+    // Nobody can look.
+    false
 }
 
 fn day(date: ChronoDate) -> Value<'static> {

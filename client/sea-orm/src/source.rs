@@ -1,10 +1,10 @@
 //! What a cached read is asked of: a connection or a transaction in it.
 
 use cacheops::{Cacheops, Snapshot};
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, DbErr};
 
 use crate::connection::Shared;
-use crate::transaction::State;
+use crate::state::State;
 
 /// A connection through which cached reads can be made: [`CachedConn`](crate::CachedConn) and
 /// [`CachedTxn`](crate::CachedTxn), and no other.
@@ -42,6 +42,13 @@ impl<'a, C> Context<'a, C> {
         let Some(state) = self.state else { return Some(None) };
         let moment = state.moment(self.cacheops).await.ok()?;
         (!state.is_dirty()).then_some(moment)
+    }
+
+    /// Notes that a statement failed.
+    pub(crate) fn failed(&self, error: &DbErr) {
+        if let Some(state) = self.state {
+            state.failed(self.shared.backend, error);
+        }
     }
 
     /// The writes so far: if they are others after a result was loaded, they may be in it and are not committed.

@@ -1,26 +1,26 @@
 //! A transaction whose writes are told to the cache after its commit.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
-use cacheops::{Cacheops, Changes, Snapshot, TxStack};
+use cacheops::{Cacheops, Changes};
 use cacheops_sql::{Kind, Template, Transaction, WriteKind};
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, IsolationLevel,
-    QueryResult, SqliteTransactionMode, Statement, StreamTrait, TransactionError,
-    TransactionOptions, TransactionSession, TransactionTrait,
+    QueryResult, Statement, StreamTrait, TransactionError, TransactionOptions, TransactionSession,
+    TransactionTrait,
 };
-use tokio::sync::OnceCell;
 
 use crate::change::{Before, QueryBefore, Shown, Write};
 use crate::connection::{Shared, told};
+use crate::finish::Finish;
 use crate::image::Image;
 use crate::rows::{self, Row};
 use crate::run::{Ran, Run};
-use crate::saving::SavedRows;
 use crate::source::{Context, Source};
+use crate::state::{Queued, State};
 
 /// A transaction or savepoint of a [`CachedConn`](crate::CachedConn).
 ///
@@ -33,104 +33,6 @@ pub struct CachedTxn {
     shared: Arc<Shared>,
     state: Arc<State>,
     depth: usize,
-}
-
-/// What a transaction and its savepoints share.
-pub struct State {
-    stack: Mutex<TxStack>,
-    /// How many statements other than reads were begun.
-    writes: AtomicU64,
-    /// A statement may have ended the transaction: from then on every write takes effect at once.
-    ended: AtomicBool,
-    /// The moment before the first statement: no result of this transaction is newer. None: it is not known.
-    moment: OnceCell<Option<Snapshot>>,
-    isolation: Isolation,
-    /// Reading first cannot make a later write fail.
-    may_read_first: bool,
-    saved: SavedRows,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Isolation {
-    /// Every statement sees what is committed when it begins.
-    Statement,
-    /// Every statement may see what was committed when the first began.
-    Snapshot,
-}
-
-impl State {
-    pub(crate) fn new(backend: DbBackend, options: &TransactionOptions) -> Self {
-        // Without a word the server's settings decide, and they are not known here.
-        let isolation = match options.isolation_level {
-            Some(IsolationLevel::ReadCommitted | IsolationLevel::ReadUncommitted)
-                if backend != DbBackend::Sqlite =>
-            {
-                Isolation::Statement
-            }
-            _ => Isolation::Snapshot,
-        };
-        // SQLite refuses to write in a transaction that has read what is old by now.
-        let may_read_first = backend != DbBackend::Sqlite
-            || matches!(
-                options.sqlite_transaction_mode,
-                Some(SqliteTransactionMode::Immediate | SqliteTransactionMode::Exclusive)
-            );
-        let mut stack = TxStack::new();
-        stack.begin();
-        Self {
-            stack: Mutex::new(stack),
-            writes: AtomicU64::new(0),
-            ended: AtomicBool::new(false),
-            moment: OnceCell::new(),
-            isolation,
-            may_read_first,
-            saved: SavedRows::default(),
-        }
-    }
-
-    fn stack(&self) -> MutexGuard<'_, TxStack> {
-        self.stack.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn is_dirty(&self) -> bool {
-        self.stack().is_dirty()
-    }
-
-    pub(crate) fn writes(&self) -> u64 {
-        self.writes.load(Ordering::SeqCst)
-    }
-
-    /// Before the first statement of a transaction, whatever it is.
-    async fn before_statement(&self, cacheops: &Cacheops, reads: bool) {
-        if self.isolation == Isolation::Snapshot && !self.moment.initialized() {
-            let take = async || if reads { Some(cacheops.snapshot().await) } else { None };
-            self.moment.get_or_init(take).await;
-        }
-    }
-
-    /// The snapshot by which a read of now is stored. `Err`: it must not be stored.
-    pub(crate) async fn moment(&self, cacheops: &Cacheops) -> Result<Option<&Snapshot>, ()> {
-        if self.isolation == Isolation::Statement {
-            return Ok(None);
-        }
-        self.before_statement(cacheops, true).await;
-        match self.moment.get() {
-            Some(Some(snapshot)) => Ok(Some(snapshot)),
-            _ => Err(()),
-        }
-    }
-}
-
-/// What must be queued, whatever becomes of the statement: its future may be dropped and the transaction go on.
-struct Queued<'s> {
-    state: &'s State,
-    changes: Changes,
-}
-
-impl Drop for Queued<'_> {
-    fn drop(&mut self) {
-        self.state.stack().record(std::mem::take(&mut self.changes));
-    }
 }
 
 impl CachedTxn {
@@ -157,7 +59,9 @@ impl CachedTxn {
             && !self.shared.may_end(&template)
         {
             state.before_statement(&self.cacheops, true).await;
-            return run.on(self.inner()).await;
+            state.reads(&template);
+            let ran = run.on(self.inner()).await;
+            return ran.inspect_err(|error| state.failed(self.shared.backend, error));
         }
         self.write(&template, run, Before::NotAsked).await
     }
@@ -168,7 +72,9 @@ impl CachedTxn {
         template: &Template,
         QueryBefore { target, query }: QueryBefore<'_>,
     ) -> Result<Option<Vec<Row>>, DbErr> {
-        let rows = Run::Query(query).on(self.inner()).await?.into_rows();
+        let rows = Run::Query(query).on(self.inner()).await;
+        let rows =
+            rows.inspect_err(|error| self.state.failed(self.shared.backend, error))?.into_rows();
         if rows.len() > self.shared.pre_select {
             return Ok(None);
         }
@@ -213,6 +119,9 @@ impl CachedTxn {
             },
         };
         let ran = run.write_on(self.inner()).await;
+        if let Err(error) = &ran {
+            state.failed(self.shared.backend, error);
+        }
         if let Ok(ran) = &ran {
             state.saved.add(self.shared.saving.saved(&self.cacheops, template, &run, ran));
         }
@@ -276,7 +185,7 @@ impl Drop for CachedTxn {
     fn drop(&mut self) {
         // Not ended by commit or rollback: the database rolls it back, and its queue is nobody's.
         if self.inner.is_some() {
-            self.state.stack().rollback(self.depth);
+            self.state.rolled_back(self.depth);
         }
     }
 }
@@ -384,20 +293,25 @@ impl TransactionTrait for CachedTxn {
 impl TransactionSession for CachedTxn {
     async fn commit(mut self) -> Result<(), DbErr> {
         let Some(inner) = self.inner.take() else { return Ok(()) };
-        let Some(queue) = self.state.stack().commit(self.depth) else {
+        let Some(queue) = self.state.committed() else {
             return inner.commit().await;
         };
         // If the outcome of the commit stays unknown, the drop of this tells it all the same.
         let pending = self.cacheops.pending(queue);
-        inner.commit().await?;
-        told(pending.send().await)?;
-        self.shared.saving.read(&self.cacheops, &self.shared, self.state.saved.take()).await;
-        Ok(())
+        let (cacheops, shared) = (self.cacheops.clone(), Arc::clone(&self.shared));
+        let saved = self.state.saved.take();
+        Finish::new(async move {
+            inner.commit().await?;
+            told(pending.send().await)?;
+            shared.saving.read(&cacheops, &shared, saved).await;
+            Ok(())
+        })
+        .await
     }
 
     async fn rollback(mut self) -> Result<(), DbErr> {
         let Some(inner) = self.inner.take() else { return Ok(()) };
-        self.state.stack().rollback(self.depth);
+        self.state.rolled_back(self.depth);
         inner.rollback().await
     }
 }
@@ -418,6 +332,7 @@ impl StreamTrait for CachedTxn {
             let template = self.shared.analyser.analyse(&stmt.sql);
             let reads = matches!(template.kind(), Kind::Read { .. } | Kind::Session);
             self.state.before_statement(&self.cacheops, reads).await;
+            self.state.reads(&template);
             if !reads {
                 self.state.stack().mark_dirty();
                 self.state.writes.fetch_add(1, Ordering::SeqCst);

@@ -197,7 +197,7 @@ impl Table {
 
     /// Tables that the database changes by itself when this one is written: by a trigger, or by a foreign key with
     /// ON DELETE CASCADE or SET NULL. All their rows count as changed. The table itself may be among them, if others of its
-    /// rows change too.
+    /// rows change too: where a constraint of it says ON CONFLICT REPLACE (SQLite), rows go that no statement names.
     pub fn also<T: Into<String>>(mut self, tables: impl IntoIterator<Item = T>) -> Self {
         self.also.extend(tables.into_iter().map(Into::into));
         self

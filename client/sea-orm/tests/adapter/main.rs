@@ -5,6 +5,8 @@ mod blog;
 mod building;
 mod drift;
 mod entities;
+mod failing;
+mod failing_elsewhere;
 mod forum;
 mod fuzz;
 mod kinds;
