@@ -74,10 +74,11 @@
 //! # What it cannot see
 //!
 //! * Triggers and foreign keys that change other tables: [`Table::also`]. Columns that the database computes and that are
-//!   compared in the WHERE of a write: [`Table::generated`].
+//!   compared in the WHERE of a write: [`Table::generated`]. Columns that a trigger changes after RETURNING has shown them:
+//!   [`Table::triggered`].
 //! * Functions that write, in a SELECT. It is a read that is not cached.
 //! * Constraints of SQLite with ON CONFLICT REPLACE, which make any INSERT or UPDATE delete rows: [`Table::also`] with the
-//!   table itself.
+//!   table itself. A column that is NOT NULL ON CONFLICT REPLACE gets its default for NULL: [`Table::generated`].
 //! * Views: [`Schema::view`], or [`Schema::closed`] so that nothing unknown is cached.
 //! * Tables that a partition or child table of PostgreSQL belongs to: [`Table::also`].
 //! * On MySQL, a column of type ENUM, BIT, DATE, TIME or YEAR that is compared with a number, or with a text that is none of its

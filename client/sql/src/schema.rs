@@ -137,6 +137,16 @@ impl Schema {
         self.column(table, column).is_some_and(|column| column.generated)
     }
 
+    /// Whether a trigger may change the column after RETURNING has shown it.
+    pub(crate) fn is_triggered(&self, table: &str, column: &str) -> bool {
+        self.column(table, column).is_some_and(|column| column.triggered)
+    }
+
+    pub(crate) fn has_triggered(&self, table: &str) -> bool {
+        let columns = |table: &Table| table.columns.values().any(|column| column.triggered);
+        self.tables.get(table).is_some_and(columns)
+    }
+
     pub(crate) fn has_column(&self, table: &str, column: &str) -> bool {
         self.column(table, column).is_some()
     }
@@ -173,6 +183,7 @@ pub struct Table {
 struct Column {
     kind: ColumnKind,
     generated: bool,
+    triggered: bool,
 }
 
 impl Table {
@@ -183,15 +194,25 @@ impl Table {
 
     /// Adds a column. List all columns of a table or none: an unqualified name that only one table of a join is known
     /// to have belongs to it.
-    pub fn column(mut self, name: impl Into<String>, kind: ColumnKind) -> Self {
-        self.columns.insert(name.into(), Column { kind, generated: false });
-        self
+    pub fn column(self, name: impl Into<String>, kind: ColumnKind) -> Self {
+        self.add(name, Column { kind, generated: false, triggered: false })
     }
 
-    /// Adds a column that the database computes, or that a trigger changes: what a write assigns says nothing of its
-    /// value, and it may change in any update.
-    pub fn generated(mut self, name: impl Into<String>, kind: ColumnKind) -> Self {
-        self.columns.insert(name.into(), Column { kind, generated: true });
+    /// Adds a column that the database computes, or that a trigger changes before the row is written: what a write
+    /// assigns says nothing of its value, and it may change in any update.
+    pub fn generated(self, name: impl Into<String>, kind: ColumnKind) -> Self {
+        self.add(name, Column { kind, generated: true, triggered: false })
+    }
+
+    /// Adds a column that a trigger changes after the row was written, as any trigger of SQLite that does. It is as one
+    /// that is [generated](Self::generated), and the row that RETURNING gives has what was there before the trigger: see
+    /// [`Template::returning`](crate::Template::returning).
+    pub fn triggered(self, name: impl Into<String>, kind: ColumnKind) -> Self {
+        self.add(name, Column { kind, generated: true, triggered: true })
+    }
+
+    fn add(mut self, name: impl Into<String>, column: Column) -> Self {
+        self.columns.insert(name.into(), column);
         self
     }
 

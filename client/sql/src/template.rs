@@ -107,7 +107,8 @@ pub enum Returning {
     All,
     /// These columns, by the catalogue's names.
     Columns(Vec<String>),
-    /// Something else.
+    /// Something else, or rows of which a trigger may still change a column: see
+    /// [`Table::triggered`](crate::Table::triggered). They tell nothing of the rows that were written.
     Expressions,
 }
 

@@ -9,7 +9,7 @@ use super::assign::{Set, Statement, assigned_name, last_name, pairs, row};
 use super::block::Compiler;
 use super::dnf::{Dnf, MAX_CONJUNCTIONS};
 use super::other;
-use super::write::{Write, changed, returning, whole_if_many};
+use super::write::{Write, changed, returning, settled_rows, whole_if_many};
 use crate::Dialect;
 use crate::canon::Side;
 use crate::factor::Conjunction;
@@ -52,12 +52,14 @@ pub(super) fn insert(write: &Write<'_>, insert: &Insert) -> Template {
         }
         _ => Dnf::any(),
     };
-    let mut template = changed(setting, compiler, table, images, kind);
     let alias = match &insert.table_alias {
         Some(alias) => Some(setting.dialect.name(&alias.alias)),
         None => last_name(setting.dialect, &name.0),
     };
-    template.returning = returning(setting.dialect, alias, false, insert.returning.as_deref());
+    let given = returning(setting.dialect, alias, false, insert.returning.as_deref());
+    let given = settled_rows(setting, &table, given);
+    let mut template = changed(setting, compiler, table, images, kind);
+    template.returning = given;
     let renamed = |columns: &Vec<String>| {
         columns.iter().any(|column| setting.dialect.is_system_column(column))
     };

@@ -88,12 +88,13 @@ pub(super) fn update(write: &Write<'_>, update: &Update) -> Template {
         }
         None => Dnf::any(),
     };
+    let joined = !from.is_empty();
+    let given = returning(setting.dialect, Some(alias), joined, update.returning.as_deref());
+    let given = settled_rows(setting, &target.table, given);
     let mut template = changed(setting, compiler, target.table, images, WriteKind::Update);
     template.assigns = set.as_ref().map(|set| set.known_of(template.target.as_deref()));
     template.assigned = set.filter(|set| !set.renamed).map(|set| set.columns);
-    let joined = !from.is_empty();
-    template.returning =
-        returning(setting.dialect, Some(alias), joined, update.returning.as_deref());
+    template.returning = given;
     let settled = write.is_settled(&update.selection) && write.is_settled(&update.from);
     let plain = update.or.is_none() && update.limit.is_none() && settled;
     if plain && write.shows(&update.table) && template.target.is_some() {
@@ -336,4 +337,15 @@ pub(super) fn returning(
         _ => None,
     });
     names.collect::<Option<Vec<_>>>().map_or(Returning::Expressions, Returning::Columns)
+}
+
+/// The same, if the rows are as they will be: not where a trigger goes on to change one of the columns.
+pub(super) fn settled_rows(setting: &Setting, table: &str, returning: Returning) -> Returning {
+    let schema = &setting.schema;
+    let changes = match &returning {
+        Returning::All => schema.has_triggered(table),
+        Returning::Columns(names) => names.iter().any(|name| schema.is_triggered(table, name)),
+        Returning::Nothing | Returning::Expressions => false,
+    };
+    if changes { Returning::Expressions } else { returning }
 }

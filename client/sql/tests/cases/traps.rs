@@ -1,6 +1,6 @@
 //! Statements that look like one thing and do another: each of them once made a read miss a write.
 
-use cacheops_sql::{Kind, WriteKind};
+use cacheops_sql::{Kind, Returning, WriteKind};
 
 use super::*;
 
@@ -292,4 +292,47 @@ fn a_function_of_another_schema_is_another_function() {
     depends(Postgres, "SELECT * FROM app.unnest(1) x, t WHERE t.a = 1", "uncached");
     depends(Postgres, "SELECT * FROM t CROSS JOIN LATERAL app.json_each(t.j) x", "uncached");
     depends(Postgres, "SELECT * FROM t JOIN LATERAL unnest(t.v) x ON true", "t: *");
+}
+
+#[test]
+fn what_returning_shows_before_a_trigger_is_not_the_row() {
+    let connection = rusqlite::Connection::open_in_memory().unwrap();
+    connection
+        .execute_batch(
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, a INT, c INT);
+            CREATE TRIGGER later AFTER INSERT ON t BEGIN UPDATE t SET c = NEW.a + 1 WHERE id = NEW.id; END",
+        )
+        .unwrap();
+    let of_c = |sql| connection.query_row(sql, [], |row| row.get::<_, Option<i64>>("c")).unwrap();
+    assert_eq!(of_c("INSERT INTO t (id, a) VALUES (1, 7) RETURNING *"), None);
+    assert_eq!(of_c("SELECT * FROM t"), Some(8));
+
+    let int = ColumnKind::Int;
+    let table = Table::new("t").column("id", int).column("a", int).triggered("c", int);
+    for dialect in [Sqlite, Postgres] {
+        let analyser = Analyser::new(dialect, Schema::new().table(table.clone()), 16);
+        assert_eq!(reads(&analyser, "SELECT * FROM t WHERE c = 8", &[]), "t: c=8");
+        for (sql, changes) in [
+            ("INSERT INTO t (id, a) VALUES (1, 7) RETURNING *", "t: a=7&id=1"),
+            ("INSERT INTO t (id, a) VALUES (1, 7) RETURNING id, c", "t: a=7&id=1"),
+            ("UPDATE t SET a = 7 WHERE id = 1 AND c = 5 RETURNING *", "t: c=5&id=1|a=7&id=1"),
+        ] {
+            assert_eq!(*analyser.analyse(sql).returning(), Returning::Expressions, "{sql}");
+            assert_eq!(writes(&analyser, sql, &[]), changes, "{sql}");
+        }
+        let sql = "INSERT INTO t (id, a) VALUES (1, 7) RETURNING id, a";
+        assert!(matches!(analyser.analyse(sql).returning(), Returning::Columns(_)));
+        // What is deleted was like that.
+        assert_eq!(*analyser.analyse("DELETE FROM t RETURNING *").returning(), Returning::All);
+    }
+}
+
+#[test]
+fn a_column_that_takes_its_default_for_null() {
+    // NOT NULL ON CONFLICT REPLACE DEFAULT 5
+    let table = Table::new("t").generated("n", ColumnKind::Int);
+    let sqlite = Analyser::new(Sqlite, Schema::new().table(table), 16);
+    let sql = "UPDATE t SET n = NULL WHERE id = 1";
+    assert_eq!(writes(&sqlite, sql, &[]), "t: id=1");
+    assert_eq!(sqlite.analyse(sql).assigned_image(&[]), b"*");
 }
