@@ -42,6 +42,15 @@ impl Dialect {
         }
     }
 
+    /// Whether it is the schema of the session's own tables, where names without a schema are looked for first.
+    pub(crate) fn is_temporary(self, schema: &str) -> bool {
+        match self {
+            Self::Postgres => schema.starts_with("pg_temp"),
+            Self::MySql => false,
+            Self::Sqlite => schema == "temp",
+        }
+    }
+
     /// Whether the name is a column that the database itself keeps, and changes without being asked.
     pub(crate) fn is_system_column(self, name: &str) -> bool {
         match self {

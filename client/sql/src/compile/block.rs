@@ -103,7 +103,9 @@ impl<'s> Compiler<'s> {
             self.untracked = true;
         }
         let key = match (self.schema.schema_name(), qualifier) {
-            (Some(default), Some(qualifier)) if default != qualifier => {
+            (Some(default), Some(qualifier))
+                if default != qualifier && !self.dialect.is_temporary(&qualifier) =>
+            {
                 format!("{qualifier}.{table}")
             }
             _ => table,

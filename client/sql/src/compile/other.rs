@@ -405,13 +405,28 @@ impl Words<'_> {
     /// The next name, with its schema if that is not the default one.
     fn table(&mut self, setting: &Setting) -> Option<String> {
         let mut names = vec![self.name()?];
-        while self.rest.starts_with('.') {
-            self.rest = &self.rest[1..];
+        loop {
+            // Blanks and comments may stand around the dot.
+            let before = self.rest;
+            self.blanks();
+            if self.rest.starts_with('#') {
+                return None;
+            }
+            let Some(rest) = self.rest.strip_prefix('.') else {
+                self.rest = before;
+                break;
+            };
+            if before[..before.len() - rest.len()].contains('(') {
+                return None;
+            }
+            self.rest = rest;
             names.push(self.name()?);
         }
         let table = names.pop()?;
         Some(match (setting.schema.schema_name(), names.pop()) {
-            (Some(default), Some(qualifier)) if default != qualifier => {
+            (Some(default), Some(qualifier))
+                if default != qualifier && !self.dialect.is_temporary(&qualifier) =>
+            {
                 format!("{qualifier}.{table}")
             }
             _ => table,
@@ -433,7 +448,7 @@ impl Words<'_> {
                     return None;
                 }
                 let name = match self.dialect {
-                    Dialect::Postgres => name.to_ascii_lowercase(),
+                    Dialect::Postgres => self.dialect.catalogue_name(&name.to_ascii_lowercase()),
                     dialect => dialect.catalogue_name(name),
                 };
                 return (!name.is_empty()).then_some(name);

@@ -336,3 +336,36 @@ fn a_column_that_takes_its_default_for_null() {
     assert_eq!(writes(&sqlite, sql, &[]), "t: id=1");
     assert_eq!(sqlite.analyse(sql).assigned_image(&[]), b"*");
 }
+
+#[test]
+fn a_temporary_table_is_what_its_bare_name_means() {
+    // It hides the one of the default schema, which is then only reached by its full name.
+    for (dialect, default, sql) in [
+        (Sqlite, "main", "DELETE FROM temp.t WHERE a = 5"),
+        (Sqlite, "main", "DELETE FROM TEMP.t WHERE a = 5"),
+        (Postgres, "public", "DELETE FROM pg_temp.t WHERE a = 5"),
+        (Postgres, "public", "DELETE FROM pg_temp_3.t WHERE a = 5"),
+    ] {
+        let analyser = Analyser::new(dialect, Schema::new().default_schema(default), 4);
+        assert_eq!(reads(&analyser, "SELECT * FROM t WHERE a = 5", &[]), "t: a=5");
+        assert_eq!(writes(&analyser, sql, &[]), "t: a=5", "{sql}");
+        let other = "DELETE FROM other.t WHERE a = 5";
+        assert_eq!(writes(&analyser, other, &[]), "other.t: a=5");
+    }
+}
+
+#[test]
+fn texts_that_are_not_parsed_may_spread_a_name() {
+    let tail = "(a) VALUES (1) ON CONFLICT (a + 1) DO NOTHING";
+    changes(Sqlite, &format!("INSERT INTO main.t {tail}"), "t: *");
+    changes(Sqlite, &format!("INSERT INTO main . t {tail}"), "t: *");
+    changes(Sqlite, &format!("INSERT INTO main /* ( */ .t {tail}"), "; ..");
+    changes(MySql, "INSERT INTO s # c\n. t (a) VALUES ('\\\\')", "; ..");
+    let long = "t".repeat(70);
+    let unparsed = format!("DELETE FROM {long} WHERE ???");
+    changes(Postgres, &unparsed, &format!("{}: *", &long[..63]));
+    let public = Schema::new().default_schema("main");
+    let sqlite = Analyser::new(Sqlite, public, 4);
+    assert_eq!(writes(&sqlite, &format!("INSERT INTO temp.t {tail}"), &[]), "t: *");
+    assert_eq!(writes(&sqlite, &format!("INSERT INTO x . t {tail}"), &[]), "x.t: *");
+}
