@@ -129,6 +129,8 @@ mod link;
 mod meter;
 #[cfg(feature = "moka")]
 mod near;
+#[cfg(feature = "cluster")]
+mod newcomers;
 mod number;
 mod outbox;
 mod pending;
