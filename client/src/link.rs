@@ -50,7 +50,7 @@ pub(crate) struct Link {
     /// Whether somebody looks if the server still answers.
     probing: AtomicBool,
     last_error: Mutex<Option<Arc<Error>>>,
-    runtime: Handle,
+    runtime: RwLock<Handle>,
     pub(crate) counters: Counters,
 }
 
@@ -67,7 +67,7 @@ impl Link {
             lost: Notify::new(),
             probing: AtomicBool::new(false),
             last_error: Mutex::new(None),
-            runtime,
+            runtime: RwLock::new(runtime),
             counters: Counters::default(),
         })
     }
@@ -97,8 +97,25 @@ impl Link {
         self.settings.timeouts
     }
 
-    pub(crate) fn runtime(&self) -> &Handle {
-        &self.runtime
+    pub(crate) fn runtime(&self) -> Handle {
+        self.runtime.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The runtime for tasks from now on: that of the handle, or that of the caller if the handle's has ended. Without
+    /// that nothing would ever be mended, and whoever waits for it would do so in a loop.
+    fn living_runtime(&self) -> Handle {
+        let runtime = self.runtime();
+        // A runtime that has ended ends a task at once.
+        let probe = runtime.spawn(std::future::pending::<()>());
+        let has_ended = probe.is_finished();
+        probe.abort();
+        match Handle::try_current() {
+            Ok(current) if has_ended => {
+                *self.runtime.write().unwrap_or_else(PoisonError::into_inner) = current.clone();
+                current
+            }
+            _ => runtime,
+        }
     }
 
     /// How many unconfirmed rows and tables wait.
@@ -152,7 +169,10 @@ impl Link {
 
     /// Waits until the link is up and everything is confirmed.
     pub(crate) async fn settled(self: &Arc<Self>) {
-        while !self.settled_at_once().await {}
+        while !self.settled_at_once().await {
+            // Should no attempt be possible, whoever waits can still be told to stop.
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Waits for one attempt to mend the link, and tells whether everything is confirmed.
@@ -199,7 +219,7 @@ impl Link {
         }
         let task = Mending { link: Arc::clone(self), runs: true };
         // The runtime of the handle: this may be called from a drop, where there is none.
-        self.runtime.spawn(async move { task.run().await });
+        self.living_runtime().spawn(async move { task.run().await });
     }
 
     /// One attempt: connect, and send what waits.
@@ -349,7 +369,7 @@ impl Drop for Watch {
         }
         let probing = Probing(Arc::clone(link));
         let client = self.client.clone();
-        link.runtime.spawn(async move {
+        link.runtime().spawn(async move {
             let answer: Result<String, Error> = client.query(&redis::cmd("PING")).await;
             if let Err(error) = answer {
                 probing.0.failed(&client, &error);

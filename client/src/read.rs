@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use tracing::Instrument;
 
+use crate::cached::NAMED_TABLE;
 use crate::codec::Codec;
 use crate::find::{Find, Found};
 use crate::handle::Inner;
@@ -56,6 +57,8 @@ pub(crate) struct Options<'a> {
     pub(crate) near: bool,
     pub(crate) alone: bool,
     pub(crate) bypass: bool,
+    /// The result can be forgotten by its key.
+    pub(crate) named: bool,
     pub(crate) op: &'a str,
     pub(crate) snapshot: Option<&'a Snapshot>,
 }
@@ -70,6 +73,7 @@ impl<'a> Read<'a> {
             near: false,
             alone: false,
             bypass: false,
+            named: false,
             op: "read",
             snapshot: None,
         };
@@ -156,6 +160,12 @@ impl<'a, C> Read<'a, C> {
         self
     }
 
+    /// The result can be forgotten by its key: see [`NAMED_TABLE`].
+    pub(crate) fn named(mut self) -> Self {
+        self.options.named = true;
+        self
+    }
+
     /// Encodes with something else than the format of the handle.
     pub fn codec<D>(self, codec: D) -> Read<'a, D> {
         let Self { cacheops, key, options, .. } = self;
@@ -228,7 +238,10 @@ impl<'a, C> Read<'a, C> {
         match load().await {
             Ok((value, deps)) => {
                 if let Some(fill) = fill {
-                    let deps = self.options.deps.clone().and_all(deps);
+                    let mut deps = self.options.deps.clone().and_all(deps);
+                    if self.options.named && !deps.is_empty() {
+                        deps = deps.and(NAMED_TABLE, Condition::all().term("key", key.as_slice()));
+                    }
                     fill.store(&self.codec, &value, &deps, &self.options).await;
                 }
                 told(outcome);
