@@ -11,7 +11,7 @@ use crate::handle::Inner;
 use crate::hooks::{ReadEvent, ReadOutcome};
 use crate::snapshot::Snapshot;
 use crate::stats::count;
-use crate::{Cacheops, Condition, Deps, Format, Key, Ops, Profile};
+use crate::{Cacheops, Condition, Deps, Format, Key, Ops, Profile, scope};
 
 /// A read in the making: what the result depends on, how long it lives, who loads it. Ends with
 /// [`get_or_store`](Self::get_or_store) or [`get_or_load`](Self::get_or_load).
@@ -235,7 +235,11 @@ impl<'a, C> Read<'a, C> {
             Found::Nothing(fill, outcome) => (fill, outcome),
         };
         // If this future is dropped while it loads, the fill ends the flight and gives up the lock.
-        match load().await {
+        let loaded = match &fill {
+            Some(fill) if fill.lead.is_some() => scope::loading(&key, async { load().await }).await,
+            _ => load().await,
+        };
+        match loaded {
             Ok((value, deps)) => {
                 if let Some(fill) = fill {
                     let mut deps = self.options.deps.clone().and_all(deps);

@@ -2,9 +2,9 @@
 //! runtime that ends.
 
 use std::convert::Infallible;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use cacheops::{CachedAs, Cacheops, Changes, Condition};
+use cacheops::{CachedAs, Cacheops, Changes, Codec, Condition, Error, ErrorKind};
 use support::Server;
 use tokio::sync::oneshot;
 
@@ -147,4 +147,81 @@ fn a_handle_whose_runtime_has_ended_does_not_keep_another_one_busy() {
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+#[tokio::test]
+async fn a_loader_that_reads_its_own_key_does_not_wait_for_itself() {
+    let server = Server::start();
+    let cacheops = handle(&server).await;
+    let patience = Duration::from_secs(10);
+
+    for lock in [false, true] {
+        let outer = cacheops.read("outer").on("post", author(7)).lock(lock);
+        let value = outer.get_or_store(|| async {
+            let inner = cacheops.read("inner").on("post", author(7)).lock(lock);
+            let load = || async {
+                let again = cacheops.read("outer").on("post", author(7)).lock(lock);
+                again.get_or_store(|| async { Ok::<_, Infallible>(1) }).await
+            };
+            inner.get_or_store(load).await.map(|inner| inner + 1)
+        });
+        assert_eq!(tokio::time::timeout(patience, value).await, Ok(Ok(2)), "{lock}");
+        cacheops.invalidate_all().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn nobody_stores_to_a_server_that_is_known_to_be_frozen() {
+    let server = Server::start();
+    let timeout = Duration::from_millis(400);
+    let cacheops =
+        builder(&server).response_timeout(timeout).connect_timeout(timeout).build().await.unwrap();
+
+    let load = || async {
+        server.freeze();
+        let other = cacheops.read("other").on("post", author(7));
+        assert_eq!(other.get_or_store(|| async { Ok::<_, Infallible>(2) }).await, Ok(2));
+        assert!(!cacheops.stats().available);
+        Ok::<_, Infallible>(Instant::now())
+    };
+    let read = cacheops.read("k").on("post", author(7)).codec(Never);
+    let loaded = read.get_or_store(load).await.unwrap();
+
+    assert!(loaded.elapsed() < timeout / 2, "{:?} for a store", loaded.elapsed());
+    server.thaw();
+    cacheops.settled().await;
+}
+
+#[tokio::test]
+async fn a_result_is_stored_over_the_connection_of_now() {
+    let server = Server::start();
+    let cacheops = handle(&server).await;
+    read(&cacheops, 0).await;
+
+    let load = || async {
+        server.connect().ok("CLIENT KILL TYPE normal SKIPME yes");
+        cacheops.invalidate(posts_of(8)).await.unwrap();
+        cacheops.settled().await;
+        Ok::<_, Infallible>(1)
+    };
+    cacheops.get_or_store("other", ("post", author(7)), None, load).await.unwrap();
+
+    assert_eq!(cacheops.stats().stores, 2);
+}
+
+/// Of a moment, which needs no bytes here.
+struct Never;
+
+impl Codec<Instant> for Never {
+    fn name(&self) -> &str {
+        "never"
+    }
+
+    fn encode(&self, _: &Instant) -> Result<Vec<u8>, Error> {
+        Ok(Vec::new())
+    }
+
+    fn decode(&self, _: &[u8]) -> Result<Instant, Error> {
+        Err(Error::new(ErrorKind::Decode, "it is gone"))
+    }
 }

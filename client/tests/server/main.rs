@@ -6,6 +6,7 @@ mod chaos;
 #[cfg(feature = "cluster")]
 mod cluster;
 mod coalescing;
+mod crowd;
 mod edges;
 mod functions;
 mod lock;
