@@ -238,7 +238,7 @@ impl Link {
                     tracing::info!(cacheops.links = links, "cacheops: the outbox is confirmed");
                 }
                 Err(error) => {
-                    self.give_back(ticket, &client, &error);
+                    self.give_back(ticket, &client, is_new, &error);
                     return Err(error);
                 }
             }
@@ -256,11 +256,13 @@ impl Link {
         Ok(())
     }
 
-    fn give_back(&self, ticket: Ticket, client: &Client, error: &Error) {
+    fn give_back(&self, ticket: Ticket, client: &Client, is_new: bool, error: &Error) {
         let mut outbox = self.outbox();
         let before = outbox.collapses;
         match error.kind() {
             ErrorKind::Rejected | ErrorKind::InvalidRequest => outbox.refused(ticket),
+            // The server has just shaken hands, so it is this that takes too long, and would each time.
+            ErrorKind::Timeout if is_new => outbox.refused(ticket),
             _ => outbox.failed(ticket),
         }
         self.note_collapses(outbox.collapses - before);

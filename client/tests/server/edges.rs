@@ -225,3 +225,28 @@ impl Codec<Instant> for Never {
         Err(Error::new(ErrorKind::Decode, "it is gone"))
     }
 }
+
+#[cfg(feature = "moka")]
+#[tokio::test]
+async fn a_value_in_the_process_is_not_taken_for_one_of_a_server_that_has_gone_back_in_time() {
+    let mut server = Server::builder().arg("cacheops.on-restart", "keep").start();
+    let cacheops = handle(&server).await;
+    let near = async |cacheops: &Cacheops, value: u32| {
+        let read = cacheops.read("k").on("post", author(7)).local(true);
+        read.get_or_store(|| async { Ok::<_, Infallible>(value) }).await.unwrap()
+    };
+    let other = cacheops.read("other").on("post", author(7));
+    other.get_or_store(|| async { Ok::<_, Infallible>(0) }).await.unwrap();
+    server.connect().ok("SAVE");
+    assert_eq!(near(&cacheops, 1).await, 1);
+    assert_eq!(near(&cacheops, 2).await, 1);
+    server.kill();
+    server.relaunch();
+
+    // Whoever is first stores it at the same point of the history.
+    let writer = handle(&server).await;
+    assert_eq!(near(&writer, 3).await, 3);
+    let _ = cacheops.invalidate(posts_of(8)).await.unwrap();
+    cacheops.settled().await;
+    assert_eq!(near(&cacheops, 4).await, 3);
+}
