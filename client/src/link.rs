@@ -45,6 +45,8 @@ pub(crate) struct Link {
     mending: AtomicBool,
     /// Told after each attempt of the mending task, and at its end.
     mended: Notify,
+    /// When the link was last brought up, and the pause that came before.
+    recovered: Mutex<Option<(Instant, Duration)>>,
     /// Told when the link goes down.
     lost: Notify,
     /// Whether somebody looks if the server still answers.
@@ -64,6 +66,7 @@ impl Link {
             confirmed: AtomicBool::new(true),
             mending: AtomicBool::new(false),
             mended: Notify::new(),
+            recovered: Mutex::new(None),
             lost: Notify::new(),
             probing: AtomicBool::new(false),
             last_error: Mutex::new(None),
@@ -256,6 +259,21 @@ impl Link {
         Ok(())
     }
 
+    /// How long to pause before the first attempt: a server that shakes hands and then fails each request would
+    /// otherwise be connected to at each.
+    fn pause_if_flapping(&self) -> Option<Duration> {
+        if self.up().is_some() {
+            return None;
+        }
+        let longest = self.settings.retry_at_most;
+        let (since, pause) = (*self.recovered())?;
+        (since.elapsed() < longest).then(|| (pause * 2).clamp(FIRST_PAUSE.min(longest), longest))
+    }
+
+    fn recovered(&self) -> MutexGuard<'_, Option<(Instant, Duration)>> {
+        self.recovered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn give_back(&self, ticket: Ticket, client: &Client, is_new: bool, error: &Error) {
         let mut outbox = self.outbox();
         let before = outbox.collapses;
@@ -312,9 +330,19 @@ impl Mending {
     async fn mend(&self) {
         let link = &self.link;
         let mut pause = FIRST_PAUSE;
+        let flapping = link.pause_if_flapping();
+        if let Some(pause) = flapping {
+            tokio::time::sleep(pause).await;
+        }
         while link.trusted().is_none() && !self.is_of_no_use() {
+            let was_up = link.up().is_some();
             match link.attempt().await {
-                Ok(()) => pause = FIRST_PAUSE,
+                Ok(()) => {
+                    if !was_up {
+                        *link.recovered() = Some((Instant::now(), flapping.unwrap_or_default()));
+                    }
+                    pause = FIRST_PAUSE;
+                }
                 Err(error) => {
                     tracing::debug!(exception.message = %error, "cacheops: still away");
                     link.note(Some(error));

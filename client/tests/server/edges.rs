@@ -250,3 +250,23 @@ async fn a_value_in_the_process_is_not_taken_for_one_of_a_server_that_has_gone_b
     cacheops.settled().await;
     assert_eq!(near(&cacheops, 4).await, 3);
 }
+
+#[tokio::test]
+async fn a_server_that_refuses_every_question_is_not_connected_to_at_each() {
+    let server = Server::start();
+    let mut con = server.connect();
+    con.ok("ACL SETUSER app on >secret ~* +@all -cacheops.get");
+    let cacheops = Cacheops::builder(format!("redis://app:secret@127.0.0.1:{}/", server.port()))
+        .build()
+        .await
+        .unwrap();
+    let before = con.info("total_connections_received");
+
+    for value in 0..500 {
+        assert_eq!(read(&cacheops, value).await, value);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+
+    let connections = con.info("total_connections_received") - before;
+    assert!(connections < 50, "{connections}: {:?}", cacheops.stats());
+}
