@@ -121,19 +121,6 @@ fn updates(kind: &Kind) -> bool {
     !matches!(kind, Kind::Write(WriteKind::Insert | WriteKind::Delete | WriteKind::Truncate))
 }
 
-/// The query for the rows that a write is about to change.
-pub(crate) struct QueryBefore<'t> {
-    pub(crate) target: &'t str,
-    pub(crate) query: Statement,
-}
-
-/// Whether somebody has asked for the rows before the write.
-pub(crate) enum Before {
-    NotAsked,
-    /// They are locked. None: they are too many.
-    Asked(Option<Vec<Row>>),
-}
-
 /// The rows that the database has shown.
 pub(crate) enum Shown {
     /// The rows as they were, all of them.

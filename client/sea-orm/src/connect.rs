@@ -10,6 +10,7 @@ use sea_orm::{
     PrimaryKeyTrait, TryIntoModel,
 };
 
+use crate::before::Lockable;
 use crate::bypass;
 use crate::cascade::Cascades;
 use crate::connection::{CachedConn, Shared};
@@ -184,6 +185,7 @@ impl Connector {
             numbered: self.numbered,
             saving: self.saving.on(backend, &connection),
             pre_select: self.pre_select,
+            lockable: Lockable::default(),
         };
         CachedConn::new(connection, self.cacheops, shared)
     }

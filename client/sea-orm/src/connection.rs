@@ -6,16 +6,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cacheops::{Cacheops, Changes, Invalidated};
-use cacheops_sql::{Analyser, Kind, Returning, Template, Transaction, WriteKind};
+use cacheops_sql::{Analyser, Kind, Template, Transaction};
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityName, EntityTrait,
     ExecResult, IsolationLevel, Iterable, ModelTrait, QueryResult, SqliteTransactionMode,
     Statement, StreamTrait, TransactionError, TransactionOptions, TransactionSession,
-    TransactionTrait, Value, Values,
+    TransactionTrait,
 };
 
+use crate::before::{Before, Lockable, QueryBefore};
 use crate::cascade::Cascades;
-use crate::change::{Before, QueryBefore, Write};
+use crate::change::Write;
 use crate::finish::Finish;
 use crate::rows::Row;
 use crate::run::{Ran, Run};
@@ -51,6 +52,7 @@ pub struct Shared {
     pub(crate) saving: Saving,
     /// How many rows are read before a write that does not return them.
     pub(crate) pre_select: usize,
+    pub(crate) lockable: Lockable,
 }
 
 /// An invalidation that was not confirmed is an error of the write in strict mode only.
@@ -60,42 +62,6 @@ pub(crate) fn told(outcome: Result<Invalidated, cacheops::Error>) -> Result<(), 
         Err(error) => {
             Err(DbErr::Custom(format!("written, but not confirmed by the cache: {error}")))
         }
-    }
-}
-
-impl Shared {
-    /// The query for the rows that a write is about to change, if it is of use.
-    pub(crate) fn query_before<'t>(
-        &self,
-        template: &'t Template,
-        run: &Run,
-    ) -> Option<QueryBefore<'t>> {
-        let wanted = match template.kind() {
-            // What RETURNING gives is the new row.
-            Kind::Write(WriteKind::Update) => true,
-            Kind::Write(WriteKind::Delete) => *template.returning() == Returning::Nothing,
-            _ => false,
-        };
-        if self.pre_select == 0 || !wanted {
-            return None;
-        }
-        let statement = run.statement()?;
-        let target = template.target()?;
-        let old = template.old_rows()?;
-        if !old.is_alone() && self.backend != DbBackend::Sqlite {
-            return None;
-        }
-        let values: &[Value] = statement.values.as_ref().map_or(&[], |values| &values.0);
-        let chosen: Option<Vec<Value>> =
-            old.parameters().iter().map(|&at| values.get(at).cloned()).collect();
-        let limit = self.pre_select + 1;
-        let sql = match (self.backend, old.sql().strip_suffix(" FOR UPDATE")) {
-            // It would run the inner query to its end, and lock all of its rows.
-            (DbBackend::MySql, Some(query)) => format!("{query} LIMIT {limit} FOR UPDATE"),
-            _ => format!("SELECT * FROM ({}) AS old_rows LIMIT {limit}", old.sql()),
-        };
-        let values = Some(Values(chosen?));
-        Some(QueryBefore { target, query: Statement { sql, values, db_backend: self.backend } })
     }
 }
 

@@ -94,16 +94,23 @@
 //! as were read. An unknown column matches every value, so what the text tells is never too little.
 //!
 //! Reading first costs a write outside of a transaction three more statements (BEGIN, SELECT, COMMIT), inside of one
-//! a SELECT. `pre_select(0)` saves that, and an `update` of a title then invalidates what depends on any title.
+//! a SELECT; where no index finds the rows, that is a second scan. On PostgreSQL the first write to a table also asks
+//! whether the user may lock its rows; if not, they are not read. `pre_select(0)` saves all that, and an `update` of a
+//! title then invalidates what depends on any title.
 //!
 //! # The model of consistency
 //!
 //! That of [`cacheops`] holds: nothing stale is read after an acknowledged write. In particular:
 //!
 //! * **Outside of a transaction** a write returns when the cache has confirmed the invalidation, or has it in the
-//!   outbox and trusts no hit. Its future may be dropped at any time.
+//!   outbox and trusts no hit. Its future may be dropped at any time: a database goes on with a statement that it was
+//!   sent, so a task goes on with the write, and tells the cache when it has taken effect. The same holds for a commit. A
+//!   write that was still waiting for a connection of the pool is carried out too.
 //! * **In a transaction** nothing is told before the outermost commit. Until it writes, it reads from the cache; then
-//!   it neither reads nor fills. A rollback, of a savepoint too, forgets. The state belongs to the object.
+//!   it neither reads nor fills. A rollback, of a savepoint too, forgets (but on MySQL, where some engines keep the
+//!   rows). The state belongs to the object. A statement that reads the session or the clock, or sets something, makes
+//!   the rest of its transaction pass the cache by. If the connection is lost during COMMIT, the cache is told at once;
+//!   what the database commits only after that, it is not told of.
 //! * **Snapshots.** A result is stored with a token from before the first statement of its transaction, unless READ
 //!   COMMITTED was asked for by name. A hit may be newer than the transaction's snapshot.
 //! * **Not seen**: writes by other programs, by [`CachedConn::inner`], triggers and computed columns unless
@@ -135,6 +142,7 @@
 #![forbid(unsafe_code)]
 
 mod ask;
+mod before;
 mod block;
 mod builders;
 mod bypass;

@@ -23,6 +23,8 @@ pub struct State {
     /// The moment before the first statement: no result of this transaction is newer. None: it is not known.
     moment: OnceCell<Option<Snapshot>>,
     isolation: Isolation,
+    /// Rows may stay when they are rolled back: some engines of MySQL know no transactions.
+    keeps: bool,
     /// Reading first cannot make a later write fail.
     pub(crate) may_read_first: bool,
     pub(crate) saved: SavedRows,
@@ -67,6 +69,7 @@ impl State {
             apart: AtomicBool::new(false),
             moment: OnceCell::new(),
             isolation,
+            keeps: backend == DbBackend::MySql,
             may_read_first,
             saved: SavedRows::default(),
         }
@@ -108,14 +111,15 @@ impl State {
 
     /// The database takes its innermost level back, whichever object asks for it. If that is another one, nobody
     /// knows whose writes they were.
-    pub(crate) fn rolled_back(&self, depth: usize) {
+    /// What is to be told all the same, if it was the last.
+    pub(crate) fn rolled_back(&self, depth: usize) -> Option<Changes> {
         let mut stack = self.stack();
         let innermost = stack.depth();
-        if innermost == depth || innermost < 2 {
-            stack.rollback(innermost);
-        } else {
-            stack.commit(innermost);
+        if self.keeps || innermost != depth && innermost >= 2 {
+            return stack.commit(innermost);
         }
+        stack.rollback(innermost);
+        None
     }
 
     /// The database ends its innermost level. What is to be told if it was the last.

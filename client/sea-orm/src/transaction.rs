@@ -13,7 +13,8 @@ use sea_orm::{
     TransactionTrait,
 };
 
-use crate::change::{Before, QueryBefore, Shown, Write};
+use crate::before::Before;
+use crate::change::{Shown, Write};
 use crate::connection::{Shared, told};
 use crate::finish::Finish;
 use crate::image::Image;
@@ -64,21 +65,6 @@ impl CachedTxn {
             return ran.inspect_err(|error| state.failed(self.shared.backend, error));
         }
         self.write(&template, run, Before::NotAsked).await
-    }
-
-    /// The rows that a write is about to change, locked. None if they are too many.
-    pub(crate) async fn rows_before(
-        &self,
-        template: &Template,
-        QueryBefore { target, query }: QueryBefore<'_>,
-    ) -> Result<Option<Vec<Row>>, DbErr> {
-        let rows = Run::Query(query).on(self.inner()).await;
-        let rows =
-            rows.inspect_err(|error| self.state.failed(self.shared.backend, error))?.into_rows();
-        if rows.len() > self.shared.pre_select {
-            return Ok(None);
-        }
-        Ok(Some(rows.iter().map(|row| rows::read(&self.shared, template, target, row)).collect()))
     }
 
     /// Runs what is not a read.
@@ -183,9 +169,11 @@ impl CachedTxn {
 
 impl Drop for CachedTxn {
     fn drop(&mut self) {
-        // Not ended by commit or rollback: the database rolls it back, and its queue is nobody's.
-        if self.inner.is_some() {
-            self.state.rolled_back(self.depth);
+        // Not ended by commit or rollback: the database rolls it back.
+        if self.inner.is_some()
+            && let Some(kept) = self.state.rolled_back(self.depth)
+        {
+            drop(self.cacheops.pending(kept));
         }
     }
 }
@@ -311,8 +299,13 @@ impl TransactionSession for CachedTxn {
 
     async fn rollback(mut self) -> Result<(), DbErr> {
         let Some(inner) = self.inner.take() else { return Ok(()) };
-        self.state.rolled_back(self.depth);
-        inner.rollback().await
+        let kept = self.state.rolled_back(self.depth);
+        let pending = kept.map(|kept| self.cacheops.pending(kept));
+        inner.rollback().await?;
+        match pending {
+            Some(pending) => told(pending.send().await),
+            None => Ok(()),
+        }
     }
 }
 

@@ -101,6 +101,34 @@ async fn on_mariadb_rows_that_a_failed_statement_has_kept_are_told() {
 
 #[tokio::test]
 #[ignore = "make test-mariadb"]
+async fn on_mariadb_rows_that_stay_when_they_are_rolled_back_are_told() {
+    for drops in [true, false] {
+        for in_savepoint in [true, false] {
+            let m = maria("MyISAM").await;
+            name(&m.db, 7).await.unwrap();
+
+            let tx = m.db.begin().await.unwrap();
+            let update = "UPDATE counter SET name = 'stays' WHERE id = 7";
+            let savepoint = if in_savepoint { Some(tx.begin().await.unwrap()) } else { None };
+            savepoint.as_ref().unwrap_or(&tx).execute_unprepared(update).await.unwrap();
+            match savepoint {
+                Some(savepoint) if !drops => savepoint.rollback().await.unwrap(),
+                savepoint => drop(savepoint),
+            }
+            if drops {
+                drop(tx)
+            } else {
+                tx.rollback().await.unwrap()
+            }
+            m.co.settled().await;
+
+            assert_eq!(name(&m.db, 7).await.unwrap().as_deref(), Some("stays"), "{drops}");
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "make test-mariadb"]
 async fn on_mariadb_rows_that_nobody_has_committed_are_not_stored() {
     let m = maria("InnoDB").await;
     let writer = m.db.begin().await.unwrap();
@@ -275,6 +303,35 @@ async fn on_postgres_what_a_session_has_set_is_seen_by_its_transaction_alone() {
         event::Entity::find_by_id(1).cache().one(&tx).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(event(&db, 1).await.as_deref(), Some("old"), "{set}");
+    }
+}
+
+/// To read and lock a whole row takes more privileges than to write to it, and an error ends the transaction.
+#[tokio::test]
+async fn on_postgres_a_write_that_is_allowed_is_never_refused_for_our_sake() {
+    let all = "INSERT INTO event VALUES (2, 'second'); CREATE ROLE clerk LOGIN; CREATE ROLE cleaner LOGIN;
+        GRANT SELECT (id, name), UPDATE (name) ON event TO clerk; GRANT SELECT, DELETE ON event TO cleaner";
+    let Some((postgres, _server, co, db)) = events(all).await else { return };
+    for (role, write, now) in [
+        ("clerk", "UPDATE event SET name = 'new' WHERE id = 1", Some("new")),
+        ("cleaner", "DELETE FROM event WHERE id = 1", None),
+    ] {
+        event(&db, 1).await;
+        event(&db, 2).await;
+        let url = postgres.url().replace("postgres@", &format!("{role}@"));
+        let theirs = co.connect(pool(url).await);
+        let statement = || Statement::from_string(DbBackend::Postgres, write);
+
+        let tx = theirs.begin().await.unwrap();
+        tx.execute_raw(statement()).await.unwrap();
+        tx.execute_raw(statement()).await.unwrap();
+        tx.commit().await.unwrap();
+
+        assert_eq!(event(&db, 1).await.as_deref(), now, "{role}");
+        let before = co.stats();
+        event(&db, 2).await;
+        assert_eq!(co.stats().hits, before.hits + 1, "{role}: another row");
+        theirs.execute_raw(statement()).await.unwrap();
     }
 }
 

@@ -1,0 +1,130 @@
+//! The rows that a write is about to change: read, and locked until it is done.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use cacheops_sql::{Kind, Returning, Template, WriteKind};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, Value, Values};
+
+use crate::connection::Shared;
+use crate::rows::{self, Row};
+use crate::run::Run;
+use crate::source::{Context, Source};
+use crate::transaction::CachedTxn;
+
+/// The query for the rows that a write is about to change.
+pub(crate) struct QueryBefore<'t> {
+    pub(crate) target: &'t str,
+    pub(crate) query: Statement,
+}
+
+/// Whether somebody has asked for the rows before the write.
+pub(crate) enum Before {
+    NotAsked,
+    /// They are locked. None: they are too many.
+    Asked(Option<Vec<Row>>),
+}
+
+/// Of which tables of PostgreSQL this user may read and lock whole rows.
+#[derive(Default)]
+pub(crate) struct Lockable(Mutex<HashMap<String, bool>>);
+
+impl Lockable {
+    fn get(&self, table: &str) -> Option<bool> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(table).copied()
+    }
+
+    fn set(&self, table: &str, may: bool) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(table.to_owned(), may);
+    }
+}
+
+/// The question for it. A name that means no table says no.
+const MAY_LOCK: &str = "SELECT coalesce(has_table_privilege(found, 'SELECT') AND \
+    has_any_column_privilege(found, 'UPDATE'), false) FROM (SELECT to_regclass($1::text)::oid AS found) AS named";
+
+impl Shared {
+    /// The query for the rows that a write is about to change, if it is of use.
+    pub(crate) fn query_before<'t>(
+        &self,
+        template: &'t Template,
+        run: &Run,
+    ) -> Option<QueryBefore<'t>> {
+        let wanted = match template.kind() {
+            // What RETURNING gives is the new row.
+            Kind::Write(WriteKind::Update) => true,
+            Kind::Write(WriteKind::Delete) => *template.returning() == Returning::Nothing,
+            _ => false,
+        };
+        if self.pre_select == 0 || !wanted {
+            return None;
+        }
+        let statement = run.statement()?;
+        let target = template.target()?;
+        let old = template.old_rows()?;
+        if !old.is_alone() && self.backend != DbBackend::Sqlite {
+            return None;
+        }
+        let values: &[Value] = statement.values.as_ref().map_or(&[], |values| &values.0);
+        let chosen: Option<Vec<Value>> =
+            old.parameters().iter().map(|&at| values.get(at).cloned()).collect();
+        let limit = self.pre_select + 1;
+        let sql = match (self.backend, old.sql().strip_suffix(" FOR UPDATE")) {
+            // It would run the inner query to its end, and lock all of its rows.
+            (DbBackend::MySql, Some(query)) => format!("{query} LIMIT {limit} FOR UPDATE"),
+            _ => format!("SELECT * FROM ({}) AS old_rows LIMIT {limit}", old.sql()),
+        };
+        let values = Some(Values(chosen?));
+        Some(QueryBefore { target, query: Statement { sql, values, db_backend: self.backend } })
+    }
+}
+
+impl CachedTxn {
+    /// The rows that a write is about to change, locked. None if they are too many, or not to be read.
+    pub(crate) async fn rows_before(
+        &self,
+        template: &Template,
+        QueryBefore { target, query }: QueryBefore<'_>,
+    ) -> Result<Option<Vec<Row>>, DbErr> {
+        let context = self.context();
+        let Context { shared, inner, .. } = context;
+        let rows = async {
+            if !may_lock(shared, inner, target).await? {
+                return Ok(None);
+            }
+            Run::Query(query).on(inner).await.map(|ran| Some(ran.into_rows()))
+        };
+        let rows = rows.await.inspect_err(|error| context.failed(error))?;
+        let few = rows.filter(|rows| rows.len() <= shared.pre_select);
+        Ok(few
+            .map(|rows| rows.iter().map(|row| rows::read(shared, template, target, row)).collect()))
+    }
+}
+
+/// Whether rows may be read and locked: on PostgreSQL an error would end the transaction, and the write may be allowed
+/// all the same, by the privileges of single columns or to delete.
+async fn may_lock<C: ConnectionTrait>(
+    shared: &Shared,
+    connection: &C,
+    table: &str,
+) -> Result<bool, DbErr> {
+    if shared.backend != DbBackend::Postgres {
+        return Ok(true);
+    }
+    if let Some(may) = shared.lockable.get(table) {
+        return Ok(may);
+    }
+    let parts: Vec<_> =
+        table.split('.').map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect();
+    let may = match parts.len() {
+        1 | 2 => {
+            let values = [Value::from(parts.join("."))];
+            let question = Statement::from_sql_and_values(shared.backend, MAY_LOCK, values);
+            let rows = Run::Query(question).on(connection).await?.into_rows();
+            rows.first().map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or(false)
+        }
+        _ => false,
+    };
+    shared.lockable.set(table, may);
+    Ok(may)
+}
