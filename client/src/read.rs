@@ -235,9 +235,11 @@ impl<'a, C> Read<'a, C> {
             Found::Nothing(fill, outcome) => (fill, outcome),
         };
         // If this future is dropped while it loads, the fill ends the flight and gives up the lock.
+        // Boxed: reads nest, and each would be several times as large as what it loads.
+        let loader = Box::pin(load());
         let loaded = match &fill {
-            Some(fill) if fill.lead.is_some() => scope::loading(&key, async { load().await }).await,
-            _ => load().await,
+            Some(fill) if fill.lead.is_some() => scope::loading(&key, loader).await,
+            _ => loader.await,
         };
         match loaded {
             Ok((value, deps)) => {
