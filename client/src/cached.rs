@@ -5,7 +5,11 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Cacheops, Condition, Deps, Key, Snapshot};
+use crate::{Cacheops, Changes, Condition, Deps, Invalidated, Key, Row, Snapshot};
+
+/// The table on which results depend that can be forgotten one by one. Deleting the key would not do: who computes at
+/// that moment would store an older result afterwards, and hand it to readers that asked later.
+pub(crate) const NAMED_TABLE: &str = "cacheops:named";
 
 /// A function's result in the making: see [`Cacheops::cached_as`] and [`Cacheops::cached`].
 ///
@@ -139,7 +143,7 @@ impl<'a> CachedAs<'a> {
         Fut: Future<Output = Result<T, E>>,
     {
         let bypass = self.bypass || self.is_unknown();
-        let mut read = self.cacheops.read(self.whole_key()).op("cached").bypass(bypass);
+        let mut read = self.cacheops.read(self.whole_key()).op("cached").bypass(bypass).named();
         if let Some(timeout) = self.timeout {
             read = read.timeout(timeout);
         }
@@ -167,23 +171,29 @@ impl<'a> CachedAs<'a> {
         }
     }
 
-    /// Forgets the result of this function for these extras, and no other.
+    /// Forgets the result of this function for these extras, and no other. What is being computed now is not kept
+    /// either. False if there was none.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Connection`](crate::ErrorKind::Connection) and the like.
+    /// [`ErrorKind::Connection`](crate::ErrorKind::Connection) and the like. It is repeated as any invalidation is.
     pub async fn invalidate(self) -> Result<bool, crate::Error> {
         if self.is_unknown() || !self.cacheops.is_enabled() {
             return Ok(false);
         }
         let inner = &self.cacheops.inner;
         let key = inner.names.full(self.whole_key().as_bytes(), &self.deps);
+        let row = Row::new().set("key", key.as_slice());
+        let pending = self.cacheops.pending(Changes::row(NAMED_TABLE, &row));
         let client = self.cacheops.client()?;
         let deleted = client.query(redis::cmd("UNLINK").arg(key)).await;
         if let Err(error) = &deleted {
             inner.link.failed(&client, error);
         }
-        deleted
+        match (deleted?, pending.send().await?) {
+            (deleted, Invalidated::Confirmed(links)) => Ok(deleted || links > 0),
+            (deleted, _) => Ok(deleted),
+        }
     }
 
     /// The key, without prefix and namespace.

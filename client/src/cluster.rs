@@ -14,14 +14,18 @@ use redis::{Cmd, ConnectionAddr, IntoConnectionInfo, RedisError, Value};
 
 use crate::connection::{Connection, Kind};
 use crate::endpoint::Timeouts;
+use crate::newcomers::Newcomers;
 use crate::{Error, ErrorKind, Token};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ClusterEndpoint(Vec<String>);
 
 /// A connection to all nodes.
 #[derive(Clone)]
-pub(crate) struct ClusterLink(ClusterConnection);
+pub(crate) struct ClusterLink {
+    driver: ClusterConnection,
+    newcomers: Arc<Newcomers>,
+}
 
 /// A token of every shard, and where the slots were when they were asked for.
 #[derive(Debug)]
@@ -53,7 +57,8 @@ impl ClusterEndpoint {
             .retries(2)
             .max_retry_wait(50)
             .build()?;
-        let link = ClusterLink(client.get_async_connection().await?);
+        let newcomers = Arc::new(Newcomers::new(self.clone(), timeouts));
+        let link = ClusterLink { driver: client.get_async_connection().await?, newcomers };
         // A cluster with a primary that is away is away: questions for it would wait, and no
         // invalidation could be confirmed.
         link.of_all_primaries(&redis::cmd("PING")).await?;
@@ -79,13 +84,17 @@ impl ClusterEndpoint {
 
 impl ClusterLink {
     pub(crate) fn connection(&mut self) -> &mut ClusterConnection {
-        &mut self.0
+        &mut self.driver
     }
 
-    /// Sends a command to every primary that serves slots, and adds up what they answer.
+    /// Sends a command to every primary, and adds up what they answer.
     pub(crate) async fn ask_all_primaries(&self, command: &Cmd) -> Result<u64, Error> {
         let answers = self.of_all_primaries(command).await?;
-        let sum = answers.into_values().map(|answer| {
+        // Those without slots are asked for afterwards too.
+        let nodes: String =
+            redis::cmd("CLUSTER").arg("NODES").query_async(&mut self.driver.clone()).await?;
+        let others = self.newcomers.ask(&nodes, command).await?;
+        let sum = answers.into_values().chain(others).map(|answer| {
             redis::from_redis_value::<u64>(answer).map_err(|error| RedisError::from(error).into())
         });
         sum.sum()
@@ -108,7 +117,7 @@ impl ClusterLink {
     async fn of_all_primaries(&self, command: &Cmd) -> Result<BTreeMap<String, Value>, Error> {
         let routing = MultipleNodeRoutingInfo::AllMasters;
         let routing = RoutingInfo::MultiNode((routing, None));
-        let reply = self.0.clone().route_command(command.clone(), routing).await?;
+        let reply = self.driver.clone().route_command(command.clone(), routing).await?;
         let answers = by_address(reply)?;
         // Asked for afterwards: a primary that has come meanwhile has not been told.
         let slots = self.slots().await?;
@@ -130,7 +139,7 @@ impl ClusterLink {
 
     async fn slots(&self) -> Result<Slots, Error> {
         let reply: Value =
-            redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut self.0.clone()).await?;
+            redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut self.driver.clone()).await?;
         Slots::read(reply)
     }
 }
@@ -148,7 +157,7 @@ fn by_address(reply: Value) -> Result<BTreeMap<String, Value>, Error> {
         .collect()
 }
 
-fn unexpected(text: &str) -> Error {
+pub(crate) fn unexpected(text: &str) -> Error {
     Error::new(ErrorKind::UnexpectedReply, text)
 }
 

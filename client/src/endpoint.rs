@@ -25,7 +25,7 @@ pub(crate) struct Timeouts {
 impl Timeouts {
     /// For connecting, logging in and the handshake together.
     fn all(self) -> Duration {
-        self.connect + 2 * self.response
+        self.connect.saturating_add(self.response.saturating_mul(2))
     }
 
     pub(crate) fn config(self) -> AsyncConnectionConfig {

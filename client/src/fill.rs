@@ -17,7 +17,6 @@ use crate::{Client, Deps, ErrorKind, Token, Version};
 #[derive(Debug)]
 pub(crate) struct Fill {
     pub(crate) inner: Arc<Inner>,
-    pub(crate) client: Client,
     pub(crate) key: Vec<u8>,
     /// Without one nothing may be stored.
     pub(crate) token: Option<Token>,
@@ -107,11 +106,18 @@ impl Fill {
             cacheops.bytes = bytes.len(),
             cacheops.conditions = deps.len(),
         );
-        let mut store = self.client.store(&self.key, bytes).ttl(options.timeout).deps(deps);
+        let link = &self.inner.link;
+        // Over the connection of now: that of the question may be known to be dead. On another server the token is
+        // refused.
+        let Some(client) = link.up() else {
+            count(&counters.store_errors);
+            return None;
+        };
+        let mut store = client.store(&self.key, bytes).ttl(options.timeout).deps(deps);
         if self.inner.tokens {
             store = store.token(token);
         }
-        let watch = self.inner.link.watch(&self.client);
+        let watch = link.watch(&client);
         let stored = store.into_future().instrument(span).await;
         watch.done();
         match stored {
@@ -127,7 +133,7 @@ impl Fill {
                 count(&counters.store_errors);
                 // A server that takes no writes, or not from us, may well answer reads.
                 if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Denied) {
-                    self.inner.link.failed(&self.client, &error);
+                    link.failed(&client, &error);
                 }
                 None
             }

@@ -13,7 +13,7 @@ use crate::handle::Inner;
 use crate::hooks::ReadOutcome;
 use crate::read::Options;
 use crate::stats::count;
-use crate::{Client, Error, ErrorKind, Token, Version};
+use crate::{Client, Error, ErrorKind, Token, Version, scope};
 
 pub(crate) struct Find<'a> {
     pub(crate) inner: &'a Arc<Inner>,
@@ -50,7 +50,10 @@ impl Find<'_> {
         };
         match self.options.snapshot {
             Some(_) => self.find_in_snapshot(&client, codec).await,
-            None if self.options.alone => self.find_alone(&client, codec).await,
+            // Nor can a loader wait for itself.
+            None if self.options.alone || scope::is_loading(self.key) => {
+                self.find_alone(&client, codec).await
+            }
             None => self.find_with_others(&client, codec).await,
         }
     }
@@ -61,7 +64,7 @@ impl Find<'_> {
             Asked::Value(value, outcome) => Found::Value(value, outcome),
             Asked::Miss(miss) => {
                 let token = self.options.snapshot.and_then(|taken| taken.token_for(self.key));
-                self.nothing(client, Miss { token, ..miss }, None)
+                self.nothing(Miss { token, ..miss }, None)
             }
             Asked::Failed => Found::Nothing(None, ReadOutcome::Error),
         }
@@ -71,7 +74,7 @@ impl Find<'_> {
     async fn find_alone<T, C: Codec<T>>(&self, client: &Client, codec: &C) -> Found<T> {
         match self.ask(client, codec, Ask { token: true, ..Ask::default() }).await {
             Asked::Value(value, outcome) => Found::Value(value, outcome),
-            Asked::Miss(miss) => self.nothing(client, miss, None),
+            Asked::Miss(miss) => self.nothing(miss, None),
             Asked::Failed => Found::Nothing(None, ReadOutcome::Error),
         }
     }
@@ -98,14 +101,14 @@ impl Find<'_> {
             let outcome = tokio::time::timeout(limit, follow.outcome()).await;
             let next = match outcome.unwrap_or(Outcome::Failed) {
                 Outcome::Landed(landing) if landing.serves(begun, miss.token) => {
-                    return self.share(client, codec, miss, &landing);
+                    return self.share(codec, miss, &landing);
                 }
-                Outcome::Landed(landing) => self.prove(client, codec, again, &landing).await,
-                Outcome::Failed => return self.nothing(client, miss, None),
-                // Along with the server: it would not answer us either.
-                Outcome::Abandoned if !self.inner.link.is_current(client) => {
+                Outcome::Failed => return self.nothing(miss, None),
+                // The server is lost: it would not answer us either.
+                _ if !self.inner.link.is_current(client) => {
                     return Found::Nothing(None, ReadOutcome::Error);
                 }
+                Outcome::Landed(landing) => self.prove(client, codec, again, &landing).await,
                 Outcome::Abandoned => self.ask(client, codec, again).await,
             };
             miss = match next {
@@ -127,7 +130,7 @@ impl Find<'_> {
         let locks = self.options.lock && client.has("lock");
         // Who holds the lock was given it by a miss, and nobody has stored since.
         if miss.lock.is_some() || !(locks || lead.late) {
-            return self.nothing(client, miss, Some(lead));
+            return self.nothing(miss, Some(lead));
         }
         let asked = flight::now();
         let answer = match locks {
@@ -168,7 +171,7 @@ impl Find<'_> {
                 return Found::Nothing(None, ReadOutcome::Error);
             }
         }
-        self.nothing(client, miss, Some(lead))
+        self.nothing(miss, Some(lead))
     }
 
     /// Waits for a lock; none if the server is lost meanwhile, and with it whoever holds the lock.
@@ -303,27 +306,21 @@ impl Find<'_> {
         }
     }
 
-    fn share<T, C: Codec<T>>(
-        &self,
-        client: &Client,
-        codec: &C,
-        miss: Miss,
-        landing: &Landing,
-    ) -> Found<T> {
+    fn share<T, C: Codec<T>>(&self, codec: &C, miss: Miss, landing: &Landing) -> Found<T> {
         match codec::open(codec, &landing.bytes) {
             Ok(value) => Found::Value(value, ReadOutcome::Coalesced),
             // Two types under one key.
             Err(_) => {
                 count(&self.inner.link.counters.undecodable);
-                self.nothing(client, miss, None)
+                self.nothing(miss, None)
             }
         }
     }
 
-    fn nothing<T>(&self, client: &Client, miss: Miss, lead: Option<Lead>) -> Found<T> {
+    fn nothing<T>(&self, miss: Miss, lead: Option<Lead>) -> Found<T> {
         let Miss { token, asked, lock } = miss;
-        let (inner, client, key) = (Arc::clone(self.inner), client.clone(), self.key.to_vec());
-        let fill = Fill { inner, client, key, token, asked, lead, lock };
+        let (inner, key) = (Arc::clone(self.inner), self.key.to_vec());
+        let fill = Fill { inner, key, token, asked, lead, lock };
         Found::Nothing(Some(Box::new(fill)), ReadOutcome::Miss)
     }
 

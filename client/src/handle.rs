@@ -135,7 +135,7 @@ impl Cacheops {
         &self,
         changes: Changes,
     ) -> impl Future<Output = Result<Invalidated, Error>> + Send + 'static {
-        self.pending(changes).send()
+        self.pending(changes).send_unless_suppressed()
     }
 
     /// Tells the cache that a row was inserted or deleted, or what is known of rows that changed.
@@ -143,12 +143,12 @@ impl Cacheops {
     /// # Errors
     ///
     /// As [`invalidate`](Self::invalidate).
-    pub async fn invalidate_row(
+    pub fn invalidate_row(
         &self,
         table: impl AsRef<[u8]>,
         row: &Row,
-    ) -> Result<Invalidated, Error> {
-        self.invalidate(Changes::row(table, row)).await
+    ) -> impl Future<Output = Result<Invalidated, Error>> + Send + 'static {
+        self.invalidate(Changes::row(table, row))
     }
 
     /// Tells the cache that any row of a table may have changed.
@@ -156,8 +156,11 @@ impl Cacheops {
     /// # Errors
     ///
     /// As [`invalidate`](Self::invalidate).
-    pub async fn invalidate_table(&self, table: impl AsRef<[u8]>) -> Result<Invalidated, Error> {
-        self.invalidate(Changes::table(table)).await
+    pub fn invalidate_table(
+        &self,
+        table: impl AsRef<[u8]>,
+    ) -> impl Future<Output = Result<Invalidated, Error>> + Send + 'static {
+        self.invalidate(Changes::table(table))
     }
 
     /// Forgets everything.
@@ -165,8 +168,10 @@ impl Cacheops {
     /// # Errors
     ///
     /// As [`invalidate`](Self::invalidate).
-    pub async fn invalidate_all(&self) -> Result<Invalidated, Error> {
-        self.invalidate(Changes::everything()).await
+    pub fn invalidate_all(
+        &self,
+    ) -> impl Future<Output = Result<Invalidated, Error>> + Send + 'static {
+        self.invalidate(Changes::everything())
     }
 
     /// An invalidation to be made before the statement runs: see [`Pending`].

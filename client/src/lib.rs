@@ -64,9 +64,9 @@
 //!
 //! Reads go to the database. One failure is enough: nobody waits for a dead server twice, and a task
 //! of its own looks for it. An invalidation that was not confirmed goes to a bounded outbox, and until
-//! that has been sent this process trusts no hit, however soon the server is back. Other processes
-//! may read what it could not invalidate until then, so [`Builder::strict`] makes it an error as well.
-//! [`Cacheops::stats`] counts all of this.
+//! that has been sent this handle and its clones trust no hit, however soon the server is back. Other
+//! processes, and other handles of this one, may read what it could not invalidate until then, so
+//! [`Builder::strict`] makes it an error as well. [`Cacheops::stats`] counts all of this.
 //!
 //! A future that is dropped loses nothing either: see [`Pending`].
 //!
@@ -129,6 +129,8 @@ mod link;
 mod meter;
 #[cfg(feature = "moka")]
 mod near;
+#[cfg(feature = "cluster")]
+mod newcomers;
 mod number;
 mod outbox;
 mod pending;

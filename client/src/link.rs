@@ -45,12 +45,14 @@ pub(crate) struct Link {
     mending: AtomicBool,
     /// Told after each attempt of the mending task, and at its end.
     mended: Notify,
+    /// When the link was last brought up, and the pause that came before.
+    recovered: Mutex<Option<(Instant, Duration)>>,
     /// Told when the link goes down.
     lost: Notify,
     /// Whether somebody looks if the server still answers.
     probing: AtomicBool,
     last_error: Mutex<Option<Arc<Error>>>,
-    runtime: Handle,
+    runtime: RwLock<Handle>,
     pub(crate) counters: Counters,
 }
 
@@ -64,10 +66,11 @@ impl Link {
             confirmed: AtomicBool::new(true),
             mending: AtomicBool::new(false),
             mended: Notify::new(),
+            recovered: Mutex::new(None),
             lost: Notify::new(),
             probing: AtomicBool::new(false),
             last_error: Mutex::new(None),
-            runtime,
+            runtime: RwLock::new(runtime),
             counters: Counters::default(),
         })
     }
@@ -97,8 +100,25 @@ impl Link {
         self.settings.timeouts
     }
 
-    pub(crate) fn runtime(&self) -> &Handle {
-        &self.runtime
+    pub(crate) fn runtime(&self) -> Handle {
+        self.runtime.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The runtime for tasks from now on: that of the handle, or that of the caller if the handle's has ended. Without
+    /// that nothing would ever be mended, and whoever waits for it would do so in a loop.
+    fn living_runtime(&self) -> Handle {
+        let runtime = self.runtime();
+        // A runtime that has ended ends a task at once.
+        let probe = runtime.spawn(std::future::pending::<()>());
+        let has_ended = probe.is_finished();
+        probe.abort();
+        match Handle::try_current() {
+            Ok(current) if has_ended => {
+                *self.runtime.write().unwrap_or_else(PoisonError::into_inner) = current.clone();
+                current
+            }
+            _ => runtime,
+        }
     }
 
     /// How many unconfirmed rows and tables wait.
@@ -152,7 +172,10 @@ impl Link {
 
     /// Waits until the link is up and everything is confirmed.
     pub(crate) async fn settled(self: &Arc<Self>) {
-        while !self.settled_at_once().await {}
+        while !self.settled_at_once().await {
+            // Should no attempt be possible, whoever waits can still be told to stop.
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Waits for one attempt to mend the link, and tells whether everything is confirmed.
@@ -199,7 +222,7 @@ impl Link {
         }
         let task = Mending { link: Arc::clone(self), runs: true };
         // The runtime of the handle: this may be called from a drop, where there is none.
-        self.runtime.spawn(async move { task.run().await });
+        self.living_runtime().spawn(async move { task.run().await });
     }
 
     /// One attempt: connect, and send what waits.
@@ -218,7 +241,7 @@ impl Link {
                     tracing::info!(cacheops.links = links, "cacheops: the outbox is confirmed");
                 }
                 Err(error) => {
-                    self.give_back(ticket, &client, &error);
+                    self.give_back(ticket, &client, is_new, &error);
                     return Err(error);
                 }
             }
@@ -236,11 +259,28 @@ impl Link {
         Ok(())
     }
 
-    fn give_back(&self, ticket: Ticket, client: &Client, error: &Error) {
+    /// How long to pause before the first attempt: a server that shakes hands and then fails each request would
+    /// otherwise be connected to at each.
+    fn pause_if_flapping(&self) -> Option<Duration> {
+        if self.up().is_some() {
+            return None;
+        }
+        let longest = self.settings.retry_at_most;
+        let (since, pause) = (*self.recovered())?;
+        (since.elapsed() < longest).then(|| (pause * 2).clamp(FIRST_PAUSE.min(longest), longest))
+    }
+
+    fn recovered(&self) -> MutexGuard<'_, Option<(Instant, Duration)>> {
+        self.recovered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn give_back(&self, ticket: Ticket, client: &Client, is_new: bool, error: &Error) {
         let mut outbox = self.outbox();
         let before = outbox.collapses;
         match error.kind() {
             ErrorKind::Rejected | ErrorKind::InvalidRequest => outbox.refused(ticket),
+            // The server has just shaken hands, so it is this that takes too long, and would each time.
+            ErrorKind::Timeout if is_new => outbox.refused(ticket),
             _ => outbox.failed(ticket),
         }
         self.note_collapses(outbox.collapses - before);
@@ -290,9 +330,19 @@ impl Mending {
     async fn mend(&self) {
         let link = &self.link;
         let mut pause = FIRST_PAUSE;
+        let flapping = link.pause_if_flapping();
+        if let Some(pause) = flapping {
+            tokio::time::sleep(pause).await;
+        }
         while link.trusted().is_none() && !self.is_of_no_use() {
+            let was_up = link.up().is_some();
             match link.attempt().await {
-                Ok(()) => pause = FIRST_PAUSE,
+                Ok(()) => {
+                    if !was_up {
+                        *link.recovered() = Some((Instant::now(), flapping.unwrap_or_default()));
+                    }
+                    pause = FIRST_PAUSE;
+                }
                 Err(error) => {
                     tracing::debug!(exception.message = %error, "cacheops: still away");
                     link.note(Some(error));
@@ -349,7 +399,7 @@ impl Drop for Watch {
         }
         let probing = Probing(Arc::clone(link));
         let client = self.client.clone();
-        link.runtime.spawn(async move {
+        link.runtime().spawn(async move {
             let answer: Result<String, Error> = client.query(&redis::cmd("PING")).await;
             if let Err(error) = answer {
                 probing.0.failed(&client, &error);

@@ -107,6 +107,13 @@ impl Pending {
         }
     }
 
+    /// The same, but `no_invalidation` counts too if it is on by now: the future that it runs may have been made
+    /// before.
+    pub(crate) async fn send_unless_suppressed(mut self) -> Result<Invalidated, Error> {
+        self.skipped |= scope::is_suppressed();
+        self.send().await
+    }
+
     /// Nobody shall hear of it.
     fn is_silent(&self) -> bool {
         self.skipped || !self.inner.enabled

@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use tracing::Instrument;
 
+use crate::cached::NAMED_TABLE;
 use crate::codec::Codec;
 use crate::find::{Find, Found};
 use crate::handle::Inner;
 use crate::hooks::{ReadEvent, ReadOutcome};
 use crate::snapshot::Snapshot;
 use crate::stats::count;
-use crate::{Cacheops, Condition, Deps, Format, Key, Ops, Profile};
+use crate::{Cacheops, Condition, Deps, Format, Key, Ops, Profile, scope};
 
 /// A read in the making: what the result depends on, how long it lives, who loads it. Ends with
 /// [`get_or_store`](Self::get_or_store) or [`get_or_load`](Self::get_or_load).
@@ -56,6 +57,8 @@ pub(crate) struct Options<'a> {
     pub(crate) near: bool,
     pub(crate) alone: bool,
     pub(crate) bypass: bool,
+    /// The result can be forgotten by its key.
+    pub(crate) named: bool,
     pub(crate) op: &'a str,
     pub(crate) snapshot: Option<&'a Snapshot>,
 }
@@ -70,6 +73,7 @@ impl<'a> Read<'a> {
             near: false,
             alone: false,
             bypass: false,
+            named: false,
             op: "read",
             snapshot: None,
         };
@@ -156,6 +160,12 @@ impl<'a, C> Read<'a, C> {
         self
     }
 
+    /// The result can be forgotten by its key: see [`NAMED_TABLE`].
+    pub(crate) fn named(mut self) -> Self {
+        self.options.named = true;
+        self
+    }
+
     /// Encodes with something else than the format of the handle.
     pub fn codec<D>(self, codec: D) -> Read<'a, D> {
         let Self { cacheops, key, options, .. } = self;
@@ -225,10 +235,19 @@ impl<'a, C> Read<'a, C> {
             Found::Nothing(fill, outcome) => (fill, outcome),
         };
         // If this future is dropped while it loads, the fill ends the flight and gives up the lock.
-        match load().await {
+        // Boxed: reads nest, and each would be several times as large as what it loads.
+        let loader = Box::pin(load());
+        let loaded = match &fill {
+            Some(fill) if fill.lead.is_some() => scope::loading(&key, loader).await,
+            _ => loader.await,
+        };
+        match loaded {
             Ok((value, deps)) => {
                 if let Some(fill) = fill {
-                    let deps = self.options.deps.clone().and_all(deps);
+                    let mut deps = self.options.deps.clone().and_all(deps);
+                    if self.options.named && !deps.is_empty() {
+                        deps = deps.and(NAMED_TABLE, Condition::all().term("key", key.as_slice()));
+                    }
                     fill.store(&self.codec, &value, &deps, &self.options).await;
                 }
                 told(outcome);

@@ -67,7 +67,7 @@ counters! {
     invalidations_skipped,
     /// Times that the outbox was sent and confirmed.
     replays,
-    /// Times that the outbox was too full, or refused, and rows became tables or tables everything.
+    /// Times that the outbox was too full, refused or too long to send, and rows became tables or tables everything.
     collapses,
     /// Times that the connection was given up.
     breaks,

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use crate::{Client, Condition, Deps, Error, ErrorKind, Token, Version};
 
+/// The longest time that the server takes.
+const MAX_TTL_MS: u64 = 1 << 62;
+
 /// A store in the making: name the conditions with [`on`](Self::on), then await it.
 ///
 /// It answers the entry's version, or `None`: refused, because a row it depends on may have changed
@@ -65,7 +68,7 @@ impl<'a> Store<'a> {
         let mut command = redis::cmd("CACHEOPS.STORE");
         command.arg(self.key).arg(self.value);
         if let Some(ttl) = self.ttl {
-            let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1);
+            let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).clamp(1, MAX_TTL_MS);
             command.arg("PX").arg(ttl_ms);
         }
         if let Some(Token(token)) = self.token {

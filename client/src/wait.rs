@@ -56,7 +56,7 @@ impl Waiting {
                 endpoint.connect_apart(link.timeouts(), client, node.as_deref()).await?
             }
         };
-        let limit = ask.wait.unwrap_or_default() + link.timeouts().response;
+        let limit = ask.wait.unwrap_or_default().saturating_add(link.timeouts().response);
         // Whatever ends this early also ends the connection.
         match tokio::time::timeout(limit, apart.ask(key, ask)).await {
             Ok(answer) => {

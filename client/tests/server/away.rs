@@ -336,3 +336,30 @@ async fn a_fill_that_crosses_a_failed_invalidation_is_refused() {
     assert_eq!(read(&cacheops, 2).await, 2);
     assert_eq!(cacheops.stats().stores_refused, 1);
 }
+
+#[tokio::test]
+async fn what_always_takes_too_long_to_send_is_said_more_simply() {
+    let server = Server::start();
+    let timeout = Duration::from_millis(150);
+    let cacheops = builder(&server)
+        .response_timeout(timeout)
+        .connect_timeout(timeout)
+        .outbox(20_000, 1 << 30)
+        .build()
+        .await
+        .unwrap();
+    read(&cacheops, 1).await;
+
+    let mut changes = posts_of(7);
+    let long = "x".repeat(20_000);
+    for id in 0..9_000 {
+        let row = cacheops::Row::new().set("id", id).set("text", long.as_str());
+        changes.add_row("post", &row);
+    }
+    let told = cacheops.invalidate(changes).await.unwrap();
+    assert_eq!(told, Invalidated::Queued, "200 MB took longer than {timeout:?}");
+
+    assert!(tokio::time::timeout(support::deadline(), cacheops.settled()).await.is_ok());
+    assert_eq!(read(&cacheops, 2).await, 2);
+    assert!(cacheops.stats().collapses > 0);
+}

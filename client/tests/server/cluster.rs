@@ -186,3 +186,46 @@ async fn a_primary_that_is_dead_makes_an_invalidation_unconfirmed() {
         assert_eq!(read(&cacheops, id, 3).await, 3);
     }
 }
+
+#[tokio::test]
+async fn a_primary_to_which_slots_are_just_moved_is_told_too() {
+    let cluster = Cluster::start();
+    let new = Server::builder().arg("cluster-enabled", "yes").start();
+    let first = &cluster.0[0];
+    new.connect().ok(&format!("CLUSTER MEET 127.0.0.1 {} {}", first.port(), first.bus_port()));
+    for server in cluster.0.iter().chain([&new]) {
+        let mut con = server.connect();
+        wait_for("the new one is known", || {
+            con.text("CLUSTER INFO").is_some_and(|info| info.contains("cluster_known_nodes:4"))
+        });
+    }
+    let (one, two) = (cluster.handle().await, cluster.handle().await);
+    // The key's slot is on its way from its primary to the new one, which has no slot of its own yet.
+    let key = "{a}k"; // slot 15495
+    let (from, to) = (&cluster.0[2], &new);
+    let id = |server: &Server| server.connect().text("CLUSTER MYID").unwrap();
+    to.connect().ok(&format!("CLUSTER SETSLOT 15495 IMPORTING {}", id(from)));
+    from.connect().ok(&format!("CLUSTER SETSLOT 15495 MIGRATING {}", id(to)));
+    let read = async |cacheops: &Cacheops, value: u32| {
+        let load = || async { Ok::<_, Infallible>(value) };
+        cacheops.get_or_store(key, ("post", author(7)), None, load).await.unwrap()
+    };
+    assert_eq!(read(&two, 1).await, 1);
+    assert_eq!(read(&two, 2).await, 1, "it is kept: {:?}", two.stats());
+    assert_eq!(to.connect().info("cacheops_entries"), 1);
+
+    let told = one.invalidate(posts_of(7)).await.unwrap();
+
+    assert_eq!(told, Invalidated::Confirmed(1));
+    assert_eq!(read(&two, 3).await, 3);
+
+    // It is gone, and has not said so to anybody yet.
+    new.freeze();
+    let timeout = Duration::from_millis(200);
+    let one =
+        cluster.builder().response_timeout(timeout).connect_timeout(timeout).build().await.unwrap();
+    assert_eq!(one.invalidate(posts_of(7)).await.unwrap(), Invalidated::Queued);
+    new.thaw();
+    one.settled().await;
+    assert_eq!(read(&two, 4).await, 4);
+}

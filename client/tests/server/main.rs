@@ -6,6 +6,8 @@ mod chaos;
 #[cfg(feature = "cluster")]
 mod cluster;
 mod coalescing;
+mod crowd;
+mod edges;
 mod functions;
 mod lock;
 mod reading;
