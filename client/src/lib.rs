@@ -56,7 +56,8 @@
 //!   for itself, the cache is off: see [`TxStack`].
 //! * **Not covered.** The time between the database's commit and the confirmed invalidation, and a
 //!   process that crashes in it: until the entry expires. Readers on a replica of the database that
-//!   lags behind, whose rows are older than their token.
+//!   lags behind, whose rows are older than their token. A network that falls apart, with an old primary
+//!   on the other side that still answers: what is invalidated on this side, it does not hear of.
 //! * **Fail closed.** What the server cannot vouch for is a miss: entries from before a restart,
 //!   restored, renamed or moved keys, tokens of another server.
 //!
