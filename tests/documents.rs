@@ -1,7 +1,7 @@
 //! What the documents show of a prompt is what a server answers.
 //!
-//! Numbers of 15 digits and more are versions and tokens: they may differ, but not in their distance from the first. What
-//! counts, and how long it took, is compared by kind in the blocks of [`COUNTING`].
+//! Long numbers are versions and tokens: they may differ, but not in their distance from the first. What counts, and how
+//! long it took, is compared by kind in the blocks of [`COUNTING`].
 
 use std::fmt::Write;
 
@@ -9,6 +9,9 @@ use support::{Client, Server, Value};
 
 const README: &str = include_str!("../README.md");
 const COMMANDS: &str = include_str!("../COMMANDS.md");
+
+/// So many digits has a version at least, but for one in ten million: a server draws where its versions begin from 2^53.
+const LONG: usize = 10;
 
 /// What every example of COMMANDS.md finds, unless it begins with it.
 const BEFORE: [&str; 2] = [
@@ -50,7 +53,7 @@ fn show(value: &Value, indent: usize, out: &mut String) {
     }
 }
 
-/// The digits of each number of 15 and more, replaced.
+/// The text with its long numbers replaced.
 fn numbers(text: &str, replace: impl Fn(i64) -> String) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -59,7 +62,7 @@ fn numbers(text: &str, replace: impl Fn(i64) -> String) -> String {
         let (before, from) = rest.split_at(start);
         let (number, after) = from.split_at(digits);
         out += before;
-        if digits < 15 {
+        if digits < LONG {
             out += number
         } else {
             out += &replace(number.parse().unwrap())
@@ -69,10 +72,10 @@ fn numbers(text: &str, replace: impl Fn(i64) -> String) -> String {
     out + rest
 }
 
-/// The first number of 15 digits and more.
+/// The first long number.
 fn first_number(text: &str) -> Option<i64> {
     let words = text.split(|c: char| !c.is_ascii_digit());
-    words.filter(|word| word.len() >= 15).find_map(|word| word.parse().ok())
+    words.filter(|word| word.len() >= LONG).find_map(|word| word.parse().ok())
 }
 
 fn answer(client: &mut Client, line: &str) -> String {
