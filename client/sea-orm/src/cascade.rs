@@ -1,10 +1,12 @@
-//! What the database changes by itself when rows disappear: foreign keys with an action.
+//! What the database changes by itself when rows disappear or change: foreign keys with an action, and what triggers of
+//! their rows change.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use cacheops::Changes;
-use sea_orm::sea_query::ForeignKeyAction;
-use sea_orm::{DbBackend, EntityTrait, Iterable, RelationTrait};
+use cacheops_sql::Analyser;
+use sea_orm::RelationDef;
+use sea_orm::sea_query::{ForeignKeyAction, SchemaName, TableName, TableRef};
 
 use crate::image::Image;
 
@@ -28,43 +30,66 @@ enum Then {
 
 /// The foreign keys of all registered entities.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Cascades(Vec<Key>);
+pub(crate) struct Cascades {
+    keys: Vec<Key>,
+    /// The tables that change, by a trigger, with rows of those that hold the keys.
+    also: HashMap<String, Vec<String>>,
+}
+
+/// The name of a table in conditions.
+pub(crate) fn name_of(analyser: &Analyser, table: &TableRef) -> String {
+    let schema = match table {
+        TableRef::Table(TableName(Some(SchemaName(_, schema)), _), _) => Some(schema.to_string()),
+        _ => None,
+    };
+    analyser.name(schema.as_deref(), &table.sea_orm_table().to_string())
+}
 
 impl Cascades {
-    /// Adds the foreign keys that an entity holds.
-    pub(crate) fn add<E: EntityTrait>(&mut self) {
-        for relation in E::Relation::iter().map(|relation| relation.def()) {
-            // The end that holds the key is `from` of a `belongs_to`.
-            if relation.is_owner {
-                continue;
-            }
+    /// The foreign keys among these relations.
+    pub(crate) fn new(relations: &[RelationDef], analyser: &Analyser) -> Self {
+        let mut cascades = Self::default();
+        // The end that holds the key is `from` of a `belongs_to`.
+        for relation in relations.iter().filter(|relation| !relation.is_owner) {
             let deleted = relation.on_delete.as_ref().and_then(then);
             let updated = relation.on_update.as_ref().and_then(then).is_some();
-            let name = |table: &sea_orm::sea_query::TableRef| {
-                table.sea_orm_table().to_string().trim_matches('"').to_owned()
-            };
-            let from = relation.from_col.iter().map(ToString::to_string);
-            let to = relation.to_col.iter().map(ToString::to_string);
-            self.0.push(Key {
-                child: name(&relation.from_tbl),
-                parent: name(&relation.to_tbl),
-                columns: from.zip(to).collect(),
-                deleted,
-                updated,
-            });
+            if deleted.is_none() && !updated {
+                continue;
+            }
+            let from = relation.from_col.iter().map(|name| analyser.name(None, &name.to_string()));
+            let to = relation.to_col.iter().map(|name| analyser.name(None, &name.to_string()));
+            let child = name_of(analyser, &relation.from_tbl);
+            let mut also = analyser.changed_with(&child);
+            also.retain(|table| *table != child);
+            cascades.also.insert(child.clone(), also);
+            let parent = name_of(analyser, &relation.to_tbl);
+            let columns = from.zip(to).collect();
+            cascades.keys.push(Key { child, parent, columns, deleted, updated });
         }
-        self.0.retain(|key| key.deleted.is_some() || key.updated);
+        cascades
     }
 
-    /// The same, with names as the database compares them.
-    pub(crate) fn folded(mut self, backend: DbBackend) -> Self {
-        if backend != DbBackend::Postgres {
-            for key in &mut self.0 {
-                key.child.make_ascii_lowercase();
-                key.parent.make_ascii_lowercase();
+    /// Adds what follows where any rows of a table may have changed in any way.
+    pub(crate) fn any(&self, table: &str, changes: &mut Changes) {
+        let mut todo = vec![table];
+        let mut seen = HashSet::new();
+        while let Some(table) = todo.pop() {
+            let children = self.keys.iter().filter(|key| key.parent == table).map(|key| &key.child);
+            for other in children.chain(self.also.get(table).into_iter().flatten()) {
+                if seen.insert(other) {
+                    changes.add_table(other);
+                    todo.push(other);
+                }
             }
         }
-        self
+    }
+
+    /// Adds the tables that change with any rows of this one, which holds a key, and what follows from that.
+    fn others(&self, child: &str, changes: &mut Changes) {
+        for other in self.also.get(child).into_iter().flatten() {
+            changes.add_table(other);
+            self.any(other, changes);
+        }
     }
 
     /// Adds what follows from the deletion of these rows of a table.
@@ -79,7 +104,7 @@ impl Cascades {
         changes: &mut Changes,
         seen: &mut HashSet<(usize, Vec<u8>)>,
     ) {
-        for (at, key) in self.0.iter().enumerate().filter(|(_, key)| key.parent == table) {
+        for (at, key) in self.keys.iter().enumerate().filter(|(_, key)| key.parent == table) {
             let Some(then) = key.deleted else { continue };
             for row in rows {
                 let image = key.child_of(row);
@@ -88,6 +113,7 @@ impl Cascades {
                     continue;
                 }
                 changes.add_text(&key.child, text);
+                self.others(&key.child, changes);
                 match then {
                     Then::Deleted => {
                         self.follow(&key.child, std::slice::from_ref(&image), changes, seen);
@@ -113,13 +139,14 @@ impl Cascades {
         let mut todo = vec![(table.to_owned(), columns.map(<[String]>::to_vec))];
         let mut seen = HashSet::new();
         while let Some((table, columns)) = todo.pop() {
-            let keys = self.0.iter().enumerate();
+            let keys = self.keys.iter().enumerate();
             for (at, key) in keys.filter(|(_, key)| key.updated && key.parent == table) {
                 let concerned = columns.as_ref().is_none_or(|columns| {
                     key.columns.iter().any(|(_, column)| columns.contains(column))
                 });
                 if concerned && seen.insert(at) {
                     changes.add_table(&key.child);
+                    self.others(&key.child, changes);
                     let columns = key.columns.iter().map(|(column, _)| column.clone()).collect();
                     todo.push((key.child.clone(), Some(columns)));
                 }

@@ -38,6 +38,10 @@ impl<'t> Write<'t> {
         let mut changes = Changes::new();
         for (table, rows) in self.changes.iter() {
             changes.add_text(table, rows);
+            // Of a trigger's table all rows: it may delete some, or change keys.
+            if rows == b"*" && template.target() != Some(table) {
+                shared.cascades.any(table, &mut changes);
+            }
             if template.may_delete() {
                 shared.cascades.deleted(table, &Image::parse_all(rows), &mut changes);
             }
@@ -64,6 +68,7 @@ impl<'t> Write<'t> {
         let mut exact = Changes::new();
         for (table, rows) in changes.iter().filter(|(table, _)| *table != target) {
             exact.add_text(table, rows);
+            shared.cascades.any(table, &mut exact);
         }
         let mut add = |image: &Image| exact.add_text(target, image.to_bytes());
         match (template.kind(), shown) {

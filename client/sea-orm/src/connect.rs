@@ -1,18 +1,18 @@
 //! From a handle of the cache and a connection of SeaORM to a connection that is cached.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cacheops::Cacheops;
 use cacheops_sql::{Analyser, Dialect, Schema};
+use sea_orm::sea_query::TableRef;
 use sea_orm::{
     DatabaseConnection, DbBackend, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn,
-    PrimaryKeyTrait, TryIntoModel,
+    PrimaryKeyTrait, RelationDef, RelationTrait, TryIntoModel,
 };
 
 use crate::before::Lockable;
 use crate::bypass;
-use crate::cascade::Cascades;
+use crate::cascade::{Cascades, name_of};
 use crate::connection::{CachedConn, Shared};
 use crate::saving::Saving;
 
@@ -35,8 +35,8 @@ impl Connect for Cacheops {
             cacheops: self.clone(),
             database: None,
             schema: Schema::new(),
-            cascades: Cascades::default(),
-            numbered: HashMap::new(),
+            relations: Vec::new(),
+            numbered: Vec::new(),
             saving: Saving::default(),
             pre_select: 256,
             statements: 2000,
@@ -74,8 +74,8 @@ pub struct Connector {
     cacheops: Cacheops,
     database: Option<String>,
     schema: Schema,
-    cascades: Cascades,
-    numbered: HashMap<String, String>,
+    relations: Vec<RelationDef>,
+    numbered: Vec<(TableRef, String)>,
     saving: Saving,
     pre_select: usize,
     statements: usize,
@@ -114,14 +114,12 @@ impl Connector {
     where
         E: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<E::Model>>,
     {
-        self.cascades.add::<E>();
+        self.relations.extend(E::Relation::iter().map(|relation| relation.def()));
         self.saving.add::<E>();
         if E::PrimaryKey::auto_increment()
             && let Some(key) = E::PrimaryKey::iter().next()
         {
-            let column = key.into_column();
-            self.numbered
-                .insert(E::default().table_name().to_lowercase(), column.as_str().to_lowercase());
+            self.numbered.push((E::default().table_ref(), key.into_column().as_str().to_owned()));
         }
         self
     }
@@ -177,13 +175,17 @@ impl Connector {
         if self.watch {
             bypass::watch(&mut connection, analyser());
         }
+        let named = analyser();
+        let numbered = |(table, column): &(TableRef, String)| {
+            (name_of(&named, table), named.name(None, column))
+        };
         let shared = Shared {
-            analyser: analyser(),
             backend,
             database,
-            cascades: self.cascades.folded(backend),
-            numbered: self.numbered,
-            saving: self.saving.on(backend, &connection),
+            cascades: Cascades::new(&self.relations, &named),
+            numbered: self.numbered.iter().map(numbered).collect(),
+            saving: self.saving.on(&connection, &named),
+            analyser: named,
             pre_select: self.pre_select,
             lockable: Lockable::default(),
         };

@@ -15,7 +15,7 @@ use sea_orm::{
 };
 
 use crate::before::{Before, Lockable, QueryBefore};
-use crate::cascade::Cascades;
+use crate::cascade::{Cascades, name_of};
 use crate::change::Write;
 use crate::finish::Finish;
 use crate::rows::Row;
@@ -85,32 +85,44 @@ impl CachedConn {
         Self { cacheops: self.cacheops.without_invalidation(), ..self.clone() }
     }
 
-    /// Tells the cache that a row has changed, as it is in this model: after a write that it could not see.
+    /// Tells the cache that a row has changed, as it is in this model: after a write that it could not see. Of a view, that
+    /// any row has of what it is made of. What the database deletes along with the row is not told.
     ///
     /// # Errors
     ///
     /// Only in strict mode, if the server does not confirm it.
     pub async fn invalidate_obj<M: ModelTrait>(&self, model: &M) -> Result<(), DbErr> {
-        let entity = <M::Entity as Default>::default();
+        let Shared { analyser, backend, .. } = &*self.shared;
         let columns: Vec<_> = <M::Entity as EntityTrait>::Column::iter()
             .map(|column| (sea_orm::IdenStatic::as_str(&column).to_owned(), model.get(column)))
             .collect();
-        let values: Vec<_> =
-            columns.iter().map(|(_, value)| to_sql(value, self.shared.backend)).collect();
+        let values: Vec<_> = columns.iter().map(|(_, value)| to_sql(value, *backend)).collect();
         let row = columns.iter().map(|(name, _)| name).zip(&values);
-        let table = entity.table_name();
+        let name = name_of(analyser, &M::Entity::default().table_ref());
         let mut changes = Changes::new();
-        changes.add_text(table, self.shared.analyser.row_condition(table, row));
+        for table in analyser.changed_with(&name) {
+            if table == name {
+                changes.add_text(&name, analyser.row_condition(&name, row.clone()));
+            } else {
+                changes.add_table(table);
+            }
+        }
         told(self.cacheops.invalidate(changes).await)
     }
 
-    /// Tells the cache that any row of an entity's table may have changed.
+    /// Tells the cache that any row of an entity's table may have changed, and those of others that go with them.
     ///
     /// # Errors
     ///
     /// Only in strict mode, if the server does not confirm it.
     pub async fn invalidate_model<E: EntityTrait>(&self) -> Result<(), DbErr> {
-        told(self.cacheops.invalidate_table(E::default().table_name()).await)
+        let Shared { analyser, cascades, .. } = &*self.shared;
+        let mut changes = Changes::new();
+        for table in analyser.changed_with(&name_of(analyser, &E::default().table_ref())) {
+            cascades.any(&table, &mut changes);
+            changes.add_table(table);
+        }
+        told(self.cacheops.invalidate(changes).await)
     }
 
     /// Runs a statement, and tells the cache what it changed.

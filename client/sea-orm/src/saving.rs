@@ -10,17 +10,19 @@ use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
 use cacheops::{CacheOnSave, Cacheops};
-use cacheops_sql::{Kind, Template, WriteKind};
+use cacheops_sql::{Analyser, Kind, Template, WriteKind};
+use sea_orm::sea_query::TableRef;
 use sea_orm::{
-    ColumnTrait, DatabaseConnection, DbBackend, EntityTrait, FromQueryResult, Iterable, ModelTrait,
+    ColumnTrait, DatabaseConnection, EntityTrait, FromQueryResult, Iterable, ModelTrait,
     PrimaryKeyToColumn, QueryFilter, QueryResult, Select, TryIntoModel, Value,
 };
 
 use crate::ask::ask;
 use crate::cached::{Mode, Options, first};
+use crate::cascade::name_of;
 use crate::codec::{Rows, Whole};
 use crate::connection::Shared;
-use crate::query::{CachedQuery, table_of};
+use crate::query::CachedQuery;
 use crate::run::{Ran, Run};
 use crate::source::Context;
 
@@ -30,6 +32,8 @@ const MAX_SAVED: usize = 64;
 /// The entities whose rows can be stored when they are saved, and where they are read.
 #[derive(Default)]
 pub(crate) struct Saving {
+    given: Vec<(TableRef, Entity)>,
+    /// By the name of the table in conditions.
     entities: HashMap<String, Entity>,
     connection: Option<DatabaseConnection>,
 }
@@ -76,15 +80,13 @@ impl Saving {
     {
         let entity =
             Entity { key: key::<E>, read: |context, saved| Box::pin(read::<E>(context, saved)) };
-        self.entities.insert(table_of::<E>(), entity);
+        self.given.push((E::default().table_ref(), entity));
     }
 
-    /// With names as the database compares them, and the connection to read by.
-    pub(crate) fn on(mut self, backend: DbBackend, connection: &DatabaseConnection) -> Self {
-        if backend != DbBackend::Postgres {
-            let fold = |(name, entity): (String, Entity)| (name.to_ascii_lowercase(), entity);
-            self.entities = self.entities.into_iter().map(fold).collect();
-        }
+    /// With the connection to read by, and who knows the names.
+    pub(crate) fn on(mut self, connection: &DatabaseConnection, analyser: &Analyser) -> Self {
+        let given = self.given.drain(..);
+        self.entities = given.map(|(table, entity)| (name_of(analyser, &table), entity)).collect();
         self.connection = Some(connection.clone());
         self
     }

@@ -87,6 +87,21 @@ impl Analyser {
         self.templates.len()
     }
 
+    /// The name that conditions have for a table, and for a column of it without a schema. Both are given as in the
+    /// catalogue: SQLite and MySQL compare names without regard to case, and a schema counts only where there is a
+    /// [default one](Schema::default_schema).
+    pub fn name(&self, schema: Option<&str>, name: &str) -> String {
+        let dialect = self.setting.dialect;
+        let schema = schema.map(|schema| dialect.catalogue_name(schema));
+        self.setting.schema.name(dialect, schema.as_deref(), dialect.catalogue_name(name))
+    }
+
+    /// The tables, by the names of conditions, that may change where any rows of this one do: itself, or what it is a
+    /// [view](Schema::view) of, and what they [also](crate::Table::also) change.
+    pub fn changed_with(&self, table: &str) -> Vec<String> {
+        compile::with_others(&self.setting, table)
+    }
+
     /// The condition of one row that came from the database, for `CACHEOPS.INVALIDATE ON table`.
     ///
     /// `table` and the columns are named as in the catalogue. Values without a canonical form are left out, so the row

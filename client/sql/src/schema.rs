@@ -125,6 +125,18 @@ impl Schema {
         self.default_schema.as_deref()
     }
 
+    /// The name of a table in conditions: with its schema if that is not the default one.
+    pub(crate) fn name(&self, dialect: Dialect, qualifier: Option<&str>, table: String) -> String {
+        match (&self.default_schema, qualifier) {
+            (Some(default), Some(qualifier))
+                if default != qualifier && !dialect.is_temporary(qualifier) =>
+            {
+                format!("{qualifier}.{table}")
+            }
+            _ => table,
+        }
+    }
+
     pub(crate) fn excludes(&self, table: &str) -> bool {
         self.closed && !self.tables.contains_key(table) && !self.views.contains_key(table)
     }

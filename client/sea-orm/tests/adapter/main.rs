@@ -4,6 +4,7 @@ mod blocks;
 mod blog;
 mod building;
 mod drift;
+mod effects;
 mod entities;
 mod failing;
 mod failing_elsewhere;

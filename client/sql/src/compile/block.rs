@@ -102,15 +102,7 @@ impl<'s> Compiler<'s> {
         if functions::is_system_relation(self.dialect, qualifier.as_deref(), &table) {
             self.untracked = true;
         }
-        let key = match (self.schema.schema_name(), qualifier) {
-            (Some(default), Some(qualifier))
-                if default != qualifier && !self.dialect.is_temporary(&qualifier) =>
-            {
-                format!("{qualifier}.{table}")
-            }
-            _ => table,
-        };
-        Some(key)
+        Some(self.schema.name(self.dialect, qualifier.as_deref(), table))
     }
 
     pub(crate) fn query(&mut self, query: &Query, correlated: bool) {

@@ -14,6 +14,7 @@ mod other;
 pub(crate) use functions::is_moving_literal;
 pub(crate) use other::by_first_word;
 use other::contains_word;
+pub(crate) use write::with_others;
 mod propagate;
 mod scope;
 mod write;

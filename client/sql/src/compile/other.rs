@@ -423,14 +423,7 @@ impl Words<'_> {
             names.push(self.name()?);
         }
         let table = names.pop()?;
-        Some(match (setting.schema.schema_name(), names.pop()) {
-            (Some(default), Some(qualifier))
-                if default != qualifier && !self.dialect.is_temporary(&qualifier) =>
-            {
-                format!("{qualifier}.{table}")
-            }
-            _ => table,
-        })
+        Some(setting.schema.name(self.dialect, names.pop().as_deref(), table))
     }
 
     fn name(&mut self) -> Option<String> {

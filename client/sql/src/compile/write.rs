@@ -271,6 +271,14 @@ pub(super) fn changed_all(
     template
 }
 
+/// The tables that change where any rows of one do: itself or what it is a view of, and others.
+pub(crate) fn with_others(setting: &Setting, table: &str) -> Vec<String> {
+    let mut compiler = setting.compiler(Side::Predicate);
+    compiler.add(table, Dnf::any());
+    add_others(setting, &mut compiler);
+    compiler.tables.into_iter().map(|(table, _)| table).collect()
+}
+
 /// Adds what the database changes along with the tables.
 pub(super) fn add_others(setting: &Setting, compiler: &mut Compiler<'_>) {
     let mut next = 0;

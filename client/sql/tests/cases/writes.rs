@@ -349,3 +349,25 @@ fn values_that_name_a_moving_time_are_not_cached_where_they_may_be_converted() {
     assert_eq!(reads(&analyser(Postgres), sql, &["today".into()]), "uncached");
     assert_eq!(reads(&analyser(Postgres), sql, &["2024-01-05".into()]), "t: day=2024-01-05");
 }
+
+/// Who tells of a row by hand uses the names that statements do.
+#[test]
+fn names_of_the_catalogue_are_those_of_conditions() {
+    let schema = Schema::new()
+        .default_schema("public")
+        .view("seen", ["Post", "archive.post"])
+        .table(Table::new("Post").also(["audit"]))
+        .table(Table::new("audit").also(["total"]));
+    for (dialect, own) in [(Sqlite, "post"), (MySql, "post"), (Postgres, "Post")] {
+        let analyser = Analyser::new(dialect, schema.clone(), 16);
+        assert_eq!(analyser.name(None, "Post"), own);
+        assert_eq!(analyser.name(Some("public"), "Post"), own);
+        assert_eq!(analyser.name(Some("archive"), "Post"), format!("archive.{own}"));
+        assert_eq!(analyser.changed_with(own), [own, "audit", "total"]);
+        assert_eq!(analyser.changed_with("seen"), [own, "archive.post", "audit", "total"]);
+        assert_eq!(analyser.changed_with("other"), ["other"]);
+        let sql = "DELETE FROM archive.post";
+        assert_eq!(analyser.analyse(sql).target(), Some(&*analyser.name(Some("archive"), "post")));
+    }
+    assert_eq!(Analyser::new(Postgres, Schema::new(), 16).name(Some("archive"), "post"), "post");
+}
