@@ -10,8 +10,8 @@ use support::{Client, Server, Value};
 const README: &str = include_str!("../README.md");
 const COMMANDS: &str = include_str!("../COMMANDS.md");
 
-/// So many digits has a version at least, but for one in ten million: a server draws where its versions begin from 2^53.
-const LONG: usize = 10;
+/// More digits than any other number has: where the versions of a server begin is drawn from 2^40 to 2^52.
+const LONG: usize = 12;
 
 /// What every example of COMMANDS.md finds, unless it begins with it.
 const BEFORE: [&str; 2] = [

@@ -357,8 +357,9 @@ fn rewrite_aof(con: &mut Client) {
 }
 
 fn wait_for_children(con: &mut Client) {
+    // First what is scheduled: it may begin between two questions.
     eventually("the child process is done", || {
-        ["rdb_bgsave_in_progress", "aof_rewrite_in_progress", "aof_rewrite_scheduled"]
+        ["aof_rewrite_scheduled", "rdb_bgsave_in_progress", "aof_rewrite_in_progress"]
             .iter()
             .all(|f| con.info(f) == 0)
     });

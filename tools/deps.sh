@@ -24,9 +24,12 @@ if [ -n "$missing" ]; then
         exit 1
     fi
     echo "deps: installing$missing"
-    $sudo env DEBIAN_FRONTEND=noninteractive apt-get update -q
-    # shellcheck disable=SC2086 # a list of packages
-    $sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -q --no-install-recommends $missing
+    # The network may stumble, and another apt-get may be at work.
+    patient='-o Acquire::Retries=5 -o DPkg::Lock::Timeout=300'
+    # shellcheck disable=SC2086 # a list of options
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get $patient update -q
+    # shellcheck disable=SC2086 # lists of options and packages
+    $sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get $patient install -y -q --no-install-recommends $missing
 fi
 
 if [ ! -x "$valkey" ]; then

@@ -35,8 +35,11 @@ async fn reads_and_invalidations_are_counted_by_table() {
     let snapshotter = recorder.snapshotter();
     recorder.install().unwrap();
     let server = Server::start();
-    let cacheops =
-        Cacheops::connect(format!("redis://127.0.0.1:{}/", server.port())).await.unwrap();
+    let cacheops = Cacheops::builder(format!("redis://127.0.0.1:{}/", server.port()))
+        .response_timeout(support::deadline())
+        .build()
+        .await
+        .unwrap();
     let read = async || {
         let author = Condition::all().term("author", 7);
         let load = || async { Ok::<_, Infallible>(1) };

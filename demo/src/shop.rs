@@ -52,6 +52,7 @@ impl Process {
             .profile("*", Profile::new())
             .profile("book", Profile::new().ops(Ops::GET | Ops::FETCH))
             .response_timeout(PATIENCE)
+            .connect_timeout(PATIENCE)
             .on_invalidate(move |event| {
                 let mut told = hook.lock().unwrap_or_else(PoisonError::into_inner);
                 told.0 += event.changes.rows();

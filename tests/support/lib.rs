@@ -32,6 +32,6 @@ pub use mariadb::MariaDb;
 pub use postgres::Postgres;
 pub use random::Random;
 pub use redis::Value;
-pub use server::{Builder, Server, module_path};
+pub use server::{Builder, Server, free_port, module_path};
 pub use stream::Stream;
 pub use wait::{deadline, eventually, wait_until};

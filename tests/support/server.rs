@@ -1,9 +1,11 @@
 //! A server process of one's own.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 use std::{env, thread};
 
@@ -11,7 +13,7 @@ use redis::{ConnectionAddr, IntoConnectionInfo, ProtocolVersion, RedisConnection
 use tempfile::TempDir;
 
 use crate::wait::{deadline, eventually, wait_until};
-use crate::{Client, Value};
+use crate::{Client, as_text};
 
 const ATTEMPTS: usize = 5;
 const LOG_TAIL_LINES: usize = 30;
@@ -312,18 +314,17 @@ impl Server {
     /// True once it answers and has loaded its data, false once it ended or hangs.
     fn waits_for_clients(&mut self) -> bool {
         let mut ready = false;
+        // Another process may have taken the port, and answer.
+        let own = format!("process_id:{}\r\n", self.process.as_ref().map_or(0, Child::id));
         wait_until(deadline(), || {
             ready = self.try_connect(ProtocolVersion::RESP2).is_ok_and(|mut client| {
-                client.run("INFO persistence").is_ok_and(|info| match info {
-                    Value::BulkString(text) => {
-                        String::from_utf8_lossy(&text).contains("\nloading:0")
-                    }
-                    _ => false,
+                client.run("INFO").is_ok_and(|info| {
+                    let info = as_text(&info);
+                    info.contains("\nloading:0") && info.contains(&own)
                 })
             });
             ready || !self.is_alive()
         });
-        // Another process may have taken the port, and answered.
         ready && self.is_alive()
     }
 
@@ -384,9 +385,17 @@ impl Drop for Server {
     }
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("an address").port()
+/// A port that nobody uses, and that nobody in this process is given again: until a server listens on it, and while one
+/// is down that will come back, it is free for all.
+pub fn free_port() -> u16 {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        if GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(port) {
+            return port;
+        }
+    }
 }
 
 /// The wrapper, if any, and the server. The process ends with the test where `setpriv` exists.

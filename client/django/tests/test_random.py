@@ -142,7 +142,8 @@ class Random:
         }
 
     def some(self, model):
-        return model.objects.nocache().order_by("?").first()
+        found = list(model.objects.nocache().order_by("pk"))
+        return self.one(found) if found else None
 
     def write(self):
         name = self.one([name for name in dir(self) if name.startswith("write_")])
@@ -174,8 +175,9 @@ class Random:
             article.save(update_fields=self.random.sample(["title", "number", "price", "category"], 2))
 
     def write_save_deferred(self):
-        article = Article.objects.nocache().only("id", "title").order_by("?").first()
-        if article:
+        articles = list(Article.objects.nocache().only("id", "title").order_by("pk"))
+        if articles:
+            article = self.one(articles)
             article.title = self.one(TITLES)
             article.save()
 
@@ -254,7 +256,8 @@ class Random:
         Special.objects.filter(discount=0).update(discount=1, title=self.one(TITLES))
 
     def write_bulk_update(self):
-        articles = list(Article.objects.nocache().order_by("?")[:3])
+        articles = list(Article.objects.nocache().order_by("pk"))
+        articles = self.random.sample(articles, min(3, len(articles)))
         for article in articles:
             article.number, article.title = self.one(NUMBERS), self.one(TITLES)
         Article.objects.bulk_update(articles, ["number", "title"])

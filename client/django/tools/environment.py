@@ -14,17 +14,17 @@ from servers import ROOT
 HERE = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "target/django"
 UPSTREAM = "django-cacheops==7.2"
-# What tox.ini of django-cacheops 7.2 names, and psycopg2.
+# What tox.ini of django-cacheops 7.2 names, and psycopg2. No release of others makes our tests fail from one day to the next.
 PACKAGES = [
     UPSTREAM,
-    "redis",
+    "redis==8.1.0",
     "pytest==8.3.5",
     "pytest-django==4.11.1",
     "before_after==1.0.0",
-    "jinja2>=2.10",
-    "dill",
-    "psycopg2-binary",
-    "ruff",
+    "jinja2==3.1.6",
+    "dill==0.4.1",
+    "psycopg2-binary==2.9.13",
+    "ruff==0.17.5",
 ]
 
 

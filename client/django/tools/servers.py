@@ -19,10 +19,18 @@ REDIS = os.environ.get("CACHEOPS_SERVER", "redis-server")
 START_SECONDS = 30.0
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody uses, and that is given once: until a server listens on it, it is free for all."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 def wait_until(condition, what: str, seconds: float = START_SECONDS) -> None:

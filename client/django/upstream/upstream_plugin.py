@@ -1,5 +1,7 @@
 """A pytest plugin for django-cacheops' own tests with the bridge: what they take for granted of the Lua scripts."""
 
+import threading
+
 import pytest
 import redis
 
@@ -18,6 +20,7 @@ def _waiting_is_seen(request, monkeypatch):
     """LockingTests.test_lock notices by a call of brpoplpush that the second thread is about to wait.
 
     With the module the wait is part of the GET: so brpoplpush does nothing but be noticed, before a GET that may wait.
+    The second thread has one second to come so far; on a busy machine it gets thirty.
     """
     if request.node.name != "test_lock":
         return
@@ -30,5 +33,11 @@ def _waiting_is_seen(request, monkeypatch):
             redis.Redis.brpoplpush(None, None, None)
         return get(key, *options)
 
+    wait = threading.Event.wait
+
+    def patient_wait(event, timeout=None):
+        return wait(event, timeout and 30 * timeout)
+
+    monkeypatch.setattr(threading.Event, "wait", patient_wait)
     monkeypatch.setattr(redis.Redis, "brpoplpush", lambda *args, **kwargs: None)
     monkeypatch.setattr(server, "get", noticed_get)

@@ -7,6 +7,12 @@ use support::Server;
 
 use crate::{author, posts_of};
 
+async fn connect(url: String) -> Cacheops {
+    let deadline = support::deadline();
+    let builder = Cacheops::builder(url).response_timeout(deadline).connect_timeout(deadline);
+    builder.build().await.unwrap()
+}
+
 async fn works(cacheops: &Cacheops) {
     for expected in [1, 1] {
         let load = || async { Ok::<_, Infallible>(expected) };
@@ -24,7 +30,7 @@ async fn a_socket_file() {
     let path = dir.path().join("s");
     let server = Server::builder().arg("unixsocket", path.to_str().unwrap()).start();
 
-    works(&Cacheops::connect(format!("unix://{}?db=2", path.display())).await.unwrap()).await;
+    works(&connect(format!("unix://{}?db=2", path.display())).await).await;
 
     assert_eq!(server.connect_to(2).calls_of("cacheops.store"), 1);
 }
@@ -52,7 +58,7 @@ fn certify(dir: &std::path::Path) -> bool {
 async fn tls() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = support::free_port();
     let file = |name: &str| dir.path().join(name).display().to_string();
     let (cert, key) = (file("cert"), file("key"));
     let set = format!(
@@ -83,7 +89,7 @@ async fn tls() {
 #[tokio::test]
 #[ignore = "run by the test `tls`, in a process of its own"]
 async fn tls_with_a_certificate_that_is_trusted() {
-    works(&Cacheops::connect(std::env::var("CACHEOPS_TEST_URL").unwrap()).await.unwrap()).await;
+    works(&connect(std::env::var("CACHEOPS_TEST_URL").unwrap()).await).await;
 }
 
 #[cfg(feature = "sentinel")]
@@ -92,7 +98,7 @@ mod sentinel {
 
     use cacheops::{Builder, Invalidated};
     use redis::Value;
-    use support::{deadline, eventually};
+    use support::{deadline, eventually, wait_until};
 
     use super::*;
 
@@ -106,9 +112,7 @@ mod sentinel {
     impl Sentinel {
         fn start(primary: &Server) -> Self {
             let dir = tempfile::tempdir().unwrap();
-            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            let port = listener.local_addr().unwrap().port();
-            drop(listener);
+            let port = support::free_port();
             let config = dir.path().join("sentinel.conf");
             let text = format!(
                 "port {port}\nbind 127.0.0.1\ndir {}\n\
@@ -175,12 +179,10 @@ mod sentinel {
         });
         // A sentinel closes the connections of a server whose role it changes.
         let role = |server: &Server| server.connect().run("ROLE").map(|role| format!("{role:?}"));
-        eventually("the replica is the primary", || {
-            role(&replica).is_ok_and(|role| role.contains("master"))
-        });
-        eventually("the old primary is a replica", || {
-            role(&primary).is_ok_and(|role| role.contains("slave"))
-        });
+        // The old primary is told after ten seconds. A sentinel that was held up does nothing for half a minute.
+        let patience = 4 * deadline();
+        assert!(wait_until(patience, || role(&replica).is_ok_and(|role| role.contains("master"))));
+        assert!(wait_until(patience, || role(&primary).is_ok_and(|role| role.contains("slave"))));
         let mut new = replica.connect();
 
         // The connection still leads to the old one, which refuses.

@@ -46,9 +46,11 @@ async fn next(begun: &mut mpsc::UnboundedReceiver<Load>) -> Load {
 }
 
 /// Waits until the server has answered so many questions, and the readers have seen the answers.
-async fn asked(server: &Server, questions: i64) {
+async fn asked(server: &Server, cacheops: &Cacheops, questions: i64) {
     let mut client = server.connect();
     eventually("the readers have asked", || client.calls_of("cacheops.get") >= questions).await;
+    // Over the same connection, so this answer comes after theirs.
+    cacheops.client().unwrap().token().await.unwrap();
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
@@ -78,7 +80,7 @@ async fn many_readers_load_once() {
             cacheops.get_or_store("k", ("post", author(7)), None, load).await.unwrap()
         });
     }
-    asked(&server, before + 200).await;
+    asked(&server, &cacheops, before + 200).await;
     assert_eq!(cacheops.flights(), 1);
 
     gate.add_permits(200);
@@ -100,7 +102,7 @@ async fn who_asks_after_an_invalidation_is_not_given_what_was_loaded_before_it()
 
     cacheops.invalidate(posts_of(7)).await.unwrap();
     let late = readers.start();
-    asked(&server, before + 2).await;
+    asked(&server, &cacheops, before + 2).await;
     old_load.send(Ok(1)).unwrap();
 
     assert_eq!(early.await.unwrap(), Ok(1));
@@ -119,7 +121,7 @@ async fn who_asks_late_is_given_what_the_server_vouches_for() {
 
     cacheops.invalidate(posts_of(8)).await.unwrap(); // the number moves on, nothing is concerned
     let late = readers.start();
-    asked(&server, before + 2).await;
+    asked(&server, &cacheops, before + 2).await;
     load.send(Ok(1)).unwrap();
 
     assert_eq!((early.await.unwrap(), late.await.unwrap()), (Ok(1), Ok(1)));
@@ -139,7 +141,7 @@ async fn after_a_leader_that_is_dropped_another_leads() {
     let leader = readers.start();
     let dropped = next(&mut begun).await;
     let followers = [readers.start(), readers.start()];
-    asked(&server, before + 3).await;
+    asked(&server, &cacheops, before + 3).await;
 
     leader.abort();
 
@@ -161,7 +163,7 @@ async fn an_error_is_the_leaders_alone() {
     let leader = readers.start();
     let load = next(&mut begun).await;
     let follower = readers.start();
-    asked(&server, before + 2).await;
+    asked(&server, &cacheops, before + 2).await;
 
     load.send(Err("deadlock")).unwrap();
 

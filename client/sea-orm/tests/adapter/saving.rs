@@ -101,7 +101,9 @@ fn another_writes(port: u16, path: std::path::PathBuf) {
     let write = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.unwrap().block_on(async {
-            let co = Cacheops::connect(format!("redis://127.0.0.1:{port}/")).await.unwrap();
+            let builder = Cacheops::builder(format!("redis://127.0.0.1:{port}/"));
+            let co =
+                builder.response_timeout(support::deadline()).strict(true).build().await.unwrap();
             let url = format!("sqlite://{}", path.display());
             let db = co.connect(sea_orm::Database::connect(url).await.unwrap());
             titled("of another").update(&db).await.unwrap();

@@ -25,6 +25,7 @@ pub async fn open(dir: &tempfile::TempDir, name: &str) -> DatabaseConnection {
     let url = format!("sqlite://{}?mode=rwc", dir.path().join(name).display());
     let mut options = ConnectOptions::new(url);
     options.max_connections(4).sqlx_logging(false);
+    options.map_sqlx_sqlite_opts(|options| options.busy_timeout(support::deadline()));
     let connection = Database::connect(options).await.unwrap();
     connection.execute_unprepared("PRAGMA journal_mode = WAL").await.unwrap();
     connection

@@ -300,7 +300,10 @@ where
     let next = AtomicU64::new(seed);
     let work = |mut one: F| {
         let mut count = Count::default();
-        while Instant::now() < end {
+        // On a slow machine too, enough is tried.
+        let late = end + support::deadline();
+        let says_little = |count: &Count| count.changed <= 3 * seconds;
+        while Instant::now() < end || says_little(&count) && Instant::now() < late {
             // Each round has a seed of its own, so that one can be repeated alone.
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if let Err(missed) = one(&mut Random::from_seed(seed), &mut count) {

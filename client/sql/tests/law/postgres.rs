@@ -187,7 +187,6 @@ const TEXTS: &[&str] = &[
     "[1,3)",
     "[1,2]",
     "1010",
-    "now",
     "epoch",
     "the same text again, and longer than the sixty-four bytes that are kept",
     "THE SAME text again, and longer than the sixty-four bytes that are kept",

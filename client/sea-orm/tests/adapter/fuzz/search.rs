@@ -85,11 +85,14 @@ pub struct Plan {
 /// Searches until the time is over, or a stale answer is found.
 pub async fn search(databases: &Databases, plan: &Plan) -> Found {
     let server = Server::start();
-    let until = Instant::now() + plan.time;
     let over = Arc::new(AtomicBool::new(false));
-    let mut lanes = Vec::new();
+    let mut worlds = Vec::new();
     for lane in 0..plan.lanes {
-        let world = World::new(databases, &server, lane, plan.wrong).await;
+        worlds.push(World::new(databases, &server, lane, plan.wrong).await);
+    }
+    let until = Instant::now() + plan.time;
+    let mut lanes = Vec::new();
+    for (lane, world) in worlds.into_iter().enumerate() {
         let seeds = (plan.seed.wrapping_add(lane as u64), plan.lanes as u64);
         lanes.push(tokio::spawn(run(world, seeds, until, over.clone())));
     }
@@ -103,7 +106,12 @@ pub async fn search(databases: &Databases, plan: &Plan) -> Found {
 async fn run(world: World, seeds: (u64, u64), until: Instant, over: Arc<AtomicBool>) -> Found {
     let mut found = Found::default();
     let mut seed = seeds.0;
-    while Instant::now() < until && !over.load(Ordering::Relaxed) {
+    // On a slow machine too, something is found out.
+    let late = until + support::deadline();
+    let says_little = |found: &Found| found.changed == 0 || found.kept == 0;
+    while (Instant::now() < until || says_little(&found) && Instant::now() < late)
+        && !over.load(Ordering::Relaxed)
+    {
         round(&world, seed, &mut found).await;
         if !found.stale.is_empty() {
             over.store(true, Ordering::Relaxed);
