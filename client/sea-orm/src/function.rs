@@ -6,7 +6,7 @@ use cacheops::{CachedAs, Deps, Profile};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::ask::deps_of;
+use crate::ask::{deps_of, write_values};
 use crate::connection::CachedConn;
 use crate::query::CachedQuery;
 use crate::source::{Context, Source, Unstored};
@@ -77,7 +77,7 @@ impl CachedConn {
     /// What a query depends on: for [`Cacheops::read`](cacheops::Cacheops::read) and the like. None if its result must
     /// not be cached: then nothing that is made of it must be, whatever else that depends on.
     pub fn deps<Q: CachedQuery>(&self, query: Q) -> Option<Deps> {
-        let (deps, profile) = sampled(self, query);
+        let Sample { deps, profile, .. } = sampled(self, query);
         profile.and(deps)
     }
 }
@@ -89,14 +89,27 @@ impl CachedTxn {
     }
 }
 
-/// What a query depends on, if it may be cached at all, and the profile that counts.
-fn sampled<S: Source, Q: CachedQuery>(db: &S, query: Q) -> (Option<Deps>, Option<&Profile>) {
-    let Context { cacheops, shared, .. } = db.context();
+/// What is known of a query that is not run.
+struct Sample<'a> {
+    /// What it depends on, if it may be cached at all.
+    deps: Option<Deps>,
+    /// The profile that counts.
+    profile: Option<&'a Profile>,
+    /// Its text and values, if they have bytes: two queries may depend on the same rows and be different ones.
+    key: Option<Vec<u8>>,
+}
+
+fn sampled<S: Source, Q: CachedQuery>(db: &S, query: Q) -> Sample<'_> {
+    let context = db.context();
+    let Context { cacheops, shared, .. } = context;
     let (statement, _) = query.all_rows(shared.backend);
     let template = shared.analyser.analyse(&statement.sql);
     let table = Q::table().or_else(|| template.tables().first().map(ToString::to_string));
-    let profile = table.and_then(|table| cacheops.profile(&table));
-    (deps_of(cacheops, &template, &statement), profile)
+    let profile = table.and_then(|table| context.profile(&table, true));
+    let mut key = statement.sql.clone().into_bytes();
+    key.push(0);
+    let key = write_values(&statement, &mut key).map(|()| key);
+    Sample { deps: deps_of(cacheops, &template, &statement), profile, key }
 }
 
 impl<'a, S: Source> CachedFunction<'a, S> {
@@ -108,15 +121,15 @@ impl<'a, S: Source> CachedFunction<'a, S> {
 
     /// The result is over when rows of this query change too.
     pub fn and<Q: CachedQuery>(mut self, sample: Q) -> Self {
-        let (deps, profile) = sampled(self.db, sample);
+        let Sample { deps, profile, key } = sampled(self.db, sample);
         let profiles = &mut self.profiles;
-        profiles.forbidden |= deps.is_none() || profile.is_none();
+        profiles.forbidden |= deps.is_none() || profile.is_none() || key.is_none();
         if let Some(profile) = profile {
             let timeout = profile.get_timeout();
             profiles.timeout = Some(profiles.timeout.map_or(timeout, |other| other.min(timeout)));
             profiles.lock |= profile.get_lock();
         }
-        self.cached = self.cached.deps(deps.unwrap_or_default());
+        self.cached = self.cached.deps(deps.unwrap_or_default()).extra(&key);
         self
     }
 
