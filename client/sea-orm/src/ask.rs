@@ -51,6 +51,11 @@ impl<'o> Rules<'o> {
         moment.filter(|_| wanted && context.cacheops.is_enabled())
     }
 
+    /// Whether the cache is asked for by name.
+    fn is_wanted(&self) -> bool {
+        self.options.mode == Mode::Forced
+    }
+
     fn with_options<'r, C>(
         &self,
         mut read: Read<'r, C>,
@@ -84,7 +89,7 @@ where
     let Context { cacheops, shared, inner, state } = context;
     let template = shared.analyser.analyse(&statement.sql);
     let table = rules.table.as_deref().or(template.tables().first().map(String::as_str));
-    let profile = table.and_then(|table| cacheops.profile(table));
+    let profile = table.and_then(|table| context.profile(table, rules.is_wanted()));
     let usable = rules.usable(&context, profile).await;
     let entry = usable.zip(profile).and_then(|(snapshot, profile)| {
         let key = key_of::<(T, C)>(shared, profile, &statement, kind)?;
@@ -121,7 +126,8 @@ where
     C: Codec<T>,
 {
     let Context { cacheops, state, .. } = context;
-    let profile = rules.table.as_deref().and_then(|table| cacheops.profile(table));
+    let profile =
+        rules.table.as_deref().and_then(|table| context.profile(table, rules.is_wanted()));
     let usable = rules.usable(&context, profile).await;
     // Without a table the defaults count.
     let allowed = profile.is_some() || rules.table.is_none();

@@ -54,8 +54,9 @@ impl<S: Source> CacheReads for S {}
 /// ```
 ///
 /// The name and what [`by`](Self::by) adds must tell a block from every other of its type; what the block reads is not
-/// part of the key. It is not stored if one of its statements cannot be cached, if a table of it is forbidden, or if
-/// anything that it depends on changes while it runs. It must not write: that is an error.
+/// part of the key. It is not stored if one of its statements cannot be cached or is of a table without a profile where
+/// others have one, if a table of it is forbidden, or if anything that it depends on changes while it runs. It must not
+/// write: that is an error. Its timeout and lock are the defaults of the handle, or as said here.
 #[derive(Clone, Debug)]
 #[must_use = "a block does nothing until it is given its reads"]
 pub struct CachedReads<'a, S> {
@@ -156,7 +157,13 @@ impl<'a, C> Recorder<'a, C> {
             state.reads(&template);
         }
         let first = template.tables().first();
-        let allowed = first.is_none_or(|table| self.cacheops.profile(table).is_some());
+        let context = Context {
+            cacheops: self.cacheops,
+            shared: self.shared,
+            inner: self.inner,
+            state: self.state,
+        };
+        let allowed = first.is_none_or(|table| context.profile(table, true).is_some());
         self.log.note(deps_of(self.cacheops, &template, statement).filter(|_| allowed));
         Ok(())
     }

@@ -233,7 +233,8 @@ impl<Q: SelectQuery> Cached<Q> {
 }
 
 impl<Q: CachedQuery + QueryTrait<QueryStatement = SelectStatement>> Cached<Q> {
-    /// The value of an aggregate function over all rows: `Expr::col(article::Column::Views).sum()`.
+    /// The value of an aggregate function over all rows: `Expr::col(article::Column::Views).sum()`, with
+    /// `sea_orm::sea_query::{Expr, ExprTrait}`.
     ///
     /// # Errors
     ///

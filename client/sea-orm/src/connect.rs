@@ -15,6 +15,7 @@ use crate::bypass;
 use crate::cascade::{Cascades, name_of};
 use crate::connection::{CachedConn, Shared};
 use crate::saving::Saving;
+use crate::told::Told;
 
 /// [`connect`](Connect::connect) and [`connector`](Connect::connector) on a [`Cacheops`].
 pub trait Connect {
@@ -124,7 +125,7 @@ impl Connector {
         self
     }
 
-    /// How many rows are read, and locked, before an UPDATE or DELETE that does not return them; 256 by default.
+    /// How many rows are read, and locked, before an UPDATE, and before a DELETE that does not return them; 256 by default.
     ///
     /// Outside of a transaction this makes a transaction of the statement. With 0, or for more rows, what the
     /// statement's text tells is invalidated: never too little, often more.
@@ -139,8 +140,9 @@ impl Connector {
         self
     }
 
-    /// Warns once for each table that is written on this pool without the cache. Takes the place of the connection's
-    /// metric callback.
+    /// Warns once, by `tracing`, for each table that is written through [`CachedConn::inner`] and its clones. Clones that
+    /// were made before, and the pool below, are not watched. Takes the place of the connection's metric callback. Off by
+    /// default.
     pub fn watch_bypass(mut self) -> Self {
         self.watch = true;
         self
@@ -188,6 +190,7 @@ impl Connector {
             analyser: named,
             pre_select: self.pre_select,
             lockable: Lockable::default(),
+            unprofiled: Told::default(),
         };
         CachedConn::new(connection, self.cacheops, shared)
     }

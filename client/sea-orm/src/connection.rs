@@ -23,6 +23,7 @@ use crate::run::{Ran, Run};
 use crate::saving::Saving;
 use crate::source::{Context, Source};
 use crate::state::State;
+use crate::told::Told;
 use crate::transaction::CachedTxn;
 use crate::value::to_sql;
 
@@ -33,6 +34,9 @@ use crate::value::to_sql;
 ///
 /// A write that was begun is finished, and told to the cache, also if its future is dropped: the database would go on
 /// with it in any case. So is a commit.
+///
+/// With [`strict`](cacheops::Builder::strict), `written, but not confirmed by the cache` is the error of a write or commit
+/// that has taken effect: do not repeat it.
 #[derive(Clone)]
 pub struct CachedConn {
     inner: DatabaseConnection,
@@ -53,6 +57,8 @@ pub struct Shared {
     /// How many rows are read before a write that does not return them.
     pub(crate) pre_select: usize,
     pub(crate) lockable: Lockable,
+    /// Tables without a profile that somebody wanted to cache.
+    pub(crate) unprofiled: Told,
 }
 
 /// An invalidation that was not confirmed is an error of the write in strict mode only.
@@ -110,16 +116,16 @@ impl CachedConn {
         told(self.cacheops.invalidate(changes).await)
     }
 
-    /// Tells the cache that any row of an entity's table may have changed, and those of others that go with them.
+    /// Tells the cache that any row of an entity's table may have changed, or of what it is a view of. What the database
+    /// deletes along with rows is not told.
     ///
     /// # Errors
     ///
     /// Only in strict mode, if the server does not confirm it.
     pub async fn invalidate_model<E: EntityTrait>(&self) -> Result<(), DbErr> {
-        let Shared { analyser, cascades, .. } = &*self.shared;
+        let analyser = &self.shared.analyser;
         let mut changes = Changes::new();
         for table in analyser.changed_with(&name_of(analyser, &E::default().table_ref())) {
-            cascades.any(&table, &mut changes);
             changes.add_table(table);
         }
         told(self.cacheops.invalidate(changes).await)

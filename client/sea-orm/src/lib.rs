@@ -2,8 +2,7 @@
 //!
 //! ```
 //! use cacheops_sea_orm::{Cache, Cacheops, Connect};
-//! use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, Database, EntityTrait, QueryFilter};
-//! # use sea_orm::ConnectionTrait;
+//! use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, Database, EntityTrait, QueryFilter};
 //!
 //! mod article {
 //!     use sea_orm::entity::prelude::*;
@@ -29,7 +28,7 @@
 //! # tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap().block_on(async {
 //! let co = Cacheops::connect(url).await?; // redis://127.0.0.1/
 //! let db = co.connect(Database::connect("sqlite::memory:").await?); // the one change
-//! # db.execute_unprepared("CREATE TABLE article (id INTEGER PRIMARY KEY, title TEXT, tag INTEGER)").await?;
+//! db.execute_unprepared("CREATE TABLE article (id INTEGER PRIMARY KEY, title TEXT, tag INTEGER)").await?;
 //! let first = article::ActiveModel { title: Set("One".into()), tag: Set(2), ..Default::default() };
 //! let first = first.insert(&db).await?;
 //!
@@ -51,8 +50,9 @@
 //! [`cache`](Cache::cache) on any query: `all`, `one`, `get` (one row or an error), `count`, `exists`, `aggregate`,
 //! `paginate`, `cursor_by`. On selects of one to six entities, related or linked, consolidated or not; on
 //! `into_model`, `into_partial_model`, `into_tuple`, `into_values`, `into_json`; on raw statements. SeaORM's builder
-//! methods work before it and, but for rare ones, behind it. [`Article::objects()`](Objects::objects) is cached as the
-//! [`Profile`] of the table says.
+//! methods work before it and, but for rare ones, behind it. `.timeout(..)`, `.lock(true)`, `.ops(..)` and `.nocache()`
+//! stand behind it. [`Article::objects()`](Objects::objects) is cached as the [`Profile`] of the table says. Streams are not
+//! cached.
 //!
 //! Loaders: `articles.cache().load_many(Comment, &db)`, and `load_one`, `load_many_to_many`, `load_self` and the rest,
 //! on a `Vec` or slice of models.
@@ -87,7 +87,7 @@
 //! | other writes, INSERT .. SELECT, scripts | what the text tells, whole tables, or everything |
 //! | rows deleted by a foreign key | those of [registered](Connector::model) entities, recursively |
 //!
-//! Rows are read before a write up to 256 of them ([`Connector::pre_select`]). For more rows, and where other rows
+//! Up to 256 rows are read before a write ([`Connector::pre_select`]). For more rows, and where other rows
 //! decide on them (joins and subqueries, but for SQLite, which locks everything), and in a deferred transaction of
 //! SQLite that has not written yet, an UPDATE with RETURNING leaves the old values of what it assigns unknown, and
 //! other writes tell what their text does. A row read before the write counts only if the write changed as many rows
@@ -97,6 +97,11 @@
 //! a SELECT; where no index finds the rows, that is a second scan. On PostgreSQL the first write to a table also asks
 //! whether the user may lock its rows; if not, they are not read. `pre_select(0)` saves all that, and an `update` of a
 //! title then invalidates what depends on any title.
+//!
+//! By hand: [`invalidate_obj`](CachedConn::invalidate_obj), [`invalidate_model`](CachedConn::invalidate_model) and
+//! [`invalidate_all`](Cacheops::invalidate_all) tell the cache of what it could not see;
+//! [`no_invalidation`](Cacheops::no_invalidation) and [`without_invalidation`](CachedConn::without_invalidation) tell it
+//! nothing. A stream may write in a transaction only.
 //!
 //! # The model of consistency
 //!
@@ -113,15 +118,28 @@
 //!   what the database commits only after that, it is not told of.
 //! * **Snapshots.** A result is stored with a token from before the first statement of its transaction, unless READ
 //!   COMMITTED was asked for by name. A hit may be newer than the transaction's snapshot.
-//! * **Not seen**: writes by other programs, by [`CachedConn::inner`], triggers and computed columns unless
-//!   [`Schema`] names them, cascades of entities that are not registered. [`Connector::watch_bypass`] warns of writes on
-//!   the same pool. `psql` or another language invalidates with one command:
-//!   `redis-cli CACHEOPS.INVALIDATE ON article "id=7&tag=2"`, or `ON article "*"`. Whole numbers may be named as they
-//!   are; texts and other values have a [form of their own](cacheops_sql), so leave them out: what is not named
-//!   matches everything.
+//! * **Not seen**: writes by other programs, by [`CachedConn::inner`], views, triggers and computed columns unless
+//!   [`Schema`] names them, cascades of entities that are not registered. [`Connector::watch_bypass`] warns of writes by
+//!   `inner`. A connection to a replica of the database that lags is not for cached reads. `psql` or another language
+//!   invalidates with one command: `redis-cli CACHEOPS.INVALIDATE ON article "id=7&tag=2"`, or `ON article "*"`. Whole
+//!   numbers may be named as they are; texts and other values have a [form of their own](cacheops_sql), so leave them out:
+//!   what is not named matches everything. Table and columns are those of the database, on SQLite and MySQL in lower case; a
+//!   schema (`audit.article`) only if there is a [default one](Schema::default_schema) and it is another.
 //! * `BEGIN` and `COMMIT` as SQL text on the connection are no transaction: use `begin()`. A statement that ends a
 //!   transaction from inside, as `COMMIT` and MySQL's definitions and `TRUNCATE` do, is understood: what was written so
 //!   far is told at once, and so is every write that follows.
+//!
+//! # Something is stale
+//!
+//! Look for a writer beside the cache, a view, trigger or cascade that nobody has named, a replica that lags. `on_read` of
+//! the builder tells the key of each read, `CACHEOPS.EXPLAIN key` what an entry depends on, `CACHEOPS.INVALIDATE DRYRUN ON
+//! table row` whether a row would concern any. `invalidate_model` mends it until the cause is found.
+//!
+//! # Features
+//!
+//! `sqlx-sqlite`, `sqlx-postgres` and `sqlx-mysql`, as sea-orm has them, name the database of a connection; `moka` is for
+//! `local_get`. For clusters, sentinels, `rediss://`, metrics and other formats depend on [`cacheops`] too, and switch on
+//! what is needed there: the builder is the same.
 //!
 //! # How it is tested
 //!
@@ -166,6 +184,7 @@ mod run;
 mod saving;
 mod source;
 mod state;
+mod told;
 mod transaction;
 mod value;
 

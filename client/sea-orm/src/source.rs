@@ -1,6 +1,6 @@
 //! What a cached read is asked of: a connection or a transaction in it.
 
-use cacheops::{Cacheops, Snapshot};
+use cacheops::{Cacheops, Profile, Snapshot};
 use sea_orm::{ConnectionTrait, DbErr};
 
 use crate::connection::Shared;
@@ -42,6 +42,25 @@ impl<'a, C> Context<'a, C> {
         let Some(state) = self.state else { return Some(None) };
         let moment = state.moment(self.cacheops).await.ok()?;
         (!state.is_dirty()).then_some(moment)
+    }
+
+    /// The profile of a table. Where somebody wants to cache what has none, it is said once: that may be a mistake.
+    pub(crate) fn profile(&self, table: &str, wanted: bool) -> Option<&'a Profile> {
+        let Self { cacheops, shared, .. } = self;
+        let profile = cacheops.profile(table);
+        if profile.is_none()
+            && wanted
+            && cacheops.is_enabled()
+            && !cacheops.forbids(table)
+            && shared.unprofiled.first(table)
+        {
+            tracing::warn!(
+                db.collection.name = table,
+                "cacheops: not cached, since no profile fits this table; \
+                 profile(\"*\", Profile::new()) is for all that have no other"
+            );
+        }
+        profile
     }
 
     /// Notes that a statement failed.

@@ -7,8 +7,10 @@ use cacheops_sea_orm::{Cache, CacheReads, Connect, Objects, Ops, Profile};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter};
 
-use crate::entities::{TABLES, article, category};
-use crate::world::{World, builder, everything, new_article, now_cached, open, still_cached};
+use crate::entities::{TABLES, article, category, comment};
+use crate::world::{
+    Warnings, World, builder, everything, new_article, now_cached, open, still_cached,
+};
 
 #[tokio::test]
 async fn an_entry_lives_as_long_as_the_query_says_or_else_the_profile() {
@@ -48,6 +50,42 @@ async fn only_the_operations_that_are_asked_for_are_cached() {
     assert_eq!(w.co.stats().stores, 0);
     now_cached!(w, query().ops(Ops::COUNT).count(&w.db));
     now_cached!(w, article::Entity::objects().ops(Ops::COUNT | Ops::FETCH).all(&w.db));
+}
+
+/// Both depend on every article.
+#[tokio::test]
+async fn functions_of_different_samples_are_different_entries() {
+    let w = World::new().await;
+    let above = |views: i64| {
+        let db = &w.db;
+        let articles = article::Entity::find().filter(article::Column::Views.gt(views));
+        let count = articles.clone();
+        let computed = db.cached_as(articles).key("above");
+        computed.get_or_try(move || async move { count.count(db).await })
+    };
+
+    assert_eq!((above(10).await.unwrap(), above(30).await.unwrap()), (3, 1));
+    assert_eq!((still_cached!(w, above(10)), still_cached!(w, above(30))), (3, 1));
+}
+
+#[tokio::test]
+async fn that_no_profile_fits_is_said_once() {
+    let w =
+        World::with(|server| builder(server).profile("article", Profile::new()).forbid("comment"))
+            .await;
+    let warnings = Warnings::of("cacheops_sea_orm::source");
+
+    for _ in 0..2 {
+        article::Entity::find().cache().all(&w.db).await.unwrap();
+        comment::Entity::find().cache().all(&w.db).await.unwrap();
+        category::Entity::objects().all(&w.db).await.unwrap();
+        category::Entity::find().cache().nocache().all(&w.db).await.unwrap();
+    }
+    assert_eq!(warnings.seen(), 0);
+    for _ in 0..2 {
+        assert!(!w.hits(category::Entity::find().cache().all(&w.db)).await.0);
+    }
+    assert_eq!(warnings.seen(), 1);
 }
 
 /// A table that is only joined is enough. One that has no profile is another thing.

@@ -1,5 +1,8 @@
 //! A server, a database file, and both connected.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use cacheops_sea_orm::{CachedConn, Cacheops, Connect, Profile};
 use sea_orm::{
     ActiveValue::Set, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, EntityTrait,
@@ -95,6 +98,52 @@ pub fn new_article(id: i32, category: i32) -> article::ActiveModel {
 /// Every table has this profile, so that all is cached by itself.
 pub fn everything(server: &Server) -> cacheops_sea_orm::cacheops::Builder {
     builder(server).profile("*", Profile::new().ops(cacheops_sea_orm::Ops::ALL))
+}
+
+/// What this thread has been warned of by one part of the adapter.
+pub struct Warnings {
+    count: Arc<AtomicU64>,
+    _guard: tracing::subscriber::DefaultGuard,
+}
+
+impl Warnings {
+    /// Counts from now on.
+    pub fn of(target: &'static str) -> Self {
+        let count = Arc::new(AtomicU64::new(0));
+        let counter = Counter { target, count: Arc::clone(&count) };
+        Self { count, _guard: tracing::subscriber::set_default(counter) }
+    }
+
+    pub fn seen(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+}
+
+struct Counter {
+    target: &'static str,
+    count: Arc<AtomicU64>,
+}
+
+impl tracing::Subscriber for Counter {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target() == self.target
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
 }
 
 /// Asserts that the query, asked twice, came from the database and then from the cache, and tells what it said.

@@ -12,7 +12,7 @@ use sea_orm::{
 };
 
 use crate::entities::{article, article_tag, category, comment, tag};
-use crate::world::{World, new_article, now_cached, open, still_cached};
+use crate::world::{Warnings, World, new_article, now_cached, open, still_cached};
 
 async fn of_category(db: &CachedConn, id: i32) -> Result<Vec<article::Model>, DbErr> {
     let query = article::Entity::find().filter(article::Column::CategoryId.eq(id));
@@ -348,46 +348,19 @@ async fn invalidation_by_hand_and_its_absence() {
     assert_eq!(now_cached!(w, of_category(&w.db, 2)).len(), 1);
 }
 
-/// Counts the warnings of writes beside the cache.
-struct Warnings(std::sync::Arc<std::sync::atomic::AtomicU64>);
-
-impl tracing::Subscriber for Warnings {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        metadata.target() == "cacheops_sea_orm::bypass"
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, _: &tracing::Event<'_>) {
-        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    }
-
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
-}
-
 #[tokio::test]
 async fn a_write_beside_the_cache_is_warned_of_once() {
     let w = World::new().await;
     let db = cacheops_sea_orm::Connect::connector(&w.co)
         .watch_bypass()
         .connect(crate::world::open(&w.dir, "blog.db").await);
-    let count = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
-    let _guard = tracing::subscriber::set_default(Warnings(count.clone()));
-    let warnings = || count.load(std::sync::atomic::Ordering::Relaxed);
+    let warnings = Warnings::of("cacheops_sea_orm::bypass");
 
     article::Entity::delete_by_id(1).exec(&db).await.unwrap();
     by_id(&db, 2).await.unwrap();
     article::Entity::find().all(db.inner()).await.unwrap();
-    assert_eq!(warnings(), 0);
+    assert_eq!(warnings.seen(), 0);
     article::Entity::delete_by_id(2).exec(db.inner()).await.unwrap();
     article::Entity::delete_by_id(3).exec(db.inner()).await.unwrap();
-    assert_eq!(warnings(), 1);
+    assert_eq!(warnings.seen(), 1);
 }
