@@ -152,7 +152,7 @@ impl Builder {
     /// when the handle is built. Off by default: the application goes on with its database.
     ///
     /// Either way nothing is lost: it goes to the outbox, and until that was sent this process trusts
-    /// no hit.
+    /// no hit. With an adapter the error is one of a write or commit that *has* taken effect: do not repeat it.
     pub fn strict(mut self, strict: bool) -> Self {
         self.strict = strict;
         self
@@ -168,6 +168,9 @@ impl Builder {
 
     /// What all keys begin with; `cacheops` by default. Applications that share a database of the
     /// server need one each.
+    ///
+    /// Invalidations know no namespace: a changed row of a table concerns the entries of all of them. A database of the
+    /// server (`redis://host/1`) keeps two applications apart.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.names.namespace = namespace.into();
         self
@@ -188,6 +191,10 @@ impl Builder {
     }
 
     /// The profile of a table, or of all tables that fit a pattern: `blog.*`, `blog_*`, `*`.
+    ///
+    /// The exact name counts before patterns, a longer pattern before a shorter one, whatever their letter case, and the
+    /// first that fits counts alone. Once there is a profile, an adapter caches nothing of a table that none fits, and says
+    /// so once: `profile("*", Profile::new())` is for the rest. Without any, every table has the defaults.
     pub fn profile(mut self, table: impl Into<String>, profile: Profile) -> Self {
         self.profiles.push((table.into(), Some(profile)));
         self
@@ -214,7 +221,7 @@ impl Builder {
     }
 
     /// How long a lock is held at most, and how long others wait for it, or for a reader of this
-    /// process that loads the same; 30 s each by default.
+    /// process that loads the same; 30 s each by default. The server takes 1 ms to 1 h.
     pub fn lock_times(mut self, hold: Duration, wait: Duration) -> Self {
         self.lock = LockTimes { hold, wait };
         self
@@ -245,7 +252,7 @@ impl Builder {
         self
     }
 
-    /// Calls a function after each invalidation. It must be quick.
+    /// Calls a function after each invalidation that was confirmed or went to the outbox. It must be quick.
     pub fn on_invalidate(
         mut self,
         hook: impl Fn(&InvalidateEvent<'_>) + Send + Sync + 'static,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use redis::{ErrorKind as Redis, RedisError, ServerErrorKind};
 
-/// An error of the cache. [`kind`](Self::kind) tells what to do about it.
+/// An error of the cache. [`kind`](Self::kind) is for programs, its text often says what to do.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
@@ -16,9 +16,9 @@ pub struct Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The server has not loaded `libcacheops.so`.
+    /// The server has not loaded `libcacheops.so`: `loadmodule` in its configuration, or `MODULE LOAD`.
     ModuleMissing,
-    /// The server's module is older than this crate needs.
+    /// The server's module is older than this crate needs: build the module of the same version.
     ModuleTooOld,
     /// The server's module lacks the capability that this call needs.
     Unsupported,
@@ -30,7 +30,7 @@ pub enum ErrorKind {
     UnknownTable,
     /// The server refused the arguments: a limit, or a condition that breaks the grammar.
     Rejected,
-    /// The value is longer than the server allows.
+    /// The value is longer than `cacheops.max-value-bytes` of the server allows.
     ValueTooLarge,
     /// The key holds a value of another type.
     WrongType,
@@ -38,9 +38,9 @@ pub enum ErrorKind {
     ReadOnly,
     /// The server is at its `maxmemory` and may not evict.
     OutOfMemory,
-    /// The user may not run the command, or could not log in.
+    /// The user may not run the command, or could not log in: `ACL SETUSER` of the server.
     Denied,
-    /// The server is there but cannot serve now: loading, failing over, refusing writes.
+    /// The server cannot serve now: loading, failing over, refusing writes, or known to be away.
     Unavailable,
     /// The address is not a server's, or the connection failed. Whether the request was carried out
     /// is not known.

@@ -10,7 +10,7 @@ use redis::{FromRedisValue, ParsingError, Value, from_redis_value};
 pub struct Explanation {
     /// Whether the key is a hit.
     pub state: State,
-    /// Why it is dead: `invalidated`, `dropped`, `flushed`, `unlinked`, `expired-epoch`.
+    /// Why it is dead: `invalidated`, `dropped`, `flushed`, `unlinked`.
     pub reason: Option<String>,
     /// The table whose change killed it.
     pub table: Option<Vec<u8>>,

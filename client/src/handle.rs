@@ -114,7 +114,7 @@ impl Cacheops {
         Simple::new(self)
     }
 
-    /// The moment of now, for a transaction that reads from a snapshot: take it *before* BEGIN, and
+    /// The present moment, for a transaction that reads from a snapshot: take it *before* BEGIN, and
     /// use it for every read of the transaction.
     ///
     /// If the server cannot be asked, the snapshot stores nothing.
@@ -163,7 +163,8 @@ impl Cacheops {
         self.invalidate(Changes::table(table))
     }
 
-    /// Forgets everything.
+    /// Kills every entry of this database of the server, those of other namespaces and applications too, and no other key.
+    /// What was loaded before is not stored.
     ///
     /// # Errors
     ///
@@ -203,7 +204,7 @@ impl Cacheops {
         self.inner.enabled
     }
 
-    /// The profile of a table; none if nothing of it may be cached.
+    /// The profile of a table; none if nothing of it may be cached: see [`Builder::profile`](crate::Builder::profile).
     pub fn profile(&self, table: &str) -> Option<&Profile> {
         self.inner.profiles.of(table)
     }
@@ -229,7 +230,7 @@ impl Cacheops {
     }
 
     /// Waits until the server is there and has confirmed every invalidation: before the process ends,
-    /// for what is in the outbox then is lost.
+    /// for what is in the outbox then is lost. It waits for ever if the server does not come back: put a timeout around it.
     pub async fn settled(&self) {
         if self.inner.enabled {
             self.inner.link.settled().await;

@@ -66,7 +66,8 @@ pub struct InvalidateEvent<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Invalidated {
-    /// Confirmed by the server, which cut so many links: at least the entries that died.
+    /// Confirmed by the server, which cut so many links: at least the entries that died. 0 if it had to be repeated; a
+    /// hook was told that it is queued then.
     Confirmed(u64),
     /// The server could not be told. It is in the outbox, and until it has been sent this process
     /// reads from the database.

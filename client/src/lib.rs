@@ -88,7 +88,7 @@
 //! |---|---|---|
 //! | `cacheops_reads_total` | `op`, `table`, `result`: `hit`, `near_hit`, `miss`, `coalesced`, `bypass`, `error` | reads |
 //! | `cacheops_read_duration_seconds` | `op`, `table` | how long they took, loader included |
-//! | `cacheops_invalidations_total` | `table`, `kind`: `rows`, `table`, `everything`; `result`: `confirmed`, `queued`, `skipped` | invalidations, one a table |
+//! | `cacheops_invalidations_total` | `table`, `kind`: `rows`, `table`, `everything`; `result`: `confirmed`, `queued` | invalidations, one a table |
 //! | `cacheops_links_cut_total` | | what the confirmed ones have cut |
 //!
 //! # Features

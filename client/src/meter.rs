@@ -27,7 +27,7 @@ pub(crate) fn invalidated(event: &InvalidateEvent<'_>) {
             "confirmed"
         }
         Invalidated::Queued => "queued",
-        Invalidated::Skipped => "skipped",
+        Invalidated::Skipped => return,
     };
     let count = |table: String, kind: &'static str| {
         counter!("cacheops_invalidations_total", "table" => table, "kind" => kind, "result" => result)

@@ -76,7 +76,7 @@ pub enum CacheOnSave {
     No,
     /// Under its primary key.
     PrimaryKey,
-    /// Under this field.
+    /// Under this column: as `find().filter(column.eq(value)).cache().one(..)` asks. Its values should be unique.
     Field(String),
 }
 
@@ -99,7 +99,8 @@ pub struct Profile {
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3600);
 
 impl Profile {
-    /// Everything from the defaults: caches only what asks for it.
+    /// Everything from the defaults of the handle: if these say nothing either, caches only what asks for it, for an
+    /// hour, without a lock, a copy in the process or a store on save.
     pub fn new() -> Self {
         Self::default()
     }
@@ -134,7 +135,8 @@ impl Profile {
         self
     }
 
-    /// Databases share their results: for a primary and its replicas.
+    /// Databases share their results: two ways to the same rows. Not for a replica that lags: what is read there would
+    /// be stored with a token that is younger than its rows.
     pub fn db_agnostic(mut self, db_agnostic: bool) -> Self {
         self.db_agnostic = Some(db_agnostic);
         self
