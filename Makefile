@@ -125,8 +125,8 @@ bench-stampede: bench-module ## a thousand clients miss one key, beside django-c
 	$(BENCH) stampede --json target/bench/stampede.json
 
 # On PostgreSQL too, where it is installed; CACHEOPS_BENCH_ROUNDS of each (default 100).
-bench-adapter: bench-module ## a hit through the SeaORM adapter beside SQLite, PostgreSQL, a bare GET and the crate cached
-	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so cargo bench -p cacheops-sea-orm --bench hit
+bench-adapter: bench-module ## the SeaORM adapter: hits beside databases and other caches; misses, writes, a dead server
+	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so cargo bench -p cacheops-sea-orm --bench adapter
 
 bench-plot: ## docs/fanout.svg from the last bench-fanout
 	mkdir -p docs
