@@ -19,6 +19,7 @@ mod postgres;
 mod postgres_reading;
 mod reading;
 mod reference;
+mod releases;
 mod saving;
 mod shapes;
 mod transactions;
