@@ -22,6 +22,7 @@ mod reference;
 mod releases;
 mod saving;
 mod shapes;
+mod together;
 mod transactions;
 mod waiting;
 mod world;
