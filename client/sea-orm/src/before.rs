@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use cacheops_sql::{Kind, Returning, Template, WriteKind};
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, Value, Values};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value, Values};
 
 use crate::connection::Shared;
 use crate::rows::{self, Row};
 use crate::run::Run;
 use crate::source::{Context, Source};
+use crate::state::State;
 use crate::transaction::CachedTxn;
 
 /// The query for the rows that a write is about to change.
@@ -27,21 +28,40 @@ pub(crate) enum Before {
 
 /// Of which tables of PostgreSQL this user may read and lock whole rows.
 #[derive(Default)]
-pub(crate) struct Lockable(Mutex<HashMap<String, bool>>);
+pub(crate) struct Lockable(Mutex<HashMap<String, May>>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum May {
+    /// It may not, or it is not known.
+    Nothing,
+    /// To delete rows is a matter of policies, and other ones say which may be locked.
+    Update,
+    Everything,
+}
+
+/// Why it is asked.
+struct Asking {
+    deletes: bool,
+    /// The session may have another role by now: what others were told does not count.
+    apart: bool,
+}
 
 impl Lockable {
-    fn get(&self, table: &str) -> Option<bool> {
+    fn get(&self, table: &str) -> Option<May> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(table).copied()
     }
 
-    fn set(&self, table: &str, may: bool) {
+    fn set(&self, table: &str, may: May) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(table.to_owned(), may);
     }
 }
 
-/// The question for it. A name that means no table says no.
+/// The question for it. A name that means no table says no. Row security counts for a table of this name in any schema: the
+/// statement may name one that is not looked for first.
 const MAY_LOCK: &str = "SELECT coalesce(has_table_privilege(found, 'SELECT') AND \
-    has_any_column_privilege(found, 'UPDATE'), false) FROM (SELECT to_regclass($1::text)::oid AS found) AS named";
+    has_any_column_privilege(found, 'UPDATE'), false), \
+    EXISTS (SELECT FROM pg_catalog.pg_class WHERE relname = $2::text AND relrowsecurity) \
+    FROM (SELECT to_regclass($1::text)::oid AS found) AS named";
 
 impl Shared {
     /// The query for the rows that a write is about to change, if it is of use.
@@ -89,7 +109,9 @@ impl CachedTxn {
         let context = self.context();
         let Context { shared, inner, .. } = context;
         let rows = async {
-            if !may_lock(shared, inner, target).await? {
+            let deletes = *template.kind() == Kind::Write(WriteKind::Delete);
+            let apart = context.state.is_some_and(State::is_apart);
+            if !may_lock(shared, inner, target, Asking { deletes, apart }).await? {
                 return Ok(None);
             }
             Run::Query(query).on(inner).await.map(|ran| Some(ran.into_rows()))
@@ -102,29 +124,41 @@ impl CachedTxn {
 }
 
 /// Whether rows may be read and locked: on PostgreSQL an error would end the transaction, and the write may be allowed
-/// all the same, by the privileges of single columns or to delete.
+/// all the same, by the privileges of single columns or to delete. With row security, those that are deleted may be
+/// others than those that can be locked, as many as they are.
 async fn may_lock<C: ConnectionTrait>(
     shared: &Shared,
     connection: &C,
     table: &str,
+    Asking { deletes, apart }: Asking,
 ) -> Result<bool, DbErr> {
+    let enough = |may| may == May::Everything || may == May::Update && !deletes;
     if shared.backend != DbBackend::Postgres {
         return Ok(true);
     }
-    if let Some(may) = shared.lockable.get(table) {
-        return Ok(may);
+    if let Some(may) = shared.lockable.get(table).filter(|_| !apart) {
+        return Ok(enough(may));
     }
     let parts: Vec<_> =
         table.split('.').map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect();
     let may = match parts.len() {
         1 | 2 => {
-            let values = [Value::from(parts.join("."))];
+            let name = table.rsplit('.').next().unwrap_or_default();
+            let values = [Value::from(parts.join(".")), Value::from(name)];
             let question = Statement::from_sql_and_values(shared.backend, MAY_LOCK, values);
             let rows = Run::Query(question).on(connection).await?.into_rows();
-            rows.first().map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or(false)
+            let tells = |row: &QueryResult, at| row.try_get_by_index::<bool>(at);
+            match rows.first() {
+                Some(row) if !tells(row, 0)? => May::Nothing,
+                Some(row) if tells(row, 1)? => May::Update,
+                Some(_) => May::Everything,
+                None => May::Nothing,
+            }
         }
-        _ => false,
+        _ => May::Nothing,
     };
-    shared.lockable.set(table, may);
-    Ok(may)
+    if !apart {
+        shared.lockable.set(table, may);
+    }
+    Ok(enough(may))
 }
