@@ -24,6 +24,7 @@ mod saving;
 mod shapes;
 mod together;
 mod transactions;
+mod traps;
 mod users;
 mod waiting;
 mod world;
