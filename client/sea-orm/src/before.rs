@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use cacheops_sql::{Kind, Returning, Template, WriteKind};
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value, Values};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, Value, Values};
 
 use crate::connection::Shared;
 use crate::rows::{self, Row};
@@ -28,40 +28,21 @@ pub(crate) enum Before {
 
 /// Of which tables of PostgreSQL this user may read and lock whole rows.
 #[derive(Default)]
-pub(crate) struct Lockable(Mutex<HashMap<String, May>>);
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum May {
-    /// It may not, or it is not known.
-    Nothing,
-    /// To delete rows is a matter of policies, and other ones say which may be locked.
-    Update,
-    Everything,
-}
-
-/// Why it is asked.
-struct Asking {
-    deletes: bool,
-    /// The session may have another role by now: what others were told does not count.
-    apart: bool,
-}
+pub(crate) struct Lockable(Mutex<HashMap<String, bool>>);
 
 impl Lockable {
-    fn get(&self, table: &str) -> Option<May> {
+    fn get(&self, table: &str) -> Option<bool> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(table).copied()
     }
 
-    fn set(&self, table: &str, may: May) {
+    fn set(&self, table: &str, may: bool) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(table.to_owned(), may);
     }
 }
 
-/// The question for it. A name that means no table says no. Row security counts for a table of this name in any schema: the
-/// statement may name one that is not looked for first.
+/// The question for it. A name that means no table says no.
 const MAY_LOCK: &str = "SELECT coalesce(has_table_privilege(found, 'SELECT') AND \
-    has_any_column_privilege(found, 'UPDATE'), false), \
-    EXISTS (SELECT FROM pg_catalog.pg_class WHERE relname = $2::text AND relrowsecurity) \
-    FROM (SELECT to_regclass($1::text)::oid AS found) AS named";
+    has_any_column_privilege(found, 'UPDATE'), false) FROM (SELECT to_regclass($1::text)::oid AS found) AS named";
 
 impl Shared {
     /// The query for the rows that a write is about to change, if it is of use.
@@ -89,14 +70,29 @@ impl Shared {
         let chosen: Option<Vec<Value>> =
             old.parameters().iter().map(|&at| values.get(at).cloned()).collect();
         let limit = self.pre_select + 1;
+        let deletes = matches!(template.kind(), Kind::Write(WriteKind::Delete));
         let sql = match (self.backend, old.sql().strip_suffix(" FOR UPDATE")) {
             // It would run the inner query to its end, and lock all of its rows.
             (DbBackend::MySql, Some(query)) => format!("{query} LIMIT {limit} FOR UPDATE"),
+            (DbBackend::Postgres, _) if deletes => {
+                let unsecured = unsecured(target)?;
+                format!("SELECT * FROM ({}) AS old_rows WHERE {unsecured} LIMIT {limit}", old.sql())
+            }
             _ => format!("SELECT * FROM ({}) AS old_rows LIMIT {limit}", old.sql()),
         };
         let values = Some(Values(chosen?));
         Some(QueryBefore { target, query: Statement { sql, values, db_backend: self.backend } })
     }
+}
+
+/// With row security of PostgreSQL, rows that are deleted may be others than those that can be locked, and as many. Then
+/// none are read, and if there were any, their number tells. A table of this name in any schema counts: the statement may
+/// name one that is not looked for first.
+fn unsecured(table: &str) -> Option<String> {
+    let name = table.rsplit('.').next().filter(|name| !name.contains(['\'', '\\']))?;
+    Some(format!(
+        "NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE relname = '{name}' AND relrowsecurity)"
+    ))
 }
 
 impl CachedTxn {
@@ -109,9 +105,8 @@ impl CachedTxn {
         let context = self.context();
         let Context { shared, inner, .. } = context;
         let rows = async {
-            let deletes = *template.kind() == Kind::Write(WriteKind::Delete);
             let apart = context.state.is_some_and(State::is_apart);
-            if !may_lock(shared, inner, target, Asking { deletes, apart }).await? {
+            if !may_lock(shared, inner, target, apart).await? {
                 return Ok(None);
             }
             Run::Query(query).on(inner).await.map(|ran| Some(ran.into_rows()))
@@ -124,41 +119,33 @@ impl CachedTxn {
 }
 
 /// Whether rows may be read and locked: on PostgreSQL an error would end the transaction, and the write may be allowed
-/// all the same, by the privileges of single columns or to delete. With row security, those that are deleted may be
-/// others than those that can be locked, as many as they are.
+/// all the same, by the privileges of single columns or to delete. Where the session may have another role by now, what
+/// others were told does not count.
 async fn may_lock<C: ConnectionTrait>(
     shared: &Shared,
     connection: &C,
     table: &str,
-    Asking { deletes, apart }: Asking,
+    apart: bool,
 ) -> Result<bool, DbErr> {
-    let enough = |may| may == May::Everything || may == May::Update && !deletes;
     if shared.backend != DbBackend::Postgres {
         return Ok(true);
     }
     if let Some(may) = shared.lockable.get(table).filter(|_| !apart) {
-        return Ok(enough(may));
+        return Ok(may);
     }
     let parts: Vec<_> =
         table.split('.').map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect();
     let may = match parts.len() {
         1 | 2 => {
-            let name = table.rsplit('.').next().unwrap_or_default();
-            let values = [Value::from(parts.join(".")), Value::from(name)];
+            let values = [Value::from(parts.join("."))];
             let question = Statement::from_sql_and_values(shared.backend, MAY_LOCK, values);
             let rows = Run::Query(question).on(connection).await?.into_rows();
-            let tells = |row: &QueryResult, at| row.try_get_by_index::<bool>(at);
-            match rows.first() {
-                Some(row) if !tells(row, 0)? => May::Nothing,
-                Some(row) if tells(row, 1)? => May::Update,
-                Some(_) => May::Everything,
-                None => May::Nothing,
-            }
+            rows.first().map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or(false)
         }
-        _ => May::Nothing,
+        _ => false,
     };
     if !apart {
         shared.lockable.set(table, may);
     }
-    Ok(enough(may))
+    Ok(may)
 }

@@ -43,9 +43,10 @@ async fn on_postgres_rows_that_a_policy_lets_be_deleted_are_told() {
     let Some(postgres) = Postgres::start() else { return };
     let (server, connection) = (Server::start(), pool(postgres.url()).await);
     let sql = "CREATE TABLE paper (id INTEGER PRIMARY KEY, state TEXT NOT NULL, shelf INTEGER NOT NULL);
-        INSERT INTO paper VALUES (1, 'draft', 7), (2, 'archived', 7), (3, 'draft', 8);
-        CREATE ROLE editor LOGIN; GRANT SELECT, UPDATE, DELETE ON paper TO editor;
-        ALTER TABLE paper ENABLE ROW LEVEL SECURITY; CREATE POLICY seen ON paper FOR SELECT USING (true);
+        INSERT INTO paper VALUES (1, 'draft', 7), (2, 'archived', 7), (3, 'draft', 8), (4, 'draft', 6);
+        CREATE ROLE editor LOGIN; GRANT SELECT, UPDATE, DELETE ON paper TO editor";
+    let secured =
+        "ALTER TABLE paper ENABLE ROW LEVEL SECURITY; CREATE POLICY seen ON paper FOR SELECT USING (true);
         CREATE POLICY drafts ON paper FOR UPDATE USING (state = 'draft');
         CREATE POLICY archived ON paper FOR DELETE USING (state = 'archived')";
     connection.execute_unprepared(sql).await.unwrap();
@@ -60,6 +61,11 @@ async fn on_postgres_rows_that_a_policy_lets_be_deleted_are_told() {
         state(&db, id).await;
     }
 
+    assert_eq!(execute("DELETE FROM paper WHERE shelf = 6").await, 1);
+    let before = co.stats();
+    state(&db, 2).await;
+    assert_eq!(co.stats().hits, before.hits + 1, "without policies they are the same");
+    db.inner().execute_unprepared(secured).await.unwrap();
     assert_eq!(execute("DELETE FROM paper WHERE shelf = 7").await, 1);
     assert_eq!(state(&db, 2).await, None);
 
