@@ -12,10 +12,16 @@ use crate::{Error, ErrorKind};
 /// an ORM, or bytes that are to be kept as they are ([`Raw`]).
 ///
 /// Bytes of an entry begin with a mark of eight bytes that stands for codec and type. An entry that
-/// another codec or type has written is a miss.
+/// another codec or type has written is a miss, and so is one of a type that had other fields.
 pub trait Codec<T> {
     /// The name of the format, and its version if it has more than one.
     fn name(&self) -> &str;
+
+    /// A number for what is known of the shape of the type: names and kinds of its fields. Programs of two releases may share
+    /// a cache, and a type that has changed still has its name.
+    fn shape(&self) -> u64 {
+        0
+    }
 
     /// The bytes of a value.
     ///
@@ -68,6 +74,14 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for Format {
             #[cfg(feature = "postcard")]
             Self::Postcard => "postcard",
         }
+    }
+
+    fn shape(&self) -> u64 {
+        #[cfg(feature = "json")]
+        let readable = *self == Self::Json;
+        #[cfg(not(feature = "json"))]
+        let readable = false;
+        crate::shape::of::<T>(readable)
     }
 
     fn encode(&self, value: &T) -> Result<Vec<u8>, Error> {
@@ -146,6 +160,8 @@ pub(crate) fn mark<T, C: Codec<T>>(codec: &C) -> [u8; 8] {
     hasher.update(codec.name());
     hasher.update([0]);
     hasher.update(std::any::type_name::<T>());
+    hasher.update([0]);
+    hasher.update(codec.shape().to_be_bytes());
     let mut mark = [0; 8];
     mark.copy_from_slice(&hasher.finalize()[..8]);
     mark

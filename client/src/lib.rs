@@ -140,6 +140,7 @@ mod read;
 mod scope;
 #[cfg(feature = "sentinel")]
 mod sentinel;
+mod shape;
 mod simple;
 mod snapshot;
 mod stats;

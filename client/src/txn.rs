@@ -74,7 +74,14 @@ impl TxStack {
 
     /// Queues what changed. Outside of a transaction it comes back, to be sent now.
     pub fn record(&mut self, changes: Changes) -> Option<Changes> {
-        match self.levels.last_mut() {
+        self.record_at(self.levels.len(), changes)
+    }
+
+    /// The same for a statement that began at this depth: a level that was opened while it ran may be taken back without
+    /// it.
+    pub fn record_at(&mut self, depth: usize, changes: Changes) -> Option<Changes> {
+        let innermost = self.levels.len();
+        match self.levels.get_mut(depth.clamp(1, innermost.max(1)) - 1) {
             Some(level) => {
                 level.queue.merge(changes);
                 None
@@ -111,5 +118,27 @@ impl TxStack {
         if depth > 0 {
             self.levels.truncate(depth - 1);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_belongs_to_the_level_at_which_it_began() {
+        let mut tx = TxStack::new();
+        let outer = tx.begin();
+        tx.mark_dirty();
+        let savepoint = tx.begin();
+        assert!(tx.record_at(outer, Changes::table("post")).is_none());
+        tx.rollback(savepoint);
+        // The level has ended: it is one of what is around it.
+        assert!(tx.record_at(savepoint, Changes::table("tag")).is_none());
+
+        let mut both = Changes::table("post");
+        both.add_table("tag");
+        assert_eq!(tx.commit(outer), Some(both.clone()));
+        assert_eq!(tx.record_at(outer, both.clone()), Some(both));
     }
 }

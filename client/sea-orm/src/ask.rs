@@ -90,9 +90,12 @@ where
     let template = shared.analyser.analyse(&statement.sql);
     let table = rules.table.as_deref().or(template.tables().first().map(String::as_str));
     let profile = table.and_then(|table| context.profile(table, rules.is_wanted()));
+    // Before it is asked whether the transaction has written: another thread may do it in between.
+    let before = context.writes();
     let usable = rules.usable(&context, profile).await;
     let entry = usable.zip(profile).and_then(|(snapshot, profile)| {
-        let key = key_of::<(T, C)>(shared, profile, &statement, kind)?;
+        let database = database_of(cacheops, shared, profile, [&*template]);
+        let key = key_of::<(T, C)>(database, &statement, kind)?;
         let deps = deps_of(cacheops, &template, &statement)?;
         let read = cacheops.read(key).deps(deps).forced(profile, rules.op).codec(codec);
         Some(rules.with_options(read, snapshot).alone(state.is_some()))
@@ -104,7 +107,6 @@ where
         let rows = run(statement).on(inner).await;
         return read(rows.inspect_err(|error| context.failed(error))?.into_rows());
     };
-    let before = context.writes();
     let load = || async {
         let rows = run(statement).on(inner).await;
         let rows = rows.inspect_err(|error| context.failed(error)).map_err(Unstored::Failed)?;
@@ -128,6 +130,7 @@ where
     let Context { cacheops, state, .. } = context;
     let profile =
         rules.table.as_deref().and_then(|table| context.profile(table, rules.is_wanted()));
+    let before = context.writes();
     let usable = rules.usable(&context, profile).await;
     // Without a table the defaults count.
     let allowed = profile.is_some() || rules.table.is_none();
@@ -139,7 +142,6 @@ where
         read = read.forced(profile, rules.op);
     }
     let read = rules.with_options(read.codec(codec), snapshot).alone(state.is_some());
-    let before = context.writes();
     let load = || async {
         let (value, deps) = load.await.map_err(Unstored::Failed)?;
         match deps {
@@ -165,14 +167,22 @@ pub(crate) fn deps_of(
     Some(conditions.iter().fold(Deps::none(), add))
 }
 
-/// The key of a result: database, statement, values, and the type that it is read as, and how.
-pub(crate) fn key_of<T>(
-    shared: &Shared,
+/// The database in the key of a result; none if the results of all of its tables are those of other databases too.
+pub(crate) fn database_of<'s, 't>(
+    cacheops: &Cacheops,
+    shared: &'s Shared,
     profile: &Profile,
-    statement: &Statement,
-    kind: &[u8],
-) -> Option<Key> {
-    let database = if profile.get_db_agnostic() { "" } else { &*shared.database };
+    templates: impl IntoIterator<Item = &'t Template>,
+) -> &'s str {
+    let agnostic = |table: &String| cacheops.profile(table).is_some_and(Profile::get_db_agnostic);
+    let mut templates = templates.into_iter();
+    let all = profile.get_db_agnostic()
+        && templates.all(|template| template.tables().iter().all(agnostic));
+    if all { "" } else { &shared.database }
+}
+
+/// The key of a result: database, statement, values, and the type that it is read as, and how.
+pub(crate) fn key_of<T>(database: &str, statement: &Statement, kind: &[u8]) -> Option<Key> {
     let mut values = Vec::with_capacity(64);
     write_values(statement, &mut values)?;
     Some(Key::query(database, &statement.sql).part(&values).part(kind).of::<T>().into())

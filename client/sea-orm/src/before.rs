@@ -10,6 +10,7 @@ use crate::connection::Shared;
 use crate::rows::{self, Row};
 use crate::run::Run;
 use crate::source::{Context, Source};
+use crate::state::State;
 use crate::transaction::CachedTxn;
 
 /// The query for the rows that a write is about to change.
@@ -69,14 +70,29 @@ impl Shared {
         let chosen: Option<Vec<Value>> =
             old.parameters().iter().map(|&at| values.get(at).cloned()).collect();
         let limit = self.pre_select + 1;
+        let deletes = matches!(template.kind(), Kind::Write(WriteKind::Delete));
         let sql = match (self.backend, old.sql().strip_suffix(" FOR UPDATE")) {
             // It would run the inner query to its end, and lock all of its rows.
             (DbBackend::MySql, Some(query)) => format!("{query} LIMIT {limit} FOR UPDATE"),
+            (DbBackend::Postgres, _) if deletes => {
+                let unsecured = unsecured(target)?;
+                format!("SELECT * FROM ({}) AS old_rows WHERE {unsecured} LIMIT {limit}", old.sql())
+            }
             _ => format!("SELECT * FROM ({}) AS old_rows LIMIT {limit}", old.sql()),
         };
         let values = Some(Values(chosen?));
         Some(QueryBefore { target, query: Statement { sql, values, db_backend: self.backend } })
     }
+}
+
+/// With row security of PostgreSQL, rows that are deleted may be others than those that can be locked, and as many. Then
+/// none are read, and if there were any, their number tells. A table of this name in any schema counts: the statement may
+/// name one that is not looked for first.
+fn unsecured(table: &str) -> Option<String> {
+    let name = table.rsplit('.').next().filter(|name| !name.contains(['\'', '\\']))?;
+    Some(format!(
+        "NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE relname = '{name}' AND relrowsecurity)"
+    ))
 }
 
 impl CachedTxn {
@@ -89,7 +105,8 @@ impl CachedTxn {
         let context = self.context();
         let Context { shared, inner, .. } = context;
         let rows = async {
-            if !may_lock(shared, inner, target).await? {
+            let apart = context.state.is_some_and(State::is_apart);
+            if !may_lock(shared, inner, target, apart).await? {
                 return Ok(None);
             }
             Run::Query(query).on(inner).await.map(|ran| Some(ran.into_rows()))
@@ -102,16 +119,18 @@ impl CachedTxn {
 }
 
 /// Whether rows may be read and locked: on PostgreSQL an error would end the transaction, and the write may be allowed
-/// all the same, by the privileges of single columns or to delete.
+/// all the same, by the privileges of single columns or to delete. Where the session may have another role by now, what
+/// others were told does not count.
 async fn may_lock<C: ConnectionTrait>(
     shared: &Shared,
     connection: &C,
     table: &str,
+    apart: bool,
 ) -> Result<bool, DbErr> {
     if shared.backend != DbBackend::Postgres {
         return Ok(true);
     }
-    if let Some(may) = shared.lockable.get(table) {
+    if let Some(may) = shared.lockable.get(table).filter(|_| !apart) {
         return Ok(may);
     }
     let parts: Vec<_> =
@@ -125,6 +144,8 @@ async fn may_lock<C: ConnectionTrait>(
         }
         _ => false,
     };
-    shared.lockable.set(table, may);
+    if !apart {
+        shared.lockable.set(table, may);
+    }
     Ok(may)
 }

@@ -120,10 +120,9 @@ impl Cascades {
                         continue;
                     }
                     Then::Null => {
-                        let nulls =
-                            |image: Image, (column, _): &(String, String)| image.with(column, None);
-                        let orphan = key.columns.iter().fold(Image::default(), nulls);
-                        changes.add_text(&key.child, orphan.to_bytes());
+                        for orphan in key.orphans(&image) {
+                            changes.add_text(&key.child, orphan.to_bytes());
+                        }
                     }
                     Then::Unknown => changes.add_table(&key.child),
                 }
@@ -156,6 +155,19 @@ impl Cascades {
 }
 
 impl Key {
+    /// What may be known of a child afterwards. PostgreSQL can be told which columns of a key become NULL, so that a tenant
+    /// that is part of it stays.
+    fn orphans(&self, child: &Image) -> Vec<Image> {
+        const MAX_COLUMNS: usize = 4;
+        if self.columns.len() > MAX_COLUMNS {
+            return vec![Image::default()];
+        }
+        self.columns.iter().fold(vec![child.clone()], |orphans, (column, _)| {
+            let nulls: Vec<_> = orphans.iter().map(|o| o.clone().with(column, None)).collect();
+            orphans.into_iter().chain(nulls).collect()
+        })
+    }
+
     /// What is known of the children of a row.
     fn child_of(&self, parent: &Image) -> Image {
         self.columns.iter().fold(Image::default(), |image, (column, referred)| {

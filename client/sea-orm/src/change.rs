@@ -75,6 +75,13 @@ impl<'t> Write<'t> {
             (Kind::Write(WriteKind::Insert), Shown::Numbered(number)) => {
                 told.iter().for_each(|told| add(&told.or(number)));
             }
+            // A trigger may have done something else in the place of what is not there.
+            (Kind::Write(WriteKind::Insert), Shown::Returned(rows)) if rows.len() < told.len() => {
+                return None;
+            }
+            (Kind::Write(WriteKind::Delete), Shown::Returned(rows)) if rows.is_empty() => {
+                return None;
+            }
             (Kind::Write(WriteKind::Insert), Shown::Returned(rows))
             | (Kind::Write(WriteKind::Delete), Shown::Before(rows) | Shown::Returned(rows)) => {
                 // What the row does not tell is in one of the images of the text, nobody knows which.

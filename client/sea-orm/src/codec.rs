@@ -5,7 +5,9 @@ use std::marker::PhantomData;
 
 use cacheops::{Codec, Error, ErrorKind};
 use sea_orm::prelude::{DateTime, DateTimeUtc, DateTimeWithTimeZone, Decimal, Uuid};
-use sea_orm::{ActiveModelTrait, DbErr, EntityTrait, Iterable, ModelTrait, TryIntoModel, Value};
+use sea_orm::{
+    ActiveModelTrait, DbErr, EntityTrait, IdenStatic, Iterable, ModelTrait, TryIntoModel, Value,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -226,6 +228,9 @@ fn zoned(at: DateTimeUtc, offset: i32) -> Result<DateTimeWithTimeZone, Error> {
 
 /// How one item of a result is written: a model by its columns, and what is made of models.
 pub trait Columns<T> {
+    /// What the names of the columns, in the order in which their values are written, add to a number.
+    fn shape(so_far: u64) -> u64;
+
     /// Appends an item.
     ///
     /// # Errors
@@ -250,6 +255,13 @@ where
     E: EntityTrait,
     E::ActiveModel: TryIntoModel<E::Model>,
 {
+    fn shape(so_far: u64) -> u64 {
+        // FNV-1a, whose primes these are.
+        let add = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        let names = E::Column::iter();
+        names.fold(so_far, |hash, name| add(name.as_str().bytes().fold(hash, add), 0))
+    }
+
     fn write(model: &E::Model, out: &mut Vec<u8>) -> Result<(), Error> {
         E::Column::iter().try_for_each(|column| write_value(&model.get(column), out))
     }
@@ -268,6 +280,10 @@ where
 pub struct Maybe<C>(PhantomData<C>);
 
 impl<T, C: Columns<T>> Columns<Option<T>> for Maybe<C> {
+    fn shape(so_far: u64) -> u64 {
+        C::shape(so_far)
+    }
+
     fn write(item: &Option<T>, out: &mut Vec<u8>) -> Result<(), Error> {
         out.push(u8::from(item.is_some()));
         item.iter().try_for_each(|item| C::write(item, out))
@@ -286,6 +302,10 @@ impl<T, C: Columns<T>> Columns<Option<T>> for Maybe<C> {
 pub struct Many<C>(PhantomData<C>);
 
 impl<T, C: Columns<T>> Columns<Vec<T>> for Many<C> {
+    fn shape(so_far: u64) -> u64 {
+        C::shape(so_far)
+    }
+
     fn write(items: &Vec<T>, out: &mut Vec<u8>) -> Result<(), Error> {
         out.extend_from_slice(&(items.len() as u32).to_le_bytes());
         items.iter().try_for_each(|item| C::write(item, out))
@@ -305,6 +325,11 @@ impl<T, C: Columns<T>> Columns<Vec<T>> for Many<C> {
 macro_rules! tuple {
     ($($codec:ident $item:ident $at:tt),*) => {
         impl<$($item, $codec: Columns<$item>),*> Columns<($($item,)*)> for ($($codec,)*) {
+            fn shape(so_far: u64) -> u64 {
+                $(let so_far = $codec::shape(so_far);)*
+                so_far
+            }
+
             fn write(item: &($($item,)*), out: &mut Vec<u8>) -> Result<(), Error> {
                 $($codec::write(&item.$at, out)?;)*
                 Ok(())
@@ -336,6 +361,11 @@ impl<C> Default for Rows<C> {
 impl<T, C: Columns<T>> Codec<Vec<T>> for Rows<C> {
     fn name(&self) -> &str {
         "sea-orm 1"
+    }
+
+    /// Values stand in the order of the columns, which may be another in the next release.
+    fn shape(&self) -> u64 {
+        C::shape(0xcbf2_9ce4_8422_2325)
     }
 
     fn encode(&self, items: &Vec<T>) -> Result<Vec<u8>, Error> {

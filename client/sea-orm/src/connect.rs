@@ -89,7 +89,7 @@ impl Connector {
     /// The name of the database in keys. Two connections with one name share their results, so they must see the same
     /// rows; where a profile says `db_agnostic`, names do not count.
     ///
-    /// By default it is made of host, port and database, on PostgreSQL also of user and options, or the file's path. For
+    /// By default it is made of user, host, port and database, on PostgreSQL also of options, or the file's path. For
     /// a database in memory, and where the feature of its driver (`sqlx-postgres` ...) is not on, it is a name that no
     /// other connection has.
     ///
@@ -211,7 +211,11 @@ fn identity(connection: &DatabaseConnection) -> Option<String> {
         Type::SqlxSqlitePoolConnection(_) => {
             let options = connection.get_sqlite_connection_pool().connect_options();
             let file = options.get_filename();
-            let path = file.canonicalize().ok()?;
+            let path = file.canonicalize().ok().filter(|path| path.is_file())?;
+            // In memory it is a name and no file, even if there is one. Only this tells.
+            if format!("{options:?}").contains("in_memory: true") {
+                return None;
+            }
             Some(format!("sqlite:{}", path.display()))
         }
         #[cfg(feature = "sqlx-postgres")]
@@ -233,7 +237,9 @@ fn identity(connection: &DatabaseConnection) -> Option<String> {
             let place = options
                 .get_socket()
                 .map_or_else(|| host.to_owned(), |path| path.display().to_string());
-            Some(format!("mysql:{place}:{port}/{}", options.get_database()?))
+            // A view may show each user other rows.
+            let user = options.get_username();
+            Some(format!("mysql:{user}@{place}:{port}/{}", options.get_database()?))
         }
         #[allow(unreachable_patterns)]
         _ => None,

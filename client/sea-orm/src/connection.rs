@@ -218,7 +218,12 @@ impl CachedConn {
             "cacheops: a transaction by SQL text; use begin() and commit(), or its rows may be cached before they \
              are committed"
         );
-        if let Transaction::Commit { .. } = kind {
+        // What is taken back, too, others may have read here and stored.
+        let ends = matches!(
+            kind,
+            Transaction::Commit { .. } | Transaction::Rollback { .. } | Transaction::RollbackTo(_)
+        );
+        if ends {
             let pending = self.cacheops.pending(Changes::everything());
             let ran = run.on(&self.inner).await?;
             told(pending.send().await)?;

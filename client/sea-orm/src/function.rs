@@ -170,6 +170,8 @@ impl<'a, S: Source> CachedFunction<'a, S> {
     {
         let Self { db, mut cached, timeout, lock, profiles } = self;
         let context = db.context();
+        // As in `ask`: before it is asked whether the transaction has written.
+        let before = context.writes();
         cached = cached.alone(context.state.is_some());
         cached = match context.moment().await {
             Some(Some(snapshot)) => cached.snapshot(snapshot),
@@ -180,7 +182,6 @@ impl<'a, S: Source> CachedFunction<'a, S> {
         if let Some(timeout) = timeout.or(profiles.timeout) {
             cached = cached.timeout(timeout);
         }
-        let before = context.writes();
         let compute = || async {
             let value = function().await.map_err(Unstored::Failed)?;
             // It may have written itself.

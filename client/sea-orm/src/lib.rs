@@ -113,8 +113,9 @@
 //!   A write that was still waiting for a connection of the pool is carried out too.
 //! * **In a transaction** nothing is told before the outermost commit. Until it writes, it reads from the cache; then
 //!   it neither reads nor fills. A rollback, of a savepoint too, forgets (but on MySQL, where some engines keep the
-//!   rows). The state belongs to the object. A statement that reads the session or the clock, or sets something, makes
-//!   the rest of its transaction pass the cache by. If the connection is lost during COMMIT, the cache is told at once;
+//!   rows). The state belongs to the object. A statement that reads the session or the clock, sets something or locks
+//!   rows makes the rest of its transaction pass the cache by; so do SERIALIZABLE, and IMMEDIATE of SQLite, from the first
+//!   statement on: who locks wants what is committed now, which its writer may be about to tell. If the connection is lost during COMMIT, the cache is told at once;
 //!   what the database commits only after that, it is not told of.
 //! * **Snapshots.** A result is stored with a token from before the first statement of its transaction, unless READ
 //!   COMMITTED was asked for by name. A hit may be newer than the transaction's snapshot.

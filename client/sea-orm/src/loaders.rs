@@ -4,10 +4,10 @@ use std::str::FromStr;
 
 use sea_orm::{
     DbErr, EntityOrSelect, EntityTrait, LoaderTrait, ModelTrait, QueryTrait, Related,
-    RelatedSelfVia, RelationDef, RelationTrait, TryIntoModel,
+    RelatedSelfVia, RelationDef, RelationTrait, Statement, TryIntoModel,
 };
 
-use crate::ask::{Asked, Rules, ask, ask_many, key_of, write_values};
+use crate::ask::{Asked, Rules, ask, ask_many, database_of, key_of, write_values};
 use crate::block::Recorder;
 use crate::cached::{Cached, Mode, Options};
 use crate::codec::{Columns, Many, Maybe, Rows, Whole, write_value};
@@ -121,7 +121,11 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
         let table = table_of::<R>();
         let profile = context.cacheops.profile(&table);
         let key = kind.zip(profile).and_then(|(kind, profile)| {
-            key_of::<Vec<Vec<R::Model>>>(context.shared, profile, &first, &kind)
+            let analyse = |statement: &Statement| context.shared.analyser.analyse(&statement.sql);
+            let (between, far) = (analyse(&first), analyse(&second));
+            let database =
+                database_of(context.cacheops, context.shared, profile, [&*between, &*far]);
+            key_of::<Vec<Vec<R::Model>>>(database, &first, &kind)
         });
         let rules = Rules::fetch(&self.options, Some(table));
         let recorder = Recorder::new(&context);

@@ -14,12 +14,16 @@ use crate::saving::SavedRows;
 pub struct State {
     stack: Mutex<TxStack>,
     /// How many statements other than reads were begun.
-    pub(crate) writes: AtomicU64,
+    writes: AtomicU64,
+    /// How many of them have not ended.
+    running: AtomicU64,
     /// A statement may have ended the transaction: from then on every write takes effect at once.
     pub(crate) ended: AtomicBool,
     /// Its session may see other rows than those that others call by the same name: it was told to, or a function may
     /// have written some.
     apart: AtomicBool,
+    /// It locks what it reads: then it must see what was committed before, and others may not have told that yet.
+    locks: AtomicBool,
     /// The moment before the first statement: no result of this transaction is newer. None: it is not known.
     moment: OnceCell<Option<Snapshot>>,
     isolation: Isolation,
@@ -60,13 +64,19 @@ impl State {
                 options.sqlite_transaction_mode,
                 Some(SqliteTransactionMode::Immediate | SqliteTransactionMode::Exclusive)
             );
+        let locks = match backend {
+            DbBackend::Sqlite => may_read_first,
+            _ => options.isolation_level == Some(IsolationLevel::Serializable),
+        };
         let mut stack = TxStack::new();
         stack.begin();
         Self {
             stack: Mutex::new(stack),
             writes: AtomicU64::new(0),
+            running: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             apart: AtomicBool::new(false),
+            locks: AtomicBool::new(locks),
             moment: OnceCell::new(),
             isolation,
             keeps: backend == DbBackend::MySql,
@@ -87,9 +97,35 @@ impl State {
         self.writes.load(Ordering::SeqCst)
     }
 
-    /// Before a statement that writes nothing by its text: SET, or a SELECT that calls what is not known to be pure.
+    /// Before a statement that writes. Whoever looks after that finds the transaction dirty, and who has looked before finds
+    /// another count of writes.
+    pub(crate) fn writing(&self) -> Queued<'_> {
+        let mut stack = self.stack();
+        let alone = self.running.fetch_add(1, Ordering::SeqCst) == 0;
+        let number = self.writes.fetch_add(1, Ordering::SeqCst) + 1;
+        stack.mark_dirty();
+        Queued { state: self, depth: stack.depth(), number, alone, changes: Changes::new() }
+    }
+
+    /// Before a level is rolled back: which writes are in it for certain. None if one of them runs by now, and may come
+    /// behind it.
+    pub(crate) fn written(&self) -> Option<u64> {
+        let _stack = self.stack();
+        (self.running.load(Ordering::SeqCst) == 0).then(|| self.writes())
+    }
+
+    /// Whether the session may be another than when the transaction began.
+    pub(crate) fn is_apart(&self) -> bool {
+        self.apart.load(Ordering::SeqCst)
+    }
+
+    /// Before a statement that writes nothing by its text: SET, or a SELECT that calls what is not known to be pure, or
+    /// locks rows.
     pub(crate) fn reads(&self, template: &Template) {
-        if matches!(template.kind(), Kind::Session | Kind::Read { volatile: true, .. }) {
+        if let Kind::Read { locking: true, .. } = template.kind() {
+            self.locks.store(true, Ordering::SeqCst);
+        }
+        if let Kind::Session | Kind::Read { volatile: true, .. } = template.kind() {
             self.apart.store(true, Ordering::SeqCst);
             self.writes.fetch_add(1, Ordering::SeqCst);
         }
@@ -109,13 +145,14 @@ impl State {
         }
     }
 
-    /// The database takes its innermost level back, whichever object asks for it. If that is another one, nobody
-    /// knows whose writes they were.
+    /// The database has taken its innermost level back, whichever object asked for it. If that is another one, nobody
+    /// knows whose writes they were, nor if others than these were [written](Self::written).
     /// What is to be told all the same, if it was the last.
-    pub(crate) fn rolled_back(&self, depth: usize) -> Option<Changes> {
+    pub(crate) fn rolled_back(&self, depth: usize, written: Option<u64>) -> Option<Changes> {
         let mut stack = self.stack();
         let innermost = stack.depth();
-        if self.keeps || innermost != depth && innermost >= 2 {
+        let others = written != Some(self.writes());
+        if self.keeps || others || innermost != depth && innermost >= 2 {
             return stack.commit(innermost);
         }
         stack.rollback(innermost);
@@ -139,7 +176,7 @@ impl State {
 
     /// The snapshot by which a read of now is stored. `Err`: it must not be stored.
     pub(crate) async fn moment(&self, cacheops: &Cacheops) -> Result<Option<&Snapshot>, ()> {
-        if self.apart.load(Ordering::SeqCst) {
+        if self.is_apart() || self.locks.load(Ordering::SeqCst) {
             return Err(());
         }
         match self.isolation {
@@ -155,14 +192,27 @@ impl State {
     }
 }
 
-/// What must be queued, whatever becomes of the statement: its future may be dropped and the transaction go on.
+/// What must be queued when a write has ended, whatever becomes of it: its future may be dropped and the transaction go on.
 pub(crate) struct Queued<'s> {
-    pub(crate) state: &'s State,
+    state: &'s State,
+    depth: usize,
+    number: u64,
+    /// No other write was running.
+    alone: bool,
     pub(crate) changes: Changes,
+}
+
+impl Queued<'_> {
+    /// Whether no other write of the transaction has come between its steps.
+    pub(crate) fn is_undisturbed(&self) -> bool {
+        self.alone && self.state.writes() == self.number
+    }
 }
 
 impl Drop for Queued<'_> {
     fn drop(&mut self) {
-        self.state.stack().record(std::mem::take(&mut self.changes));
+        let mut stack = self.state.stack();
+        stack.record_at(self.depth, std::mem::take(&mut self.changes));
+        self.state.running.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
-use cacheops::{Cacheops, Changes};
+use cacheops::{Cacheops, Changes, Pending};
 use cacheops_sql::{Kind, Template, Transaction, WriteKind};
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, IsolationLevel,
@@ -21,7 +21,7 @@ use crate::image::Image;
 use crate::rows::{self, Row};
 use crate::run::{Ran, Run};
 use crate::source::{Context, Source};
-use crate::state::{Queued, State};
+use crate::state::State;
 
 /// A transaction or savepoint of a [`CachedConn`](crate::CachedConn).
 ///
@@ -79,8 +79,7 @@ impl CachedTxn {
         state.before_statement(&self.cacheops, false).await;
         let write = Write::new(template, run.statement());
         let was_dirty = state.is_dirty();
-        state.stack().mark_dirty();
-        state.writes.fetch_add(1, Ordering::SeqCst);
+        let mut queued = state.writing();
         let invalidates = self.cacheops.invalidates();
         let feared = if invalidates { write.feared(&self.shared) } else { Changes::new() };
         // What is visible before the outermost commit must not wait for it.
@@ -94,7 +93,7 @@ impl CachedTxn {
             visible.merge(feared.clone());
         }
         let visible = self.cacheops.pending(visible);
-        let mut queued = Queued { state, changes: feared };
+        queued.changes = feared;
         let may_ask = invalidates && !ended && (was_dirty || state.may_read_first);
         let rows = match before {
             Before::Asked(rows) => rows,
@@ -111,6 +110,8 @@ impl CachedTxn {
         if let Ok(ran) = &ran {
             state.saved.add(self.shared.saving.saved(&self.cacheops, template, &run, ran));
         }
+        // Another write of the same transaction is stopped by no lock.
+        let rows = rows.filter(|_| queued.is_undisturbed());
         if let Ok(ran) = &ran
             && invalidates
             && let Some(shown) = self.shared.shown(template, ran, rows)
@@ -169,11 +170,52 @@ impl CachedTxn {
 
 impl Drop for CachedTxn {
     fn drop(&mut self) {
-        // Not ended by commit or rollback: the database rolls it back.
-        if self.inner.is_some()
-            && let Some(kept) = self.state.rolled_back(self.depth)
-        {
-            drop(self.cacheops.pending(kept));
+        // Not ended by commit or rollback: the database rolls it back, before whatever it is asked next. Where SeaORM cannot
+        // tell it, since a statement is running, it panics, and the level stays.
+        if let Some(inner) = self.inner.take() {
+            let written = self.state.written();
+            drop(inner);
+            if let Some(kept) = self.state.rolled_back(self.depth, written) {
+                drop(self.cacheops.pending(kept));
+            }
+        }
+    }
+}
+
+/// A level that the database takes back. Until it has, its rows are there for every statement of the transaction.
+struct RolledBack {
+    cacheops: Cacheops,
+    state: Arc<State>,
+    depth: usize,
+    written: Option<u64>,
+    ended: bool,
+}
+
+impl RolledBack {
+    fn new(transaction: &CachedTxn) -> Self {
+        let CachedTxn { cacheops, state, depth, .. } = transaction;
+        let (cacheops, state, written) = (cacheops.clone(), Arc::clone(state), state.written());
+        Self { cacheops, state, depth: *depth, written, ended: false }
+    }
+
+    /// It has. What is to be told all the same.
+    fn end(&mut self) -> Option<Pending> {
+        self.ended = true;
+        self.state.rolled_back(self.depth, self.written).map(|kept| self.cacheops.pending(kept))
+    }
+}
+
+impl Drop for RolledBack {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        // SeaORM panics where it cannot roll back: then everything is as it was.
+        if std::thread::panicking() {
+            let queue = self.state.stack().clone().commit(1);
+            drop(queue.map(|queue| self.cacheops.pending(queue)));
+        } else {
+            drop(self.end());
         }
     }
 }
@@ -299,10 +341,9 @@ impl TransactionSession for CachedTxn {
 
     async fn rollback(mut self) -> Result<(), DbErr> {
         let Some(inner) = self.inner.take() else { return Ok(()) };
-        let kept = self.state.rolled_back(self.depth);
-        let pending = kept.map(|kept| self.cacheops.pending(kept));
+        let mut level = RolledBack::new(&self);
         inner.rollback().await?;
-        match pending {
+        match level.end() {
             Some(pending) => told(pending.send().await),
             None => Ok(()),
         }
@@ -326,13 +367,16 @@ impl StreamTrait for CachedTxn {
             let reads = matches!(template.kind(), Kind::Read { .. } | Kind::Session);
             self.state.before_statement(&self.cacheops, reads).await;
             self.state.reads(&template);
-            if !reads {
-                self.state.stack().mark_dirty();
-                self.state.writes.fetch_add(1, Ordering::SeqCst);
-                if self.cacheops.invalidates() {
-                    let feared = Write::new(&template, Some(&stmt)).feared(&self.shared);
-                    self.state.stack().record(feared);
-                }
+            if reads {
+                return self.inner().stream_raw(stmt).await;
+            }
+            // Nobody sees its end, nor an error that ends the transaction with it.
+            if self.shared.may_end(&template) || self.shared.backend != DbBackend::Postgres {
+                self.state.ended.store(true, Ordering::SeqCst);
+            }
+            let mut queued = self.state.writing();
+            if self.cacheops.invalidates() {
+                queued.changes = Write::new(&template, Some(&stmt)).feared(&self.shared);
             }
             self.inner().stream_raw(stmt).await
         })
@@ -370,9 +414,14 @@ impl Shared {
             .rows()
             .filter(|_| named)
             .map(|rows| rows.iter().map(|row| rows::read(self, template, target, row)).collect());
+        // Who asks for rows that the statement does not return is not told how many there were.
+        let affected = match ran {
+            Ran::Rows(_) if *template.returning() == cacheops_sql::Returning::Nothing => None,
+            ran => ran.affected(),
+        };
         match (before, returned) {
             // A row that another transaction has committed in between was changed and not seen.
-            (Some(before), returned) if ran.affected() == Some(before.len() as u64) => {
+            (Some(before), returned) if affected == Some(before.len() as u64) => {
                 Some(match returned {
                     Some(returned) => Shown::Both(before, returned),
                     None => Shown::Before(before),

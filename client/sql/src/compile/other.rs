@@ -174,13 +174,14 @@ pub(super) fn other(
         | S::Revoke(_)
         | S::Comment { .. } => Template::of(Kind::Session),
         S::CreateSchema { .. }
-        | S::CreateFunction(_)
         | S::CreateExtension(_)
         | S::CreateSequence { .. }
         | S::CreateType { .. }
         | S::CreateRole(_)
         | S::CreateProcedure { .. } => Template::of(Kind::Ddl),
+        // A view may call it, and reads of the view were cached.
         S::Drop { .. }
+        | S::CreateFunction(_)
         | S::AlterView { .. }
         | S::AlterIndex { .. }
         | S::AlterType(_)

@@ -1,0 +1,180 @@
+//! Connections that do not see the same rows: of other users, and of other databases.
+
+use cacheops_sea_orm::{Cache, CachedConn, Connect, Profile};
+use sea_orm::{
+    ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend,
+    EntityTrait, QueryFilter, QueryOrder, Statement, TransactionSession, TransactionTrait,
+};
+use support::{MariaDb, Postgres, Server};
+
+use crate::entities::{TABLES, article, category};
+use crate::world::{World, builder, new_article, open};
+
+mod paper {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "paper")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        pub state: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+async fn pool(url: String) -> DatabaseConnection {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(2).sqlx_logging(false);
+    Database::connect(options).await.unwrap()
+}
+
+async fn state(db: &CachedConn, id: i32) -> Option<String> {
+    paper::Entity::find_by_id(id).cache().one(db).await.unwrap().map(|row| row.state)
+}
+
+/// Of two rows of a shelf the one may be locked and the other deleted: as many, and not the same.
+#[tokio::test]
+async fn on_postgres_rows_that_a_policy_lets_be_deleted_are_told() {
+    let Some(postgres) = Postgres::start() else { return };
+    let (server, connection) = (Server::start(), pool(postgres.url()).await);
+    let sql = "CREATE TABLE paper (id INTEGER PRIMARY KEY, state TEXT NOT NULL, shelf INTEGER NOT NULL);
+        INSERT INTO paper VALUES (1, 'draft', 7), (2, 'archived', 7), (3, 'draft', 8), (4, 'draft', 6);
+        CREATE ROLE editor LOGIN; GRANT SELECT, UPDATE, DELETE ON paper TO editor";
+    let secured =
+        "ALTER TABLE paper ENABLE ROW LEVEL SECURITY; CREATE POLICY seen ON paper FOR SELECT USING (true);
+        CREATE POLICY drafts ON paper FOR UPDATE USING (state = 'draft');
+        CREATE POLICY archived ON paper FOR DELETE USING (state = 'archived')";
+    connection.execute_unprepared(sql).await.unwrap();
+    let co = builder(&server).build().await.unwrap();
+    let db = co.connect(connection);
+    let theirs = co.connect(pool(postgres.url().replace("postgres@", "editor@")).await);
+    let execute = async |sql: &str| {
+        let done = theirs.execute_raw(Statement::from_string(DbBackend::Postgres, sql)).await;
+        done.unwrap().rows_affected()
+    };
+    for id in 1..=3 {
+        state(&db, id).await;
+    }
+
+    assert_eq!(execute("DELETE FROM paper WHERE shelf = 6").await, 1);
+    let before = co.stats();
+    state(&db, 2).await;
+    assert_eq!(co.stats().hits, before.hits + 1, "without policies they are the same");
+    db.inner().execute_unprepared(secured).await.unwrap();
+    assert_eq!(execute("DELETE FROM paper WHERE shelf = 7").await, 1);
+    assert_eq!(state(&db, 2).await, None);
+
+    // Whoever may lock a row may update it.
+    state(&db, 3).await;
+    let before = co.stats();
+    assert_eq!(execute("UPDATE paper SET shelf = 9 WHERE state = 'draft' AND shelf = 7").await, 1);
+    state(&db, 3).await;
+    assert_eq!(co.stats().hits, before.hits + 1, "another row");
+}
+
+/// Who the transaction is may change in it.
+#[tokio::test]
+async fn on_postgres_what_one_role_may_read_another_need_not() {
+    let Some(postgres) = Postgres::start() else { return };
+    let (server, connection) = (Server::start(), pool(postgres.url()).await);
+    let sql = "CREATE TABLE paper (id INTEGER PRIMARY KEY, state TEXT NOT NULL, secret TEXT);
+        INSERT INTO paper VALUES (1, 'draft'), (2, 'draft');
+        CREATE ROLE clerk; GRANT SELECT (id, state), UPDATE (state) ON paper TO clerk";
+    connection.execute_unprepared(sql).await.unwrap();
+    let db = builder(&server).build().await.unwrap().connect(connection);
+    let update = |id| {
+        let sql = format!("UPDATE paper SET state = 'new' WHERE id = {id}");
+        Statement::from_string(DbBackend::Postgres, sql)
+    };
+    state(&db, 2).await;
+    db.execute_raw(update(1)).await.unwrap();
+
+    let tx = db.begin().await.unwrap();
+    tx.execute_unprepared("SET LOCAL ROLE clerk").await.unwrap();
+    tx.execute_raw(update(2)).await.unwrap();
+    tx.commit().await.unwrap();
+
+    assert_eq!(state(&db, 2).await.as_deref(), Some("new"));
+}
+
+#[tokio::test]
+#[ignore = "make test-mariadb"]
+async fn on_mariadb_a_view_of_who_asks_is_another_for_each_user() {
+    let (server, maria) = (Server::start(), MariaDb::start());
+    let admin = pool(maria.url("mysql")).await;
+    for sql in [
+        "CREATE DATABASE office",
+        "CREATE TABLE office.papers (id INT PRIMARY KEY, state VARCHAR(20) NOT NULL, owner VARCHAR(20) NOT NULL)",
+        "INSERT INTO office.papers VALUES (1, 'of ann', 'ann'), (2, 'of bob', 'bob')",
+        "CREATE VIEW office.paper AS SELECT * FROM office.papers WHERE owner = SUBSTRING_INDEX(USER(), '@', 1)",
+        "CREATE USER ann@localhost",
+        "CREATE USER bob@localhost",
+        "GRANT ALL ON office.* TO ann@localhost",
+        "GRANT ALL ON office.* TO bob@localhost",
+    ] {
+        admin.execute_unprepared(sql).await.unwrap();
+    }
+    let co = builder(&server).build().await.unwrap();
+    for user in ["ann", "bob"] {
+        let url = maria.url("office").replace("root@", &format!("{user}@"));
+        let db = co.connect(pool(url).await);
+        let mine = paper::Entity::find().order_by_asc(paper::Column::Id).cache().all(&db).await;
+
+        assert_eq!(mine.unwrap()[0].state, format!("of {user}"));
+    }
+}
+
+/// A database in memory may be called like a file that is there, or a directory.
+#[tokio::test]
+async fn a_database_in_memory_is_no_file() {
+    let w = World::new().await;
+    category::Entity::find().cache().all(&w.db).await.unwrap();
+    let url = format!("sqlite://{}?mode=memory", w.dir.path().join("blog.db").display());
+    for number in 1..=2 {
+        let mut options = ConnectOptions::new(&url);
+        options.max_connections(1).sqlx_logging(false);
+        let connection = Database::connect(options).await.unwrap();
+        let table = "CREATE TABLE category (id INTEGER PRIMARY KEY, name TEXT NOT NULL)";
+        connection.execute_unprepared(table).await.unwrap();
+        let row = format!("INSERT INTO category VALUES (1, 'memory {number}')");
+        connection.execute_unprepared(&row).await.unwrap();
+        let db = w.co.connect(connection.clone());
+
+        let rows = category::Entity::find().cache().all(&db).await.unwrap();
+        assert_eq!(rows[0].name, format!("memory {number}"));
+        connection.close().await.unwrap();
+    }
+}
+
+/// One table that is the same everywhere does not make those the same that it is joined with.
+#[tokio::test]
+async fn databases_share_what_is_made_of_tables_that_they_share() {
+    let w = World::with(|server| {
+        let shared = Profile::new().db_agnostic(true);
+        builder(server).profile("category", shared).profile("*", Profile::new())
+    })
+    .await;
+    let connection = open(&w.dir, "other.db").await;
+    connection.execute_unprepared(TABLES).await.unwrap();
+    let rows = "INSERT INTO category VALUES (1, 'tech'), (2, 'art')";
+    connection.execute_unprepared(rows).await.unwrap();
+    let other = w.co.connect(connection);
+    article::Entity::insert(new_article(7, 1)).exec(&other).await.unwrap();
+    let one = || category::Entity::find().filter(category::Column::Id.eq(1));
+    let joined = async |db: &CachedConn| {
+        let rows = one().find_with_related(article::Entity).cache().all(db).await.unwrap();
+        rows[0].1.iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+
+    assert_eq!(joined(&w.db).await, [1, 2]);
+    assert_eq!(joined(&other).await, [7]);
+    one().cache().all(&w.db).await.unwrap();
+    let before = w.co.stats();
+    one().cache().all(&other).await.unwrap();
+    assert_eq!(w.co.stats().hits, before.hits + 1);
+}
