@@ -89,9 +89,9 @@ impl Connector {
     /// The name of the database in keys. Two connections with one name share their results, so they must see the same
     /// rows; where a profile says `db_agnostic`, names do not count.
     ///
-    /// By default it is made of user, host, port and database, on PostgreSQL also of options, or the file's path. For
-    /// a database in memory, and where the feature of its driver (`sqlx-postgres` ...) is not on, it is a name that no
-    /// other connection has.
+    /// By default it is made of user, host, port and database, on PostgreSQL also of options, on MySQL of the time zone, or
+    /// of the file's path. For a database in memory, and where the feature of its driver (`sqlx-postgres` ...) is not on,
+    /// it is a name that no other connection has.
     ///
     /// What a session is told after it has begun is not in it. A connection with a `schema_search_path` of SeaORM's
     /// `ConnectOptions`, or with a role or setting that policies of row security look at, needs a name of its own.
@@ -237,9 +237,11 @@ fn identity(connection: &DatabaseConnection) -> Option<String> {
             let place = options
                 .get_socket()
                 .map_or_else(|| host.to_owned(), |path| path.display().to_string());
-            // A view may show each user other rows.
-            let user = options.get_username();
-            Some(format!("mysql:{user}@{place}:{port}/{}", options.get_database()?))
+            // A view may show each user other rows, and each time zone has other times. Only this tells which it is.
+            let (user, all) = (options.get_username(), format!("{options:?}"));
+            let zone = all.rsplit_once("timezone: ").and_then(|(_, rest)| rest.split(',').next());
+            let (database, zone) = (options.get_database()?, zone.unwrap_or_default());
+            Some(format!("mysql:{user}@{place}:{port}/{database}?{zone}"))
         }
         #[allow(unreachable_patterns)]
         _ => None,

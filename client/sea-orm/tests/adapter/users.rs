@@ -129,6 +129,27 @@ async fn on_mariadb_a_view_of_who_asks_is_another_for_each_user() {
     }
 }
 
+#[tokio::test]
+#[ignore = "make test-mariadb"]
+async fn on_mariadb_a_moment_is_another_time_in_each_zone() {
+    let (server, maria) = (Server::start(), MariaDb::start());
+    let admin = pool(maria.url("mysql")).await;
+    for sql in [
+        "CREATE DATABASE office",
+        "CREATE TABLE office.moment (id INT PRIMARY KEY, at TIMESTAMP NOT NULL)",
+        "INSERT INTO office.moment VALUES (1, '2026-01-01 12:00:00')",
+        "CREATE VIEW office.paper AS SELECT id, CAST(at AS CHAR) AS state FROM office.moment",
+    ] {
+        admin.execute_unprepared(sql).await.unwrap();
+    }
+    let co = builder(&server).build().await.unwrap();
+    for (zone, time) in [("%2B00:00", "12:00:00"), ("%2B02:00", "14:00:00")] {
+        let db = co.connect(pool(format!("{}&timezone={zone}", maria.url("office"))).await);
+
+        assert_eq!(state(&db, 1).await, Some(format!("2026-01-01 {time}")));
+    }
+}
+
 /// A database in memory may be called like a file that is there, or a directory.
 #[tokio::test]
 async fn a_database_in_memory_is_no_file() {

@@ -369,3 +369,11 @@ fn texts_that_are_not_parsed_may_spread_a_name() {
     assert_eq!(writes(&sqlite, &format!("INSERT INTO temp.t {tail}"), &[]), "t: *");
     assert_eq!(writes(&sqlite, &format!("INSERT INTO x . t {tail}"), &[]), "x.t: *");
 }
+
+/// A view may call it, and what the view showed was cached.
+#[test]
+fn a_new_body_of_a_function_may_change_any_view() {
+    let sql = "CREATE OR REPLACE FUNCTION visible(state text) RETURNS boolean LANGUAGE sql AS 'SELECT state <> ''draft'''";
+    let analyser = Analyser::new(Dialect::Postgres, Schema::new(), 10);
+    assert!(analyser.analyse(sql).may_change_more());
+}
