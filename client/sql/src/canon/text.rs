@@ -10,7 +10,7 @@ use crate::Date;
 /// The text without blanks around it, in lower case and without accents, compatibility forms and invisible characters:
 /// what the usual collations compare.
 pub(crate) fn fold(text: &str) -> Cow<'_, str> {
-    let trimmed = text.trim_ascii();
+    let trimmed = trim(text);
     let (mut upper, mut other) = (false, false);
     for byte in trimmed.bytes() {
         upper |= byte.is_ascii_uppercase();
@@ -21,7 +21,7 @@ pub(crate) fn fold(text: &str) -> Cow<'_, str> {
     }
     if trimmed.is_ascii() {
         let folded: String = trimmed.chars().filter(|&c| !is_ignored(c)).collect();
-        return Cow::Owned(folded.trim_ascii().to_ascii_lowercase());
+        return Cow::Owned(trim(&folded).to_ascii_lowercase());
     }
     let folded: String = trimmed
         .nfkd()
@@ -37,6 +37,11 @@ pub(crate) fn fold(text: &str) -> Cow<'_, str> {
     Cow::Owned(folded.trim().to_owned())
 }
 
+/// Without blanks at its ends, the vertical tab among them: to a database it may stand before a number.
+fn trim(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\u{b}')
+}
+
 /// Characters without any weight in a collation.
 fn is_ignored(c: char) -> bool {
     match c {
@@ -48,6 +53,18 @@ fn is_ignored(c: char) -> bool {
         | '\u{feff}' => true,
         _ => c.is_control(),
     }
+}
+
+/// Whether it has one of `äöüőűå`, which some collations do not take for the letters below the marks.
+pub(crate) fn is_tailored(text: &str) -> bool {
+    if text.is_ascii() {
+        return false;
+    }
+    let mut before = ' ';
+    text.nfkd().any(|c| {
+        let base = std::mem::replace(&mut before, c);
+        matches!(c, '\u{308}' | '\u{30a}' | '\u{30b}') && "aouAOU".contains(base)
+    })
 }
 
 /// `1` or `0`, if the text is a word for a truth value.

@@ -41,8 +41,7 @@ impl Write<'_> {
     pub(super) fn reader(&self) -> Compiler<'_> {
         let mut compiler = self.setting.compiler(Side::Predicate);
         compiler.nested = false;
-        compiler.visible =
-            self.common.iter().map(|name| Common { name: name.clone(), certain: true }).collect();
+        compiler.visible = self.common.iter().map(|name| Common::of(name)).collect();
         compiler
     }
 }
