@@ -145,7 +145,7 @@ impl Prepared {
 fn is_split(dialect: Dialect, tokens: &[TokenWithSpan]) -> bool {
     let mut text = false;
     for (at, token) in tokens.iter().enumerate() {
-        let string = match &token.token {
+        text = match &token.token {
             Token::Whitespace(_) => continue,
             // `0X1F` is `0` and the alias `X1F` to it.
             Token::Number(..) | Token::HexStringLiteral(_)
@@ -163,14 +163,15 @@ fn is_split(dialect: Dialect, tokens: &[TokenWithSpan]) -> bool {
                 return true;
             }
             // PostgreSQL makes one of two in different lines: the second is no alias.
-            Token::SingleQuotedString(_) if text => return true,
+            Token::SingleQuotedString(_) if text && dialect == Dialect::Postgres => return true,
+            // And in a mode of MySQL this is one.
+            Token::DoubleQuotedString(_) if text && dialect == Dialect::MySql => return true,
             Token::SingleQuotedString(_)
             | Token::EscapedStringLiteral(_)
             | Token::UnicodeStringLiteral(_)
             | Token::NationalStringLiteral(_) => true,
             _ => false,
         };
-        text = string && dialect == Dialect::Postgres;
     }
     false
 }

@@ -88,6 +88,12 @@ impl Compiler<'_> {
         }
         match expr {
             Expr::Nested(inner) => self.formula(block, inner, negated, equal),
+            // A mode of MySQL makes it stronger than a comparison.
+            Expr::UnaryOp { op: UnaryOperator::Not, expr }
+                if self.dialect == Dialect::MySql && !is_closed(expr) =>
+            {
+                Formula::True
+            }
             Expr::UnaryOp { op: UnaryOperator::Not, expr } => {
                 self.formula(block, expr, !negated, None)
             }
@@ -147,6 +153,12 @@ impl Compiler<'_> {
             return Formula::And(
                 pairs.map(|(left, right)| self.equality(block, left, right, null)).collect(),
             );
+        }
+        // A setting of PostgreSQL takes it for IS NULL.
+        let is_null = |expr| matches!(operand(self.dialect, expr), Some(Operand::Null));
+        let plain = null == NullMeans::Nothing && self.dialect == Dialect::Postgres;
+        if plain && (is_null(left) || is_null(right)) {
+            return Formula::True;
         }
         if let Some(column) = self.column(block, left) {
             return match operand(self.dialect, right) {
@@ -387,6 +399,17 @@ fn chain<'e>(expr: &'e Expr, wanted: &Op) -> Vec<&'e Expr> {
     parts.push(rest);
     parts.reverse();
     parts
+}
+
+/// Whether an operator before it takes all of it, however strong it is.
+fn is_closed(expr: &Expr) -> bool {
+    match expr {
+        Expr::UnaryOp { op: UnaryOperator::Not, expr } => is_closed(expr),
+        Expr::Nested(_) | Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_) => {
+            true
+        }
+        _ => false,
+    }
 }
 
 fn unnested(mut expr: &Expr) -> &Expr {

@@ -19,7 +19,7 @@ pub(crate) struct Inventory<'s> {
     schema: &'s Schema,
     pub(crate) relations: Vec<ObjectName>,
     pub(crate) queries: usize,
-    statements: usize,
+    pub(crate) statements: usize,
     pub(crate) locking: bool,
     /// Reads the clock, chance or the session, or calls a function that may.
     pub(crate) volatile: bool,

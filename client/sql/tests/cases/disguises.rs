@@ -192,6 +192,26 @@ fn names_of_mysql_are_compared_letter_by_letter() {
 }
 
 #[test]
+fn settings_that_change_what_a_text_means() {
+    // HIGH_NOT_PRECEDENCE and ANSI_QUOTES.
+    let mysql = analyser(MySql);
+    for condition in ["NOT a <> 1", "NOT NOT a = 1", "NOT a IS NOT NULL", "NOT a NOT IN (1)"] {
+        let sql = format!("SELECT * FROM t WHERE {condition} AND b = 2");
+        assert_eq!(reads(&mysql, &sql, &[]), "t: b=2", "{sql}");
+    }
+    assert_eq!(reads(&mysql, "SELECT * FROM t WHERE NOT (a <> 1)", &[]), "t: a=1");
+    assert_eq!(writes(&mysql, "INSERT INTO t (a) SELECT 'x' \"y\"", &[]), "t: *");
+    assert_eq!(reads(&mysql, "SELECT * FROM t WHERE a = 'x' 'y'", &[]), "t: a=xy");
+    // transform_null_equals
+    let postgres = analyser(Postgres);
+    let sql = "SELECT * FROM t WHERE a = NULL OR b = 3";
+    assert_eq!(reads(&postgres, sql, &[]), "t: *");
+    assert_eq!(reads(&analyser(Sqlite), sql, &[]), "t: b=3");
+    let safe = "SELECT * FROM t WHERE a IS NOT DISTINCT FROM NULL OR b = 3";
+    assert_eq!(reads(&postgres, safe, &[]), "t: a|b=3");
+}
+
+#[test]
 fn words_of_the_session_are_no_columns() {
     let role = "SELECT * FROM t WHERE owner = CURRENT_ROLE";
     assert_eq!(reads(&analyser(MySql), role, &[]), "uncached");

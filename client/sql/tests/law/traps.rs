@@ -131,6 +131,15 @@ fn postgresql() {
         holds(&mut live, analyser, t, read, plain("DELETE FROM t WHERE a = 16777216"));
     }
 
+    // A setting takes it for IS NULL.
+    let read = Statement {
+        run: "SET transform_null_equals = on; SELECT * FROM t WHERE name = NULL OR id = 100",
+        told: "SELECT * FROM t WHERE name = NULL OR id = 100",
+        values: &[],
+    };
+    let write = "INSERT INTO t (id, name) VALUES (11, NULL)";
+    holds(&mut live, &unknown, t, read, plain(write));
+
     // A lock is written into the row.
     let lock = "DO $$ BEGIN PERFORM 1 FROM t WHERE id = 1 FOR UPDATE; END $$";
     let read = plain("SELECT xmax FROM t WHERE id = 1");
@@ -222,6 +231,18 @@ fn mariadb() {
         let write = "INSERT INTO s (n) VALUES ('Myller')";
         holds(&mut live, analyser, setup[2], read, plain(write));
     }
+
+    // Modes that make NOT stronger than a comparison, and a name of what stands between double quotes.
+    let modes = "SET sql_mode = CONCAT(@@sql_mode, ',HIGH_NOT_PRECEDENCE,ANSI_QUOTES')";
+    t.iter().take(2).for_each(|sql| live.run(sql));
+    live.run(modes);
+    let read = plain("SELECT id FROM t WHERE NOT a <> 1");
+    let write = plain("DELETE FROM t WHERE a = 2");
+    holds(&mut live, &registered, t[2], read, write);
+    let read = plain("SELECT id FROM t WHERE b = 'u'");
+    let write = plain("INSERT INTO t (id, b) SELECT 8, 'u' \"v\"");
+    holds(&mut live, &registered, "DELETE FROM t", read, write);
+    live.run("SET sql_mode = DEFAULT");
 
     // Functions of the user's that bear a name of another dialect.
     check(
