@@ -27,7 +27,7 @@ pub(crate) fn fold(text: &str) -> Cow<'_, str> {
         .nfkd()
         .flat_map(char::to_lowercase)
         .nfkd()
-        .filter(|&c| !is_combining_mark(c) && !is_ignored(c))
+        .filter(|&c| !is_mark(c) && !is_ignored(c))
         .map(|c| match c {
             'ς' => 'σ',
             'ı' => 'i',
@@ -35,6 +35,12 @@ pub(crate) fn fold(text: &str) -> Cow<'_, str> {
         })
         .collect();
     Cow::Owned(folded.trim().to_owned())
+}
+
+/// Accents and their kin. Letters that are set above others are letters to a collation.
+fn is_mark(c: char) -> bool {
+    let letter = matches!(c, '\u{363}'..='\u{36f}' | '\u{1dca}' | '\u{1dd3}'..='\u{1df4}');
+    is_combining_mark(c) && !letter
 }
 
 /// Without blanks at its ends, the vertical tab among them: to a database it may stand before a number.

@@ -165,6 +165,8 @@ fn mysql_compares_texts_and_numbers_as_numbers() {
         (Unknown, "U\u{308}N".into(), "?"),
         (Text, "ön".into(), "?"),
         (BinaryText, "Müller".into(), "muller"),
+        // The same as "xa" to most of its collations.
+        (Text, "x\u{363}".into(), "?"),
         // What else the collation takes for equal nobody knows.
         (Text, "Straße".into(), "?"),
         (BinaryText, "Straße".into(), "straße"),

@@ -232,6 +232,12 @@ fn mariadb() {
         holds(&mut live, analyser, setup[2], read, plain(write));
     }
 
+    // A letter above a letter.
+    let unicode = "CREATE TABLE s (n varchar(20)) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci";
+    ["DROP TABLE s", unicode].iter().for_each(|sql| live.run(sql));
+    let read = plain("SELECT * FROM s WHERE n = 'x\u{363}'");
+    holds(&mut live, &unknown, "DELETE FROM s", read, plain("INSERT INTO s (n) VALUES ('xa')"));
+
     // Modes that make NOT stronger than a comparison, and a name of what stands between double quotes.
     let modes = "SET sql_mode = CONCAT(@@sql_mode, ',HIGH_NOT_PRECEDENCE,ANSI_QUOTES')";
     t.iter().take(2).for_each(|sql| live.run(sql));
