@@ -60,9 +60,8 @@ pub(crate) fn canonical(value: &Value<'_>, place: Place, out: &mut Vec<u8>) -> C
         Value::Int(value) => place.integer(i128::from(*value), out),
         Value::UInt(value) => place.integer(i128::from(*value), out),
         Value::Float(value) => {
-            const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
             value.fract() == 0.0
-                && value.abs() < EXACT
+                && value.abs() < place.exact_floats()
                 && (value.abs() < 1e6 || !place.rounds_floats())
                 && place.integer(*value as i128, out)
         }
@@ -129,6 +128,15 @@ impl Place {
         }
     }
 
+    /// Floats below it have all their digits wherever they come to stand.
+    fn exact_floats(self) -> f64 {
+        match self.dialect {
+            // A column of text gets fifteen digits.
+            Dialect::Sqlite => 1e15,
+            Dialect::Postgres | Dialect::MySql => 9_007_199_254_740_992.0, // 2^53
+        }
+    }
+
     /// Integers below it are stored as they are in a column of any type of number.
     fn exact_when_assigned(self) -> i128 {
         match self.dialect {
@@ -154,7 +162,8 @@ impl Place {
         let compared_exactly = precise
             || shape.integral
                 && match self.dialect {
-                    Dialect::Sqlite => !decimal,
+                    // With a point or an exponent it is a double on its way.
+                    Dialect::Sqlite => !decimal && number.plain,
                     Dialect::MySql => decimal || self.is_text(),
                     Dialect::Postgres => true,
                 };
@@ -217,6 +226,13 @@ impl Place {
                 });
             }
             _ => {}
+        }
+        if self.dialect == Dialect::MySql
+            && self.kind != ColumnKind::BinaryText
+            && text::is_tailored(text)
+        {
+            // Swedish, MariaDB's own default, takes ü for y; others take ä for ae and å for aa.
+            return false;
         }
         let unknown = self.kind == ColumnKind::Unknown;
         let written = matches!(self.side, Side::Predicate | Side::Assigned);
@@ -318,7 +334,8 @@ fn hash(out: &mut Vec<u8>, start: usize) {
 pub(crate) fn integer_of(text: &str) -> Option<i64> {
     let mut digits = Vec::new();
     let text = text.trim_ascii();
-    if text.contains(['e', 'E']) {
+    // SQLite makes a double of a long one with a point.
+    if text.contains(['e', 'E']) || text.len() > 15 && text.contains('.') {
         return None;
     }
     number::parse(text.as_bytes())?.write(&mut digits)?;

@@ -28,7 +28,8 @@ impl Dialect {
     pub(crate) fn catalogue_name(self, name: &str) -> String {
         match self {
             Self::Postgres => truncated(name).to_owned(),
-            Self::MySql => name.to_lowercase(),
+            // One character for each, and no other for the end of a word.
+            Self::MySql => name.chars().map(|c| c.to_lowercase().next().unwrap_or(c)).collect(),
             Self::Sqlite => name.to_ascii_lowercase(),
         }
     }

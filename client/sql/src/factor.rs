@@ -24,6 +24,51 @@ pub(crate) struct Factor {
     pub(crate) generated: bool,
     /// The value is inserted, where zero may mean the next number (MySQL).
     pub(crate) inserted: bool,
+    /// It is one of a list of rows, which MySQL compares by one type.
+    pub(crate) peers: Option<Arc<Peers>>,
+}
+
+/// The values that a list of rows has for one column.
+#[derive(Debug)]
+pub(crate) struct Peers {
+    /// Of the constants, if there are any.
+    pub(crate) class: Option<Class>,
+    /// Parameters, from 0.
+    pub(crate) parameters: Vec<usize>,
+}
+
+/// Values that are compared as what they are if no others are among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    Exact,
+    Float,
+    Text,
+    Other,
+}
+
+impl Class {
+    /// NULL is of any.
+    pub(crate) fn of(value: &Value<'_>) -> Option<Self> {
+        Some(match value {
+            Value::Null => return None,
+            Value::Decimal(text) if text.contains(['e', 'E']) => Self::Float,
+            Value::Bool(_) | Value::Int(_) | Value::UInt(_) | Value::Decimal(_) => Self::Exact,
+            Value::Float(_) => Self::Float,
+            Value::Text(_) => Self::Text,
+            _ => Self::Other,
+        })
+    }
+}
+
+impl Peers {
+    fn are_alike(&self, values: &[Value<'_>]) -> bool {
+        let mut class = self.class;
+        self.parameters.iter().all(|at| match values.get(*at).map(Class::of) {
+            None => false,
+            Some(None) => true,
+            Some(Some(other)) => *class.get_or_insert(other) == other,
+        })
+    }
 }
 
 /// What NULL as a value means in a comparison.
@@ -48,6 +93,19 @@ pub(crate) enum Slot {
     Parameter(usize, Cast),
     /// The elements of a parameter that is an array.
     Elements(usize, Cast),
+}
+
+impl Slot {
+    fn is_float(&self, values: &[Value<'_>]) -> bool {
+        let (Self::Parameter(at, _) | Self::Elements(at, _)) = self else { return false };
+        match values.get(*at) {
+            Some(Value::Float(_)) => true,
+            Some(Value::Array(elements)) => {
+                elements.iter().any(|element| matches!(element, Value::Float(_)))
+            }
+            _ => false,
+        }
+    }
 }
 
 /// A conversion that leaves the canonical form alone, for some values at least.
@@ -90,6 +148,8 @@ impl Factor {
             && self.propagated == other.propagated
             && self.generated == other.generated
             && self.inserted == other.inserted
+            && self.peers.is_none()
+            && other.peers.is_none()
     }
 
     /// Appends the escaped values to `out` and their ranges to `alternatives`.
@@ -99,6 +159,16 @@ impl Factor {
         out: &mut Vec<u8>,
         alternatives: &mut Alternatives,
     ) -> Filled {
+        if self.peers.as_ref().is_some_and(|peers| !peers.are_alike(values)) {
+            return Filled::Unknown;
+        }
+        if self.slots.len() > 1
+            && self.place.dialect == Dialect::Postgres
+            && self.slots.iter().any(|slot| slot.is_float(values))
+        {
+            // It makes floats of the whole list.
+            return Filled::Unknown;
+        }
         for slot in &self.slots {
             match slot {
                 Slot::Plain(bytes) => {

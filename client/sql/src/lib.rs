@@ -73,18 +73,26 @@
 //!
 //! # What it cannot see
 //!
-//! * Triggers and foreign keys that change other tables: [`Table::also`]. Columns that the database computes and that are
-//!   compared in the WHERE of a write: [`Table::generated`]. Columns that a trigger changes after RETURNING has shown them:
-//!   [`Table::triggered`].
+//! * Triggers and foreign keys that change other tables: [`Table::also`]. Columns that the database computes, by GENERATED,
+//!   ON UPDATE or a trigger, and that any statement compares: [`Table::generated`]. Columns that a trigger changes after
+//!   RETURNING has shown them: [`Table::triggered`].
 //! * Functions that write, in a SELECT. It is a read that is not cached.
 //! * Constraints of SQLite with ON CONFLICT REPLACE, which make any INSERT or UPDATE delete rows: [`Table::also`] with the
 //!   table itself. A column that is NOT NULL ON CONFLICT REPLACE gets its default for NULL: [`Table::generated`].
 //! * Views: [`Schema::view`], or [`Schema::closed`] so that nothing unknown is cached.
-//! * Tables that a partition or child table of PostgreSQL belongs to: [`Table::also`].
-//! * On MySQL, a column of type ENUM, BIT, DATE, TIME or YEAR that is compared with a number, or with a text that is none of its
-//!   values, unless its kind is given; modes of the session that let a write change what it stores (no strict mode).
+//! * Tables that a partition or child table of PostgreSQL belongs to, and the other way round: [`Table::also`].
+//! * Sequences that are read as tables (`SELECT last_value FROM s`): [`Schema::closed`] refuses them. On PostgreSQL also
+//!   operators of the user's, and functions that are written like columns, `t.f` for `f(t)`.
+//! * Contents that a table of SQLite for full-text search takes from another: [`Table::also`] of that one.
+//! * Who asks, and how: row-level security, the time zone, the language and other settings of the session.
+//! * On MySQL, a column of type ENUM, SET, BIT, DATE, TIME or YEAR that is compared with a number or gets one, or is compared
+//!   with a text that is none of its values, unless its kind is given; modes of the session that let a write change what it
+//!   stores (no strict mode), or that find the last number with IS NULL (`sql_auto_is_null`); what becomes of a TIME that is
+//!   converted to a DATETIME, which depends on the day.
 //! * On PostgreSQL, columns of type `money`, `name` and `"char"`, and of `numeric` with a negative scale, unless they are
-//!   [`ColumnKind::Opaque`].
+//!   [`ColumnKind::Opaque`]. What a conversion to a domain makes of a value: `'abcd'::short`, of type `varchar(3)`. What a
+//!   backslash means where `standard_conforming_strings` is off.
+//! * Tables that only one session has, temporary or attached: it should not go on caching.
 //! * Collations that call more equal than letters of different case or accent, PostgreSQL's nondeterministic ones among
 //!   them: [`ColumnKind::Opaque`].
 //!

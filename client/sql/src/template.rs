@@ -163,10 +163,13 @@ impl Template {
     /// not understood. Values stand in the order of the parameters: that of the text for `?`, that of the numbers for
     /// `$n` and `?n`. A value that is missing counts as unknown.
     pub fn dependencies(&self, values: &[Value<'_>]) -> Option<Conditions<'_>> {
-        let moves = |value: &Value<'_>| match value {
-            Value::Text(text) => is_moving_literal(text),
-            _ => false,
-        };
+        fn moves(value: &Value<'_>) -> bool {
+            match value {
+                Value::Text(text) => is_moving_literal(text),
+                Value::Array(elements) => elements.iter().any(moves),
+                _ => false,
+            }
+        }
         if !self.is_cacheable() || self.converts && values.iter().any(moves) {
             return None;
         }

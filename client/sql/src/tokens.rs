@@ -40,6 +40,9 @@ pub(crate) fn prepare(dialect: Dialect, sql: &str) -> Option<Prepared> {
         ignores: false,
         misread: false,
     };
+    if is_split(dialect, &tokens) {
+        return None;
+    }
     if dialect == Dialect::Sqlite {
         join_names(&mut tokens);
         widen_is(&mut tokens);
@@ -50,6 +53,7 @@ pub(crate) fn prepare(dialect: Dialect, sql: &str) -> Option<Prepared> {
     if dialect == Dialect::MySql {
         prepared.ignores = plain_write(&mut tokens);
     }
+    prepared.too_deep = joins_are_deep(&tokens);
     let (mut depth, mut operators) = (0_usize, 0_usize);
     for token in &mut tokens {
         match &mut token.token {
@@ -135,6 +139,68 @@ impl Prepared {
         self.parameters = self.parameters.max(at);
         Some(at)
     }
+}
+
+/// Whether the tokenizer has cut what the database reads as one, or read on where it stops.
+fn is_split(dialect: Dialect, tokens: &[TokenWithSpan]) -> bool {
+    let mut text = false;
+    for (at, token) in tokens.iter().enumerate() {
+        text = match &token.token {
+            Token::Whitespace(_) => continue,
+            // `0X1F` is `0` and the alias `X1F` to it.
+            Token::Number(..) | Token::HexStringLiteral(_)
+                if matches!(
+                    tokens.get(at + 1),
+                    Some(TokenWithSpan { token: Token::Word(_), .. })
+                ) =>
+            {
+                return true;
+            }
+            // A comment in the middle of it.
+            Token::CustomBinaryOperator(operator)
+                if ["--", "/*"].iter().any(|comment| operator.contains(comment)) =>
+            {
+                return true;
+            }
+            // PostgreSQL makes one of two in different lines: the second is no alias.
+            Token::SingleQuotedString(_) if text && dialect == Dialect::Postgres => return true,
+            // And in a mode of MySQL this is one.
+            Token::DoubleQuotedString(_) if text && dialect == Dialect::MySql => return true,
+            Token::SingleQuotedString(_)
+            | Token::EscapedStringLiteral(_)
+            | Token::UnicodeStringLiteral(_)
+            | Token::NationalStringLiteral(_) => true,
+            _ => false,
+        };
+    }
+    false
+}
+
+/// Whether joins wait for their ON one within the other, `a JOIN b JOIN c ON .. ON ..`: the parser takes any number of them.
+fn joins_are_deep(tokens: &[TokenWithSpan]) -> bool {
+    // How many wait: here, and outside of each parenthesis that is open.
+    let (mut waiting, mut outside) = (0_usize, Vec::new());
+    let mut before = None;
+    for token in tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_))) {
+        let word = keyword(&token.token);
+        match (&token.token, word) {
+            (Token::LParen, _) => outside.push(std::mem::take(&mut waiting)),
+            (Token::RParen, _) => waiting = outside.pop().unwrap_or_default(),
+            (_, Some(Keyword::SELECT)) => waiting = 0,
+            (_, Some(Keyword::ON | Keyword::USING)) => waiting = waiting.saturating_sub(1),
+            (_, Some(Keyword::JOIN))
+                if !matches!(before, Some(Keyword::CROSS | Keyword::NATURAL)) =>
+            {
+                waiting += 1;
+                if waiting + outside.iter().sum::<usize>() > MAX_DEPTH {
+                    return true;
+                }
+            }
+            _ => {}
+        }
+        before = word;
+    }
+    false
 }
 
 /// Makes one placeholder of `:` or `@` and the word behind it.

@@ -9,6 +9,8 @@ pub(crate) struct Number<'t> {
     whole: &'t [u8],
     fraction: &'t [u8],
     exponent: i32,
+    /// Nothing but digits behind the sign.
+    pub(crate) plain: bool,
 }
 
 /// What a written number looks like.
@@ -30,6 +32,7 @@ pub(crate) fn parse(text: &[u8]) -> Option<Number<'_>> {
         _ => (false, text),
     };
     let (whole, text) = digits(text);
+    let plain = text.is_empty();
     let (fraction, text) = match text {
         [b'.', rest @ ..] => digits(rest),
         _ => (&[][..], text),
@@ -56,7 +59,7 @@ pub(crate) fn parse(text: &[u8]) -> Option<Number<'_>> {
         }
         _ => return None,
     };
-    Some(Number { negative, whole, fraction, exponent })
+    Some(Number { negative, whole, fraction, exponent, plain })
 }
 
 fn digits(text: &[u8]) -> (&[u8], &[u8]) {

@@ -10,7 +10,7 @@ use crate::Date;
 /// The text without blanks around it, in lower case and without accents, compatibility forms and invisible characters:
 /// what the usual collations compare.
 pub(crate) fn fold(text: &str) -> Cow<'_, str> {
-    let trimmed = text.trim_ascii();
+    let trimmed = trim(text);
     let (mut upper, mut other) = (false, false);
     for byte in trimmed.bytes() {
         upper |= byte.is_ascii_uppercase();
@@ -21,13 +21,13 @@ pub(crate) fn fold(text: &str) -> Cow<'_, str> {
     }
     if trimmed.is_ascii() {
         let folded: String = trimmed.chars().filter(|&c| !is_ignored(c)).collect();
-        return Cow::Owned(folded.trim_ascii().to_ascii_lowercase());
+        return Cow::Owned(trim(&folded).to_ascii_lowercase());
     }
     let folded: String = trimmed
         .nfkd()
         .flat_map(char::to_lowercase)
         .nfkd()
-        .filter(|&c| !is_combining_mark(c) && !is_ignored(c))
+        .filter(|&c| !is_mark(c) && !is_ignored(c))
         .map(|c| match c {
             'ς' => 'σ',
             'ı' => 'i',
@@ -35,6 +35,17 @@ pub(crate) fn fold(text: &str) -> Cow<'_, str> {
         })
         .collect();
     Cow::Owned(folded.trim().to_owned())
+}
+
+/// Accents and their kin. Letters that are set above others are letters to a collation.
+fn is_mark(c: char) -> bool {
+    let letter = matches!(c, '\u{363}'..='\u{36f}' | '\u{1dca}' | '\u{1dd3}'..='\u{1df4}');
+    is_combining_mark(c) && !letter
+}
+
+/// Without blanks at its ends, the vertical tab among them: to a database it may stand before a number.
+fn trim(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\u{b}')
 }
 
 /// Characters without any weight in a collation.
@@ -48,6 +59,18 @@ fn is_ignored(c: char) -> bool {
         | '\u{feff}' => true,
         _ => c.is_control(),
     }
+}
+
+/// Whether it has one of `äöüőűå`, which some collations do not take for the letters below the marks.
+pub(crate) fn is_tailored(text: &str) -> bool {
+    if text.is_ascii() {
+        return false;
+    }
+    let mut before = ' ';
+    text.nfkd().any(|c| {
+        let base = std::mem::replace(&mut before, c);
+        matches!(c, '\u{308}' | '\u{30a}' | '\u{30b}') && "aouAOU".contains(base)
+    })
 }
 
 /// `1` or `0`, if the text is a word for a truth value.

@@ -44,8 +44,17 @@ pub(crate) struct Compiler<'s> {
 /// A common table expression that a name may mean.
 pub(crate) struct Common {
     pub(crate) name: String,
+    /// The same as it is written.
+    pub(crate) spelled: String,
     /// Not only perhaps.
     pub(crate) certain: bool,
+}
+
+impl Common {
+    /// One that is certainly meant by its name.
+    pub(crate) fn of(name: &str) -> Self {
+        Self { name: name.to_owned(), spelled: name.to_owned(), certain: true }
+    }
 }
 
 impl<'s> Compiler<'s> {
@@ -121,27 +130,27 @@ impl<'s> Compiler<'s> {
     }
 
     fn with(&mut self, with: &With, correlated: bool) {
-        let name =
-            |compiler: &Self, at: usize| compiler.dialect.name(&with.cte_tables[at].alias.name);
+        let common = |compiler: &Self, at: usize, certain: bool| {
+            let ident = &with.cte_tables[at].alias.name;
+            Common { name: compiler.dialect.name(ident), spelled: ident.value.clone(), certain }
+        };
         let first = self.visible.len();
         // Where a query may be recursive it sees itself, and perhaps those behind it.
         let recursive = with.recursive || self.dialect == Dialect::Sqlite;
         if recursive {
             for at in 0..with.cte_tables.len() {
-                let name = name(self, at);
-                self.visible.push(Common { name, certain: false });
+                self.visible.push(common(self, at, false));
             }
         }
-        for (at, common) in with.cte_tables.iter().enumerate() {
+        for (at, table) in with.cte_tables.iter().enumerate() {
             if with.recursive {
                 self.visible[first + at].certain = true;
             }
-            self.query(&common.query, correlated);
+            self.query(&table.query, correlated);
             if recursive {
                 self.visible[first + at].certain = true;
             } else {
-                let name = name(self, at);
-                self.visible.push(Common { name, certain: true });
+                self.visible.push(common(self, at, true));
             }
         }
     }
@@ -157,14 +166,6 @@ impl<'s> Compiler<'s> {
             SetExpr::Select(select) => self.select(select, correlated),
             SetExpr::Query(query) => self.query(query, correlated),
             SetExpr::Values(values) => self.subqueries(values),
-            SetExpr::Table(table) => {
-                // The parser kept no quotes, so the name is only known without regard to case.
-                self.untracked |= self.dialect == Dialect::Postgres;
-                if let Some(name) = &table.table_name {
-                    let name = self.dialect.catalogue_name(name);
-                    self.add(&name, Dnf::any());
-                }
-            }
             _ => self.untracked = true,
         }
     }

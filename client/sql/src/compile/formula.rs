@@ -13,7 +13,7 @@ use super::dnf::Dnf;
 use super::operand::{Operand, operand};
 use super::scope::Block;
 use crate::canon::{Canon, Place};
-use crate::factor::{Cast, Factor, NullMeans, Slot, escape_from};
+use crate::factor::{Cast, Class, Factor, NullMeans, Peers, Slot, escape_from};
 use crate::{ColumnKind, Dialect, Value};
 
 /// A formula over the relations of one block.
@@ -88,6 +88,12 @@ impl Compiler<'_> {
         }
         match expr {
             Expr::Nested(inner) => self.formula(block, inner, negated, equal),
+            // A mode of MySQL makes it stronger than a comparison.
+            Expr::UnaryOp { op: UnaryOperator::Not, expr }
+                if self.dialect == Dialect::MySql && !is_closed(expr) =>
+            {
+                Formula::True
+            }
             Expr::UnaryOp { op: UnaryOperator::Not, expr } => {
                 self.formula(block, expr, !negated, None)
             }
@@ -148,6 +154,12 @@ impl Compiler<'_> {
                 pairs.map(|(left, right)| self.equality(block, left, right, null)).collect(),
             );
         }
+        // A setting of PostgreSQL takes it for IS NULL.
+        let is_null = |expr| matches!(operand(self.dialect, expr), Some(Operand::Null));
+        let plain = null == NullMeans::Nothing && self.dialect == Dialect::Postgres;
+        if plain && (is_null(left) || is_null(right)) {
+            return Formula::True;
+        }
         if let Some(column) = self.column(block, left) {
             return match operand(self.dialect, right) {
                 Some(operand) => self.term(block, column, [operand], null),
@@ -181,7 +193,10 @@ impl Compiler<'_> {
         if list.is_empty() {
             return Formula::False;
         }
-        if let Expr::Tuple(_) = unnested(expr) {
+        if let Expr::Tuple(columns) = unnested(expr) {
+            if self.dialect == Dialect::MySql && list.len() > 1 {
+                return self.in_rows(block, columns, list);
+            }
             let rows = list.iter().map(|row| self.equality(block, expr, row, NullMeans::Nothing));
             return Formula::Or(rows.collect());
         }
@@ -190,6 +205,57 @@ impl Compiler<'_> {
             Some(operands) => self.term(block, column, operands, NullMeans::Nothing),
             None => Formula::True,
         }
+    }
+
+    /// A list of rows, of which MySQL makes all that stand in one column the same type: `5` among texts makes a number of
+    /// each, and most texts are zero.
+    fn in_rows(&self, block: &Block, columns: &[Expr], list: &[Expr]) -> Formula {
+        let rows: Option<Vec<&[Expr]>> = list
+            .iter()
+            .map(|row| match unnested(row) {
+                Expr::Tuple(row) if row.len() == columns.len() => Some(row.as_slice()),
+                _ => None,
+            })
+            .collect();
+        let Some(rows) = rows else { return Formula::True };
+        let peers: Vec<_> = (0..columns.len())
+            .map(|at| self.peers(rows.iter().map(|row| &row[at])).map(Arc::new))
+            .collect();
+        let rows = rows.iter().map(|row| {
+            let terms = columns.iter().zip(*row).zip(&peers).map(|((column, value), peers)| {
+                let Some(peers) = peers else { return Formula::True };
+                match self.equality(block, column, value, NullMeans::Nothing) {
+                    Formula::Atom(relation, mut factor) => {
+                        Arc::make_mut(&mut factor).peers = Some(peers.clone());
+                        Formula::Atom(relation, factor)
+                    }
+                    // Of tuples within tuples nothing is known.
+                    Formula::And(_) | Formula::Or(_) => Formula::True,
+                    other => other,
+                }
+            });
+            Formula::And(terms.collect())
+        });
+        Formula::Or(rows.collect())
+    }
+
+    /// The constants and parameters of one column, unless it is known that they differ in type.
+    fn peers<'e>(&self, values: impl Iterator<Item = &'e Expr>) -> Option<Peers> {
+        let mut peers = Peers { class: None, parameters: Vec::new() };
+        for value in values {
+            match operand(self.dialect, value)? {
+                Operand::Null => {}
+                Operand::Parameter(at, Cast::None) => peers.parameters.push(at),
+                Operand::Constant { value, cast: Cast::None, .. } => {
+                    let class = Class::of(&value)?;
+                    if *peers.class.get_or_insert(class) != class {
+                        return None;
+                    }
+                }
+                _ => return None,
+            }
+        }
+        Some(peers)
     }
 
     fn equals_any(&self, block: &Block, left: &Expr, right: &Expr) -> Formula {
@@ -315,6 +381,7 @@ pub(crate) fn factor(
         propagated: false,
         generated: false,
         inserted: false,
+        peers: None,
     })
 }
 
@@ -332,6 +399,17 @@ fn chain<'e>(expr: &'e Expr, wanted: &Op) -> Vec<&'e Expr> {
     parts.push(rest);
     parts.reverse();
     parts
+}
+
+/// Whether an operator before it takes all of it, however strong it is.
+fn is_closed(expr: &Expr) -> bool {
+    match expr {
+        Expr::UnaryOp { op: UnaryOperator::Not, expr } => is_closed(expr),
+        Expr::Nested(_) | Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_) => {
+            true
+        }
+        _ => false,
+    }
 }
 
 fn unnested(mut expr: &Expr) -> &Expr {

@@ -107,7 +107,8 @@ impl Compiler<'_> {
                 *self.met.entry(key.clone()).or_default() += 1;
                 self.untracked |= version.is_some() || sample.is_some();
                 if args.is_some() {
-                    self.untracked |= name.0.len() > 1 || !functions::is_pure_relation(&key);
+                    self.untracked |=
+                        name.0.len() > 1 || !functions::is_pure_relation(self.dialect, &key);
                     self.subqueries(args);
                     block.push(
                         alias.as_ref().map_or(key, |alias| self.dialect.name(&alias.name)),
@@ -130,7 +131,16 @@ impl Compiler<'_> {
                         .iter()
                         .rev()
                         .find(|common| common.name == key)
-                        .map(|common| common.certain)
+                        // MySQL tells them from tables by case, on most systems.
+                        .map(|common| {
+                            let same = self.dialect != Dialect::MySql
+                                || name
+                                    .0
+                                    .last()
+                                    .and_then(|part| part.as_ident())
+                                    .is_some_and(|ident| ident.value == common.spelled);
+                            common.certain && same
+                        })
                 } else {
                     None
                 };
@@ -168,7 +178,9 @@ impl Compiler<'_> {
                 block.push(self.dialect.name(&alias.name), None);
             }
             TableFactor::Function { name, alias, args, .. } => {
-                let pure = self.key(name).is_some_and(|name| functions::is_pure_relation(&name));
+                let pure = self
+                    .key(name)
+                    .is_some_and(|name| functions::is_pure_relation(self.dialect, &name));
                 self.untracked |= !pure || name.0.len() > 1;
                 self.subqueries(args);
                 block.push(

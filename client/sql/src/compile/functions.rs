@@ -2,9 +2,15 @@
 
 use crate::Dialect;
 
-/// Whether a function of the database is known to depend on its arguments only.
-pub(crate) fn is_pure(name: &str) -> bool {
-    PURE.binary_search(&name).is_ok()
+/// Whether a function of the database is known to depend on its arguments only. What only another database has is the
+/// user's own, and may read a table.
+pub(crate) fn is_pure(dialect: Dialect, name: &str) -> bool {
+    let known = match dialect {
+        Dialect::Postgres => POSTGRES,
+        Dialect::MySql => MYSQL,
+        Dialect::Sqlite => SQLITE,
+    };
+    known.binary_search(&name).is_ok()
 }
 
 /// Functions of SQLite that are pure unless an argument says `now`.
@@ -20,36 +26,42 @@ pub(crate) fn is_volatile_word(dialect: Dialect, name: &str) -> bool {
     match name {
         "current_date" | "current_time" | "current_timestamp" => true,
         "localtime" | "localtimestamp" | "current_user" => dialect != Dialect::Sqlite,
-        "current_role" | "current_catalog" | "current_schema" | "session_user" | "user"
-        | "system_user" => dialect == Dialect::Postgres,
+        "current_role" => dialect != Dialect::Sqlite,
+        "current_catalog" | "current_schema" | "session_user" | "user" | "system_user" => {
+            dialect == Dialect::Postgres
+        }
         "utc_date" | "utc_time" | "utc_timestamp" => dialect == Dialect::MySql,
         _ => false,
     }
 }
 
 /// Functions whose rows depend on their arguments only, in the place of a table.
-pub(crate) fn is_pure_relation(name: &str) -> bool {
-    matches!(
-        name,
-        "generate_series"
-            | "unnest"
-            | "json_each"
-            | "json_tree"
-            | "json_each_text"
-            | "json_array_elements"
-            | "json_array_elements_text"
-            | "json_object_keys"
-            | "jsonb_each"
-            | "jsonb_each_text"
-            | "jsonb_array_elements"
-            | "jsonb_array_elements_text"
-            | "jsonb_object_keys"
-            | "jsonb_to_recordset"
-            | "json_to_recordset"
-            | "regexp_split_to_table"
-            | "regexp_matches"
-            | "string_to_table"
-    )
+pub(crate) fn is_pure_relation(dialect: Dialect, name: &str) -> bool {
+    let of_json = |name: &str| {
+        matches!(
+            name,
+            "each"
+                | "each_text"
+                | "array_elements"
+                | "array_elements_text"
+                | "object_keys"
+                | "to_recordset"
+        )
+    };
+    match dialect {
+        Dialect::Postgres => {
+            matches!(
+                name,
+                "generate_series"
+                    | "unnest"
+                    | "regexp_split_to_table"
+                    | "regexp_matches"
+                    | "string_to_table"
+            ) || ["json_", "jsonb_"].iter().any(|json| name.strip_prefix(json).is_some_and(of_json))
+        }
+        Dialect::MySql => false,
+        Dialect::Sqlite => matches!(name, "generate_series" | "json_each" | "json_tree"),
+    }
 }
 
 /// Relations that tell about the database itself.
@@ -72,72 +84,117 @@ pub(crate) fn is_system_relation(dialect: Dialect, qualifier: Option<&str>, name
         }
 }
 
-/// Literals that PostgreSQL reads as a time that moves on.
+/// Literals that PostgreSQL reads as a time that moves on, or as an array or range of such. It ignores signs that it does
+/// not know.
 pub(crate) fn is_moving_literal(text: &str) -> bool {
-    /// Longer texts are none: a day, a time and the name of a time zone.
-    const MAX_BYTES: usize = 64;
-    if text.len() > MAX_BYTES {
+    /// Longer texts are none: what it reads of a time, without blanks.
+    const MAX_BYTES: usize = 153;
+    /// What may stand beside `now`: days of the week, and words that mean nothing.
+    const BESIDE_NOW: &[&str] =
+        &["now", "mon", "tue", "wed", "thu", "fri", "sat", "sun", "at", "on"];
+    let is = |word: &str, known: &str| word.eq_ignore_ascii_case(known);
+    let is_day = |word| ["today", "tomorrow", "yesterday"].iter().any(|day| is(word, day));
+    let beside = |word: &str| {
+        let start = word.get(..3).unwrap_or(word);
+        BESIDE_NOW.iter().any(|known| is(start, known))
+    };
+    let list = text.trim_start().starts_with(['{', '[', '(']);
+    let length = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).count();
+    if !list && length > MAX_BYTES {
         return false;
     }
-    let text = text.trim();
-    let day = |word: &str| {
-        ["today", "tomorrow", "yesterday"].iter().any(|day| word.eq_ignore_ascii_case(day))
-    };
-    let of_time =
-        |c: char| c.is_ascii_alphanumeric() || c.is_ascii_whitespace() || ":.,+-/_".contains(c);
-    text.eq_ignore_ascii_case("now")
-        || text.split(|c: char| !c.is_ascii_alphabetic()).any(day) && text.chars().all(of_time)
+    text.is_ascii() && words(text).any(is_day)
+        || text
+            .split(|c: char| ",;{}[]()\"".contains(c))
+            .any(|element| words(element).any(|word| is(word, "now")) && words(element).all(beside))
 }
 
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| !word.is_empty())
+}
+
+/// Of PostgreSQL, and what its grammar takes for a function.
 #[rustfmt::skip]
-const PURE: &[&str] = &[
-    "abs", "acos", "acosd", "acosh", "adddate", "addtime", "any_value", "array", "array_agg", "array_append",
-    "array_cat", "array_dims", "array_length", "array_lower", "array_ndims", "array_position", "array_positions",
-    "array_prepend", "array_remove", "array_replace", "array_to_json", "array_to_string", "array_upper", "ascii",
-    "asin", "asind", "asinh", "atan", "atan2", "atand", "atanh", "avg", "bin", "bit_and", "bit_count", "bit_length",
-    "bit_or", "bit_xor", "bool_and", "bool_or", "btrim", "cardinality", "cbrt", "ceil", "ceiling", "char",
-    "char_length", "character_length", "chr", "coalesce", "concat", "concat_ws", "conv", "convert_from", "corr",
-    "cos", "cosd", "cosh", "cot", "count", "covar_pop", "covar_samp", "crc32", "cume_dist", "date_add", "date_format",
-    "date_part", "date_sub", "date_trunc", "datediff", "day", "dayname", "dayofmonth", "dayofweek", "dayofyear",
-    "decode", "degrees", "dense_rank", "div", "elt", "encode", "every", "exp", "extract", "factorial", "field",
-    "find_in_set", "first_value", "floor", "format", "from_days", "gcd", "glob", "greatest", "group_concat",
-    "grouping", "hex", "hour", "if", "ifnull", "iif", "initcap", "insert", "instr", "isfinite", "isnull", "json",
-    "json_agg", "json_array", "json_array_length", "json_arrayagg", "json_build_array", "json_build_object",
-    "json_contains", "json_contains_path", "json_depth", "json_extract", "json_extract_path",
-    "json_extract_path_text", "json_group_array", "json_group_object", "json_insert", "json_keys", "json_length",
-    "json_merge_patch", "json_merge_preserve", "json_object", "json_object_agg", "json_objectagg", "json_overlaps",
-    "json_patch", "json_pretty", "json_quote", "json_remove", "json_replace", "json_search", "json_set",
-    "json_strip_nulls", "json_type", "json_typeof", "json_unquote", "json_valid", "json_value", "jsonb_agg",
-    "jsonb_array_length", "jsonb_build_array", "jsonb_build_object", "jsonb_extract_path", "jsonb_extract_path_text",
-    "jsonb_insert", "jsonb_object", "jsonb_object_agg", "jsonb_path_exists", "jsonb_path_query",
-    "jsonb_path_query_array", "jsonb_path_query_first", "jsonb_pretty", "jsonb_set", "jsonb_strip_nulls",
-    "jsonb_typeof", "justify_days", "justify_hours", "justify_interval", "lag", "last_day", "last_value", "lcase",
-    "lcm", "lead", "least", "left", "length", "likelihood", "likely", "ln", "locate", "log", "log10", "log2", "lower",
-    "lpad", "ltrim", "make_date", "make_interval", "make_time", "make_timestamp", "makedate", "maketime", "max",
-    "md5", "microsecond", "mid", "min", "minute", "mod", "mode", "month", "monthname", "nth_value", "ntile", "nullif",
-    "num_nonnulls", "num_nulls", "octet_length", "ord", "overlay", "percent_rank", "percentile_cont",
-    "percentile_disc", "period_add", "period_diff", "pi", "plainto_tsquery", "position", "pow", "power", "printf",
-    "quarter", "quote", "quote_ident", "quote_literal", "quote_nullable", "radians", "rank", "regexp_count",
-    "regexp_instr", "regexp_like", "regexp_match", "regexp_replace", "regexp_split_to_array", "regexp_substr",
-    "regr_avgx", "regr_avgy", "regr_count", "regr_intercept", "regr_r2", "regr_slope", "repeat", "replace", "reverse",
-    "right", "round", "row", "row_number", "row_to_json", "rpad", "rtrim", "scale", "sec_to_time", "second", "sha1",
-    "sha2", "sha224", "sha256", "sha384", "sha512", "sign", "sin", "sind", "sinh", "soundex", "space", "split_part",
-    "sqrt", "starts_with", "std", "stddev", "stddev_pop", "stddev_samp", "str_to_date", "strcmp", "string_agg",
-    "string_to_array", "strpos", "subdate", "substr", "substring", "substring_index", "subtime", "sum", "tan", "tand",
-    "tanh", "time_format", "time_to_sec", "timestampadd", "timestampdiff", "to_ascii", "to_char", "to_date",
-    "to_days", "to_hex", "to_json", "to_jsonb", "to_number", "to_seconds", "to_timestamp", "to_tsquery",
-    "to_tsvector", "total", "translate", "trim", "trim_array", "trunc", "truncate", "ts_headline", "ts_rank",
-    "ts_rank_cd", "typeof", "ucase", "unhex", "unicode", "unlikely", "unnest", "upper", "values", "var_pop",
-    "var_samp", "variance", "websearch_to_tsquery", "week", "weekday", "weekofyear", "width_bucket", "year",
-    "yearweek", "zeroblob",
+const POSTGRES: &[&str] = &[
+    "abs", "acos", "acosd", "acosh", "any_value", "array", "array_agg", "array_append", "array_cat", "array_dims",
+    "array_length", "array_lower", "array_ndims", "array_position", "array_positions", "array_prepend",
+    "array_remove", "array_replace", "array_to_json", "array_to_string", "array_upper", "ascii", "asin", "asind",
+    "asinh", "atan", "atan2", "atand", "atanh", "avg", "bit_and", "bit_count", "bit_length", "bit_or", "bit_xor",
+    "bool_and", "bool_or", "btrim", "cardinality", "cbrt", "ceil", "ceiling", "char_length", "character_length",
+    "chr", "coalesce", "concat", "concat_ws", "convert_from", "corr", "cos", "cosd", "cosh", "cot", "count",
+    "covar_pop", "covar_samp", "cume_dist", "date_add", "date_part", "date_trunc", "decode", "degrees",
+    "dense_rank", "div", "encode", "every", "exp", "extract", "factorial", "first_value", "floor", "format", "gcd",
+    "greatest", "grouping", "initcap", "isfinite", "json", "json_agg", "json_array", "json_array_length",
+    "json_arrayagg", "json_build_array", "json_build_object", "json_extract_path", "json_extract_path_text",
+    "json_object", "json_object_agg", "json_objectagg", "json_strip_nulls", "json_typeof", "json_value",
+    "jsonb_agg", "jsonb_array_length", "jsonb_build_array", "jsonb_build_object", "jsonb_extract_path",
+    "jsonb_extract_path_text", "jsonb_insert", "jsonb_object", "jsonb_object_agg", "jsonb_path_exists",
+    "jsonb_path_query", "jsonb_path_query_array", "jsonb_path_query_first", "jsonb_pretty", "jsonb_set",
+    "jsonb_strip_nulls", "jsonb_typeof", "justify_days", "justify_hours", "justify_interval", "lag", "last_value",
+    "lcm", "lead", "least", "left", "length", "ln", "log", "log10", "lower", "lpad", "ltrim", "make_date",
+    "make_interval", "make_time", "make_timestamp", "max", "md5", "min", "mod", "mode", "nth_value", "ntile",
+    "nullif", "num_nonnulls", "num_nulls", "octet_length", "overlay", "percent_rank", "percentile_cont",
+    "percentile_disc", "pi", "plainto_tsquery", "position", "pow", "power", "quote_ident", "quote_literal",
+    "quote_nullable", "radians", "rank", "regexp_count", "regexp_instr", "regexp_like", "regexp_match",
+    "regexp_replace", "regexp_split_to_array", "regexp_substr", "regr_avgx", "regr_avgy", "regr_count",
+    "regr_intercept", "regr_r2", "regr_slope", "repeat", "replace", "reverse", "right", "round", "row",
+    "row_number", "row_to_json", "rpad", "rtrim", "scale", "sha224", "sha256", "sha384", "sha512", "sign", "sin",
+    "sind", "sinh", "split_part", "sqrt", "starts_with", "stddev", "stddev_pop", "stddev_samp", "string_agg",
+    "string_to_array", "strpos", "substr", "substring", "sum", "tan", "tand", "tanh", "to_ascii", "to_char",
+    "to_date", "to_hex", "to_json", "to_jsonb", "to_number", "to_timestamp", "to_tsquery", "to_tsvector",
+    "translate", "trim", "trim_array", "trunc", "ts_headline", "ts_rank", "ts_rank_cd", "unnest", "upper",
+    "var_pop", "var_samp", "variance", "websearch_to_tsquery", "width_bucket",
+];
+
+/// Of MySQL or MariaDB: what one of them has.
+#[rustfmt::skip]
+const MYSQL: &[&str] = &[
+    "abs", "acos", "adddate", "addtime", "any_value", "ascii", "asin", "atan", "atan2", "avg", "bin", "bit_and",
+    "bit_count", "bit_length", "bit_or", "bit_xor", "ceil", "ceiling", "char", "char_length", "character_length",
+    "coalesce", "concat", "concat_ws", "conv", "cos", "cot", "count", "crc32", "cume_dist", "date_add",
+    "date_format", "date_sub", "datediff", "day", "dayname", "dayofmonth", "dayofweek", "dayofyear", "decode",
+    "degrees", "dense_rank", "elt", "encode", "exp", "extract", "field", "find_in_set", "first_value", "floor",
+    "format", "from_days", "greatest", "group_concat", "grouping", "hex", "hour", "if", "ifnull", "insert", "instr",
+    "isnull", "json_array", "json_arrayagg", "json_contains", "json_contains_path", "json_depth", "json_extract",
+    "json_insert", "json_keys", "json_length", "json_merge_patch", "json_merge_preserve", "json_object",
+    "json_objectagg", "json_overlaps", "json_pretty", "json_quote", "json_remove", "json_replace", "json_search",
+    "json_set", "json_type", "json_unquote", "json_valid", "json_value", "lag", "last_day", "last_value", "lcase",
+    "lead", "least", "left", "length", "ln", "locate", "log", "log10", "log2", "lower", "lpad", "ltrim", "makedate",
+    "maketime", "max", "md5", "microsecond", "mid", "min", "minute", "mod", "month", "monthname", "nth_value",
+    "ntile", "nullif", "octet_length", "ord", "percent_rank", "percentile_cont", "percentile_disc", "period_add",
+    "period_diff", "pi", "position", "pow", "power", "quarter", "quote", "radians", "rank", "regexp_instr",
+    "regexp_like", "regexp_replace", "regexp_substr", "repeat", "replace", "reverse", "right", "round", "row",
+    "row_number", "rpad", "rtrim", "sec_to_time", "second", "sha1", "sha2", "sign", "sin", "soundex", "space",
+    "sqrt", "std", "stddev", "stddev_pop", "stddev_samp", "str_to_date", "strcmp", "subdate", "substr", "substring",
+    "substring_index", "subtime", "sum", "tan", "time_format", "time_to_sec", "timestampadd", "timestampdiff",
+    "to_char", "to_days", "to_seconds", "trim", "truncate", "ucase", "unhex", "upper", "values", "var_pop",
+    "var_samp", "variance", "week", "weekday", "weekofyear", "year", "yearweek",
+];
+
+/// Of SQLite, as it is usually built.
+#[rustfmt::skip]
+const SQLITE: &[&str] = &[
+    "abs", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "avg", "ceil", "ceiling", "char", "coalesce",
+    "concat", "concat_ws", "cos", "cosh", "count", "cume_dist", "degrees", "dense_rank", "exp", "first_value",
+    "floor", "format", "glob", "group_concat", "hex", "if", "ifnull", "iif", "instr", "json", "json_array",
+    "json_array_length", "json_extract", "json_group_array", "json_group_object", "json_insert", "json_object",
+    "json_patch", "json_pretty", "json_quote", "json_remove", "json_replace", "json_set", "json_type", "json_valid",
+    "jsonb_insert", "jsonb_object", "jsonb_set", "lag", "last_value", "lead", "length", "likelihood", "likely",
+    "ln", "log", "log10", "log2", "lower", "ltrim", "max", "min", "mod", "nth_value", "ntile", "nullif",
+    "octet_length", "percent_rank", "percentile_cont", "percentile_disc", "pi", "pow", "power", "printf", "quote",
+    "radians", "rank", "replace", "round", "row_number", "rtrim", "sign", "sin", "sinh", "soundex", "sqrt",
+    "string_agg", "substr", "substring", "sum", "tan", "tanh", "total", "trim", "trunc", "typeof", "unhex",
+    "unicode", "unlikely", "upper", "zeroblob",
 ];
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
-    fn the_list_is_sorted() {
-        assert!(super::PURE.is_sorted());
-        assert!(super::PURE.iter().all(|name| super::is_pure(name)));
-        assert!(!super::is_pure("random"));
+    fn the_lists_are_sorted() {
+        assert!([POSTGRES, MYSQL, SQLITE].iter().all(|list| list.is_sorted()));
+        assert!(is_pure(Dialect::Sqlite, "total") && !is_pure(Dialect::Postgres, "total"));
+        assert!(!is_pure(Dialect::Sqlite, "random"));
     }
 }

@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     Distinct, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName,
-    ObjectNamePart, Query, Select, Statement, Value as Literal, ValueWithSpan, Visit, Visitor,
+    ObjectNamePart, Query, Select, SetExpr, Statement, Value as Literal, ValueWithSpan, Visit,
+    Visitor,
 };
 
 use super::functions;
@@ -18,7 +19,7 @@ pub(crate) struct Inventory<'s> {
     schema: &'s Schema,
     pub(crate) relations: Vec<ObjectName>,
     pub(crate) queries: usize,
-    statements: usize,
+    pub(crate) statements: usize,
     pub(crate) locking: bool,
     /// Reads the clock, chance or the session, or calls a function that may.
     pub(crate) volatile: bool,
@@ -26,6 +27,8 @@ pub(crate) struct Inventory<'s> {
     pub(crate) writes: bool,
     /// SELECT INTO.
     pub(crate) into: bool,
+    /// `TABLE t` for a query, of which the parser takes more words than there are.
+    pub(crate) misread: bool,
     /// What does not change within a transaction is not volatile.
     in_transaction: bool,
     /// Takes some of the rows that there are, and which is not told: LIMIT, DISTINCT ON.
@@ -50,6 +53,7 @@ impl<'s> Inventory<'s> {
             volatile: false,
             writes: false,
             into: false,
+            misread: false,
             in_transaction: false,
             limited: false,
         }
@@ -71,8 +75,21 @@ impl<'s> Inventory<'s> {
                 || functions::is_volatile_word(self.dialect, name))
     }
 
+    /// Whether it is a column of PostgreSQL that changes without a write to the row, by VACUUM or a lock.
+    fn is_moved(&self, name: &str) -> bool {
+        self.dialect == Dialect::Postgres
+            && !self.in_transaction
+            && ["ctid", "xmax", "cmin", "cmax"].iter().any(|known| name.eq_ignore_ascii_case(known))
+    }
+
     fn function(&mut self, function: &Function) {
         let mut names = function.name.0.iter().rev().map(|part| match part {
+            // Between quotes it is another function of PostgreSQL.
+            ObjectNamePart::Identifier(ident)
+                if ident.quote_style.is_some() && self.dialect == Dialect::Postgres =>
+            {
+                ident.value.clone()
+            }
             ObjectNamePart::Identifier(ident) => ident.value.to_ascii_lowercase(),
             ObjectNamePart::Function(_) => String::new(),
         });
@@ -87,10 +104,10 @@ impl<'s> Inventory<'s> {
                 timeless(arguments) && (name != "strftime" || arguments.len() > 1)
             }
             (_, "date" | "time" | "timestamp") => !arguments.is_empty(),
-            (_, name) => functions::is_pure(name),
+            (dialect, name) => functions::is_pure(dialect, name),
         };
         let known = known || self.stands_still(&name);
-        self.volatile |= !((known && !own) || self.schema.is_pure(&name));
+        self.volatile |= !((known && !own) || self.schema.is_pure(&name.to_ascii_lowercase()));
     }
 }
 
@@ -115,6 +132,18 @@ fn timeless(arguments: &[FunctionArg]) -> bool {
         })
 }
 
+/// Whether a part of the query that is not a query by itself is `TABLE t`.
+fn is_table(body: &SetExpr) -> bool {
+    let mut body = body;
+    while let SetExpr::SetOperation { left, right, .. } = body {
+        if is_table(right) {
+            return true;
+        }
+        body = left;
+    }
+    matches!(body, SetExpr::Table(_))
+}
+
 impl Visitor for Inventory<'_> {
     type Break = ();
 
@@ -126,6 +155,7 @@ impl Visitor for Inventory<'_> {
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
         self.queries += 1;
+        self.misread |= is_table(&query.body);
         self.locking |= !query.locks.is_empty() || query.for_clause.is_some();
         self.limited |= query.limit_clause.is_some() || query.fetch.is_some();
         ControlFlow::Continue(())
@@ -153,18 +183,28 @@ impl Visitor for Inventory<'_> {
                 let name = ident.value.to_ascii_lowercase();
                 self.volatile |=
                     functions::is_volatile_word(self.dialect, &name) && !self.stands_still(&name);
+                self.volatile |= self.is_moved(&name);
             }
+            Expr::CompoundIdentifier(idents) => {
+                self.volatile |= idents.last().is_some_and(|ident| self.is_moved(&ident.value));
+            }
+            // Elsewhere it is a function of the user's.
+            Expr::Convert { .. } => self.volatile |= self.dialect != Dialect::MySql,
             _ => {}
         }
         ControlFlow::Continue(())
     }
 
     fn pre_visit_value(&mut self, value: &ValueWithSpan) -> ControlFlow<()> {
-        if self.dialect == Dialect::Postgres
-            && let Literal::SingleQuotedString(text) = &value.value
-        {
-            self.volatile |= functions::is_moving_literal(text);
-        }
+        let text = match &value.value {
+            Literal::SingleQuotedString(text)
+            | Literal::EscapedStringLiteral(text)
+            | Literal::UnicodeStringLiteral(text)
+            | Literal::NationalStringLiteral(text) => text,
+            Literal::DollarQuotedString(text) => &text.value,
+            _ => return ControlFlow::Continue(()),
+        };
+        self.volatile |= self.dialect == Dialect::Postgres && functions::is_moving_literal(text);
         ControlFlow::Continue(())
     }
 }

@@ -61,7 +61,7 @@ impl Setting {
 /// Compiles one text, which may hold several statements.
 pub(crate) fn compile(setting: &Setting, sql: &str) -> Template {
     // MySQL runs what stands in such a comment.
-    if setting.dialect == Dialect::MySql && (sql.contains("/*!") || sql.contains("/*M!")) {
+    if setting.dialect == Dialect::MySql && other::runs_comments(sql) {
         return other::unreadable();
     }
     // What a backslash means, and so where a literal ends, depends on the session.
@@ -94,7 +94,8 @@ pub(crate) fn compile(setting: &Setting, sql: &str) -> Template {
         Err(_) => other::by_first_word(setting, sql),
     };
     template.converts = setting.dialect == Dialect::Postgres
-        && (sql.contains("::") || ["cast", "date"].iter().any(|word| contains_word(sql, word)));
+        && (sql.contains("::")
+            || ["cast", "date", "time", "timestamp"].iter().any(|word| contains_word(sql, word)));
     template.names = names;
     template.parameters = parameters;
     template
@@ -112,6 +113,9 @@ struct Text<'t> {
 fn one(setting: &Setting, statement: &Statement, text: Text<'_>) -> Template {
     let inventory = &Inventory::of(setting.dialect, &setting.schema, statement);
     let Text { sql, session, ignores } = text;
+    if inventory.misread {
+        return by_first_word(setting, sql);
+    }
     let write = Write { setting, inventory, common: &[], sql, ignores };
     match statement {
         Statement::Query(query) if !inventory.writes => read(setting, query, inventory, session),

@@ -63,8 +63,12 @@ pub(super) fn script(setting: &Setting, statements: &[Statement]) -> Template {
 
 /// EXPLAIN (ANALYZE), which runs the statement. It may be switched off again behind the word.
 fn analyses(options: &Option<Vec<UtilityOption>>) -> bool {
-    options.iter().flatten().any(|option| option.name.value.eq_ignore_ascii_case("analyze"))
+    let analyze = |word: &str| ANALYZE.iter().any(|known| word.eq_ignore_ascii_case(known));
+    options.iter().flatten().any(|option| analyze(&option.name.value))
 }
+
+/// PostgreSQL knows both spellings.
+const ANALYZE: [&str; 2] = ["analyze", "analyse"];
 
 /// One statement that is neither a plain read nor INSERT, UPDATE or DELETE.
 pub(super) fn other(
@@ -155,6 +159,7 @@ pub(super) fn other(
         | S::ShowDatabases { .. }
         | S::Fetch { .. }
         | S::Declare { .. } => Template::of(UNCACHED),
+        S::Vacuum(_) if setting.dialect == Dialect::Sqlite => vacuum(),
         S::Set(_)
         | S::Use(_)
         | S::Reset(_)
@@ -179,9 +184,9 @@ pub(super) fn other(
         | S::CreateType { .. }
         | S::CreateRole(_)
         | S::CreateProcedure { .. } => Template::of(Kind::Ddl),
-        // A view may call it, and reads of the view were cached.
-        S::Drop { .. }
-        | S::CreateFunction(_)
+        // A view or a query may call it, and their results were cached.
+        S::CreateFunction(_)
+        | S::Drop { .. }
         | S::AlterView { .. }
         | S::AlterIndex { .. }
         | S::AlterType(_)
@@ -191,6 +196,11 @@ pub(super) fn other(
         | S::CreateVirtualTable { .. } => whole(setting, &inventory.relations, Kind::Ddl, true),
         _ => whole(setting, &inventory.relations, Kind::Other, true),
     }
+}
+
+/// SQLite gives new numbers to the rows of tables without a key of integers, which a query may show.
+fn vacuum() -> Template {
+    Template { unknown: true, ..Template::of(Kind::Ddl) }
 }
 
 /// A text of which not even the first words can be trusted.
@@ -203,16 +213,19 @@ pub(super) fn unreadable() -> Template {
 /// What the first words of a text tell, where the parser cannot or may not read it.
 pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
     let mut words = Words { dialect: setting.dialect, rest: sql };
-    if setting.dialect == Dialect::Postgres && has_nested_comment(sql) {
+    if setting.dialect == Dialect::MySql && runs_comments(sql) {
+        return unreadable();
+    }
+    if setting.dialect == Dialect::Postgres && (has_nested_comment(sql) || has_lone_return(sql)) {
         return unreadable();
     }
     let first = words.keyword();
     let has = |word: &str| contains_word(sql, word);
-    let one = is_single(sql);
+    let one = is_single(setting.dialect, sql);
     let table = |words: &mut Words<'_>, kind, next: Option<&str>| {
         let mut compiler = setting.compiler(Side::Predicate);
         let known = match words.table(setting) {
-            Some(table) if one && next.is_none_or(|next| words.keyword() == next) => {
+            Some(table) if next.is_none_or(|next| words.keyword() == next) => {
                 compiler.add(&table, Dnf::any());
                 true
             }
@@ -221,10 +234,10 @@ pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
         whole_of(setting, compiler, Kind::Write(kind), !known)
     };
     match first.as_str() {
-        "select" | "values" | "show" | "describe" | "desc" | "table" if one => {
+        "select" | "values" | "show" | "table" if one => Template::of(UNCACHED),
+        "explain" | "describe" | "desc" if one && !ANALYZE.iter().any(|word| has(word)) => {
             Template::of(UNCACHED)
         }
-        "explain" if one && !has("analyze") => Template::of(UNCACHED),
         "with"
             if one
                 && !["insert", "update", "delete", "merge"].iter().any(|word| has(word))
@@ -233,7 +246,8 @@ pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
         {
             Template::of(UNCACHED)
         }
-        "insert" | "replace" => {
+        // With others behind it, COMMIT may be one of them.
+        "insert" | "replace" if one => {
             words.skip(&[
                 "or",
                 "replace",
@@ -259,7 +273,7 @@ pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
             }
             whole_of(setting, compiler, Kind::Write(WriteKind::Update), before_set.is_none())
         }
-        "delete" => {
+        "delete" if one => {
             words.skip(&["from", "only"]);
             table(&mut words, WriteKind::Delete, Some("where"))
         }
@@ -270,12 +284,14 @@ pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
             unreadable()
         }
         "begin" | "start" if one => Template::of(Kind::Transaction(Transaction::Begin)),
-        "commit" | "end" if one && !has("chain") => {
+        // What another session has prepared is seen only now.
+        "commit" | "end" if one && !has("chain") && !has("prepared") => {
             Template::of(Kind::Transaction(Transaction::Commit { chain: false }))
         }
         "rollback" | "abort" if one && !has("chain") && !has("to") && !has("prepared") => {
             Template::of(Kind::Transaction(Transaction::Rollback { chain: false }))
         }
+        "vacuum" if one && setting.dialect == Dialect::Sqlite => vacuum(),
         "set" | "use" | "pragma" | "analyze" | "vacuum" | "listen" | "notify" | "unlisten"
         | "reset" | "checkpoint" | "detach" | "lock" | "grant" | "revoke"
             if one =>
@@ -292,14 +308,19 @@ pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
 }
 
 /// Whether the text holds one statement for certain: no semicolon outside of quotes and comments but at its end.
-fn is_single(sql: &str) -> bool {
+fn is_single(dialect: Dialect, sql: &str) -> bool {
     let text = sql.trim_end().trim_end_matches(';').as_bytes();
     if !text.contains(&b';') {
         return true;
     }
     // Where such a literal or comment ends depends on the dialect or the session.
     let dollar_quote = |pair: &[u8]| pair[0] == b'$' && !pair[1].is_ascii_digit();
-    if text.iter().any(|byte| b"\\#".contains(byte)) || text.windows(2).any(dollar_quote) {
+    let odd: &[u8] = match dialect {
+        Dialect::Postgres => b"\\#`",
+        Dialect::MySql => b"\\#",
+        Dialect::Sqlite => b"\\#[",
+    };
+    if text.iter().any(|byte| odd.contains(byte)) || text.windows(2).any(dollar_quote) {
         return false;
     }
     let mut rest = text;
@@ -333,6 +354,16 @@ fn has_nested_comment(sql: &str) -> bool {
     let parts: Vec<&str> = sql.split("/*").collect();
     // Before the first there is no comment, and in the last none begins.
     parts.len() > 2 && parts[1..parts.len() - 1].iter().any(|comment| !comment.contains("*/"))
+}
+
+/// Whether MySQL runs what stands in a comment.
+pub(super) fn runs_comments(sql: &str) -> bool {
+    sql.contains("/*!") || sql.contains("/*M!")
+}
+
+/// Whether a line ends in a way that only PostgreSQL takes for the end of a comment.
+fn has_lone_return(sql: &str) -> bool {
+    sql.contains("--") && sql.split('\r').skip(1).any(|rest| !rest.starts_with('\n'))
 }
 
 pub(super) fn contains_word(sql: &str, word: &str) -> bool {
@@ -434,7 +465,9 @@ impl Words<'_> {
             '"' | '`' => quote,
             '[' => ']',
             _ => {
-                let end = self.rest.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '$');
+                let end = self.rest.find(|c: char| {
+                    c.is_ascii() && !c.is_ascii_alphanumeric() && c != '_' && c != '$'
+                });
                 let (name, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
                 self.rest = rest;
                 // U&"..", a name in numbers.

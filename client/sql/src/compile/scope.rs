@@ -5,6 +5,7 @@ use sqlparser::ast::Expr;
 use super::block::Compiler;
 use super::dnf::Dnf;
 use super::formula::Column;
+use super::functions;
 use crate::{Dialect, Schema};
 
 /// The relations that one SELECT joins.
@@ -86,6 +87,11 @@ impl Compiler<'_> {
             Expr::Nested(inner) => return self.column(block, inner),
             Expr::Identifier(ident) => {
                 let column = self.dialect.name(ident);
+                // The session's, whatever the table has under that name.
+                let bare = ident.quote_style.is_none();
+                if bare && functions::is_volatile_word(self.dialect, &column) {
+                    return None;
+                }
                 (block.owner(self.schema, &column)?, column)
             }
             Expr::CompoundIdentifier(names) if (2..=3).contains(&names.len()) => {

@@ -41,8 +41,7 @@ impl Write<'_> {
     pub(super) fn reader(&self) -> Compiler<'_> {
         let mut compiler = self.setting.compiler(Side::Predicate);
         compiler.nested = false;
-        compiler.visible =
-            self.common.iter().map(|name| Common { name: name.clone(), certain: true }).collect();
+        compiler.visible = self.common.iter().map(|name| Common::of(name)).collect();
         compiler
     }
 }
@@ -179,7 +178,9 @@ pub(super) fn with(write: &Write<'_>, query: &Query) -> Template {
     let common = query.with.iter().flat_map(|with| &with.cte_tables);
     let common: Vec<String> =
         common.map(|common| setting.dialect.name(&common.alias.name)).collect();
-    let mut writes = Writes { write: &Write { common: &common, ..*write }, found: Vec::new() };
+    // Of several nobody asks for the old rows, which would take the whole text for each.
+    let sql = if write.inventory.statements > 2 { "" } else { write.sql };
+    let mut writes = Writes { write: &Write { common: &common, sql, ..*write }, found: Vec::new() };
     let _ = query.visit(&mut writes);
     let main =
         matches!(query.body.as_ref(), SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_));

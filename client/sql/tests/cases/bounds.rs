@@ -22,6 +22,9 @@ fn hostile() -> Vec<String> {
         all.push(format!("SELECT * FROM t WHERE a = {}", vec!["1"; n].join(" || ")));
         all.push(format!("SELECT * FROM t{}", repeat(", t", n)));
         all.push(format!("SELECT * FROM t{}", repeat(" JOIN t ON a = 1", n)));
+        all.push(format!("SELECT * FROM t{}", repeat(" JOIN t", n)));
+        all.push(format!("SELECT * FROM t{}{}", repeat(" JOIN t", n), repeat(" ON a = 1", n)));
+        all.push(format!("SELECT * FROM {}t", repeat("(t LEFT JOIN t LEFT JOIN ", n)));
         all.push(vec!["SELECT * FROM t"; n].join(" UNION "));
         all.push(format!("SELECT {} FROM t", repeat("CASE WHEN a THEN ", n)));
         all.push(format!("SELECT {}1{} FROM t", repeat("f(", n), repeat(")", n)));
@@ -43,6 +46,8 @@ fn hostile() -> Vec<String> {
         all.push(format!("UPDATE t SET {} WHERE a = 1", vec!["a = 1"; n].join(", ")));
         all.push(format!("UPDATE {} SET", repeat("t ", n)));
     }
+    // As many as are parsed at all.
+    all.push(format!("SELECT * FROM t{}", repeat(" JOIN t", 1400)));
     all
 }
 

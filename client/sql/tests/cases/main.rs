@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod bounds;
+mod disguises;
 mod joined;
 mod law;
 mod reads;

@@ -7,4 +7,7 @@ mod law;
 #[path = "../live/mod.rs"]
 mod live;
 mod mariadb;
+#[path = "../differential/matcher.rs"]
+mod matcher;
 mod postgres;
+mod traps;
