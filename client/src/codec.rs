@@ -17,8 +17,8 @@ pub trait Codec<T> {
     /// The name of the format, and its version if it has more than one.
     fn name(&self) -> &str;
 
-    /// A number for what is known of the shape of the type: names and kinds of its fields. Programs of two releases may share
-    /// a cache, and a type that has changed still has its name.
+    /// A number for what is known of the shape of the type: names and kinds of its fields. Programs of two releases may
+    /// share a cache, and a type that has changed still has its name.
     fn shape(&self) -> u64 {
         0
     }

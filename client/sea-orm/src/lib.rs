@@ -115,8 +115,8 @@
 //!   it neither reads nor fills. A rollback, of a savepoint too, forgets (but on MySQL, where some engines keep the
 //!   rows). The state belongs to the object. A statement that reads the session or the clock, sets something or locks
 //!   rows makes the rest of its transaction pass the cache by; so do SERIALIZABLE, and IMMEDIATE of SQLite, from the first
-//!   statement on: who locks wants what is committed now, which its writer may be about to tell. If the connection is lost during COMMIT, the cache is told at once;
-//!   what the database commits only after that, it is not told of.
+//!   statement on: who locks wants what is committed now, which its writer may be about to tell. If the connection is lost
+//!   during COMMIT, the cache is told at once; what the database commits only after that, it is not told of.
 //! * **Snapshots.** A result is stored with a token from before the first statement of its transaction, unless READ
 //!   COMMITTED was asked for by name. A hit may be newer than the transaction's snapshot.
 //! * **Not seen**: writes by other programs, by [`CachedConn::inner`], views, triggers and computed columns unless

@@ -85,10 +85,10 @@
 //!   operators of the user's, and functions that are written like columns, `t.f` for `f(t)`.
 //! * Contents that a table of SQLite for full-text search takes from another: [`Table::also`] of that one.
 //! * Who asks, and how: row-level security, the time zone, the language and other settings of the session.
-//! * On MySQL, a column of type ENUM, SET, BIT, DATE, TIME or YEAR that is compared with a number or gets one, or is compared
-//!   with a text that is none of its values, unless its kind is given; modes of the session that let a write change what it
-//!   stores (no strict mode), or that find the last number with IS NULL (`sql_auto_is_null`); what becomes of a TIME that is
-//!   converted to a DATETIME, which depends on the day.
+//! * On MySQL, a column of type ENUM, SET, BIT, DATE, TIME or YEAR that is compared with a number or gets one, or is
+//!   compared with a text that is none of its values, unless its kind is given; modes of the session that let a write change
+//!   what it stores (no strict mode), or that find the last number with IS NULL (`sql_auto_is_null`); what becomes of a TIME
+//!   that is converted to a DATETIME, which depends on the day.
 //! * On PostgreSQL, columns of type `money`, `name` and `"char"`, and of `numeric` with a negative scale, unless they are
 //!   [`ColumnKind::Opaque`]. What a conversion to a domain makes of a value: `'abcd'::short`, of type `varchar(3)`. What a
 //!   backslash means where `standard_conforming_strings` is off.
