@@ -91,7 +91,8 @@ impl Connector {
     ///
     /// By default it is made of user, host, port and database, on PostgreSQL also of options, on MySQL of the time zone, or
     /// of the file's path. For a database in memory, and where the feature of its driver (`sqlx-postgres` ...) is not on,
-    /// it is a name that no other connection has.
+    /// it is a name that no other connection has. `localhost`, a socket or a file is another one on each machine: where
+    /// several machines share a cache, give it a name.
     ///
     /// What a session is told after it has begun is not in it. A connection with a `schema_search_path` of SeaORM's
     /// `ConnectOptions`, or with a role or setting that policies of row security look at, needs a name of its own.
