@@ -14,7 +14,7 @@ from servers import ROOT
 HERE = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "target/django"
 UPSTREAM = "django-cacheops==7.2"
-# What tox.ini of django-cacheops 7.2 names, and psycopg2. No release of others makes our tests fail from one day to the next.
+# What tox.ini of django-cacheops 7.2 names, and psycopg2. With versions: a release of others is no failure of ours.
 PACKAGES = [
     UPSTREAM,
     "redis==8.1.0",

@@ -127,6 +127,8 @@
 //!   leave them out: what is not named matches everything. Table and columns are those of the database, on SQLite and
 //!   MySQL in lower case; a schema (`audit.article`) only if there is a [default one](Schema::default_schema) and it is
 //!   another.
+//! * **On MySQL** programs that share a cache register the same tables in their [`Schema`], or none: what a text means
+//!   beside a number, `'any text' = 0`, depends on the type of the column.
 //! * `BEGIN` and `COMMIT` as SQL text on the connection are no transaction: use `begin()`. A statement that ends a
 //!   transaction from inside, as `COMMIT` and MySQL's definitions and `TRUNCATE` do, is understood: what was written so
 //!   far is told at once, and so is every write that follows.

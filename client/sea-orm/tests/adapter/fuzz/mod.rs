@@ -19,7 +19,8 @@
 //! printed and counted as odd. MariaDB has done so, though not in that run.
 //!
 //! Four programs share the database, which differ in what they register of it and in how many rows they read before
-//! a write. One of them asks, any of them writes.
+//! a write. One of them asks, any of them writes. On MariaDB those of a lane register the same, as they must: all of it in
+//! every second lane, nothing in the others.
 
 pub mod entities;
 mod predicate;
