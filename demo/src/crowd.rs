@@ -265,14 +265,18 @@ pub async fn at_work(
         tokio::time::sleep(unit).await;
         let waiting: u64 = processes.iter().map(|process| process.co.stats().outbox).sum();
         marks.push(hits());
-        server.launch().await?;
-        let back = Instant::now();
-        for process in processes {
-            tokio::time::timeout(DEADLINE, process.co.settled())
-                .await
-                .map_err(|_| "the cache does not come back")?;
-        }
-        let settled = back.elapsed();
+        let settled = {
+            // Where one process finds the server before the other, it may read what the other could not tell yet.
+            let _nobody = gate.write().await;
+            server.launch().await?;
+            let back = Instant::now();
+            for process in processes {
+                tokio::time::timeout(DEADLINE, process.co.settled())
+                    .await
+                    .map_err(|_| "the cache does not come back")?;
+            }
+            back.elapsed()
+        };
         now.store(2, Ordering::Relaxed);
         tokio::time::sleep(unit).await;
         marks.push(hits());
