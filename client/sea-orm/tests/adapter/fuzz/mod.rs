@@ -12,7 +12,7 @@
 //! | | seed, lanes, seconds | questions | writes | asked again | changed | kept | lost unchanged | stale |
 //! |---|---|---|---|---|---|---|---|---|
 //! | SQLite | 20261129, 4, 3060 | 1,946,880 | 778,752 | 23,194,040 | 1,087,043 | 15,071,001 | 6,875,005 | 0 |
-//! | PostgreSQL 15 | 20261125, 2, 420 | 13,640 | 5,456 | 179,160 | 12,056 | 113,632 | 53,472 | 0 |
+//! | PostgreSQL 15 | 20261131, 2, 420 | 29,640 | 11,856 | 389,040 | 25,986 | 245,967 | 117,078 | 0 |
 //! | MariaDB 10.11 | 20261126, 2, 420 | 61,720 | 24,688 | 830,600 | 56,929 | 421,825 | 351,846 | 0 |
 //!
 //! An error of the database is no answer, and an answer that the database does not give twice to the same statement is
