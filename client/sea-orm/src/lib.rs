@@ -150,8 +150,8 @@
 //! Random questions are asked before and after random writes, through this adapter and without the cache: joins of all
 //! kinds, subqueries, relations, aggregates, raw SQL; values of all types; writes of all kinds, in transactions and
 //! savepoints that are committed or not. Deliberate mistakes are found. The longest runs (two shared cores): SQLite
-//! 1,087,043 results that a write had changed and 15,071,001 answers kept through one, PostgreSQL 15 12,056 and
-//! 113,632, MariaDB 10.11 56,929 and 421,825, none stale. `make test` does it for ten seconds on the first two, `make
+//! 1,087,043 results that a write had changed and 15,071,001 answers kept through one, PostgreSQL 15 25,986 and
+//! 245,967, MariaDB 10.11 56,929 and 421,825, none stale. `make test` does it for ten seconds on the first two, `make
 //! test-mariadb` on the third.
 //!
 //! # Several databases
