@@ -4,15 +4,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cacheops::{Cacheops, Deps, Format, Key};
+use cacheops::{Cacheops, Deps, Key};
 use cacheops_sql::Kind;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::ask::{Rules, ask_many, deps_of};
 use crate::cached::{Mode, Options};
 use crate::connection::Shared;
+use crate::kept::{CacheValue, Checked};
 use crate::run::{Ran, Run};
 use crate::source::{Context, Source};
 use crate::state::State;
@@ -101,7 +101,7 @@ impl<'a, S: Source> CachedReads<'a, S> {
     /// Those of the block.
     pub async fn get_or_load<T, F, Fut>(self, block: F) -> Result<T, DbErr>
     where
-        T: Serialize + DeserializeOwned,
+        T: CacheValue,
         F: FnOnce(Recorder<'a, S::Inner>) -> Fut,
         Fut: Future<Output = Result<T, DbErr>>,
     {
@@ -113,7 +113,7 @@ impl<'a, S: Source> CachedReads<'a, S> {
         let recorder = Recorder::new(&context);
         let log = recorder.log.clone();
         let load = async { Ok((block(recorder).await?, log.take())) };
-        ask_many(context, Rules::fetch(&self.options, None), key, Format::default(), load).await
+        ask_many(context, Rules::fetch(&self.options, None), key, Checked, load).await
     }
 }
 

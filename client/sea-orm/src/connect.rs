@@ -14,6 +14,7 @@ use crate::before::Lockable;
 use crate::bypass;
 use crate::cascade::{Cascades, name_of};
 use crate::connection::{CachedConn, Shared};
+use crate::kept;
 use crate::saving::Saving;
 use crate::told::Told;
 
@@ -114,10 +115,11 @@ impl Connector {
     /// On MySQL the key of the entity tells, too, what `LAST_INSERT_ID()` of an INSERT is.
     pub fn model<E>(mut self) -> Self
     where
-        E: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<E::Model>>,
+        E: EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<E::Model>>,
     {
         self.relations.extend(E::Relation::iter().map(|relation| relation.def()));
         self.saving.add::<E>();
+        kept::register::<E>();
         if E::PrimaryKey::auto_increment()
             && let Some(key) = E::PrimaryKey::iter().next()
         {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use cacheops::{CachedAs, Deps, Profile};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::ask::{deps_of, write_values};
 use crate::connection::CachedConn;
+use crate::kept::{CacheValue, Checked};
 use crate::query::CachedQuery;
 use crate::source::{Context, Source, Unstored};
 use crate::transaction::CachedTxn;
@@ -164,7 +164,7 @@ impl<'a, S: Source> CachedFunction<'a, S> {
     /// Those of `function`.
     pub async fn get_or_try<T, E, F, Fut>(self, function: F) -> Result<T, E>
     where
-        T: Serialize + DeserializeOwned,
+        T: CacheValue,
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
@@ -187,7 +187,7 @@ impl<'a, S: Source> CachedFunction<'a, S> {
             // It may have written itself.
             if context.writes() == before { Ok(value) } else { Err(Unstored::Value(value)) }
         };
-        Unstored::settle(cached.get_or_try(compute).await)
+        Unstored::settle(cached.get_or_try_with(Checked, compute).await)
     }
 
     /// Forgets the result of this function for these extras and samples, and no other.

@@ -54,7 +54,7 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
     /// Those of the database, and [`DbErr`] if the relation is one to many.
     pub async fn load_one<R, Q, S>(self, query: Q, db: &S) -> Result<Vec<Option<R::Model>>, DbErr>
     where
-        R: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<R::Model>>,
+        R: EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<R::Model>>,
         Q: EntityOrSelect<R>,
         S: Source,
         M::Entity: Related<R>,
@@ -72,7 +72,7 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
     /// Those of the database.
     pub async fn load_many<R, Q, S>(self, query: Q, db: &S) -> Result<Vec<Vec<R::Model>>, DbErr>
     where
-        R: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<R::Model>>,
+        R: EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<R::Model>>,
         Q: EntityOrSelect<R>,
         S: Source,
         M::Entity: Related<R>,
@@ -96,7 +96,7 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
         db: &S,
     ) -> Result<Vec<Vec<R::Model>>, DbErr>
     where
-        R: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<R::Model>>,
+        R: EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<R::Model>>,
         Q: EntityOrSelect<R>,
         V: EntityTrait<Model: Sync>,
         S: Source,
@@ -149,7 +149,7 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
     ) -> Result<Vec<Option<Own<M>>>, DbErr>
     where
         M::Entity:
-            EntityTrait<Model: Sync, ActiveModel: TryIntoModel<Own<M>>, Relation: Clone + Send>,
+            EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<Own<M>>, Relation: Clone + Send>,
         Q: EntityOrSelect<M::Entity>,
         S: Source,
     {
@@ -172,7 +172,7 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
     ) -> Result<Vec<Vec<Own<M>>>, DbErr>
     where
         M::Entity:
-            EntityTrait<Model: Sync, ActiveModel: TryIntoModel<Own<M>>, Relation: Clone + Send>,
+            EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<Own<M>>, Relation: Clone + Send>,
         Q: EntityOrSelect<M::Entity>,
         S: Source,
     {
@@ -192,7 +192,7 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
     /// Those of the database.
     pub async fn load_self_via<V, S>(self, via: V, db: &S) -> Result<Vec<Vec<Own<M>>>, DbErr>
     where
-        M::Entity: RelatedSelfVia<V> + EntityTrait<Model: Sync, ActiveModel: TryIntoModel<Own<M>>>,
+        M::Entity: RelatedSelfVia<V> + EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<Own<M>>>,
         V: EntityTrait,
         S: Source,
     {
@@ -211,7 +211,7 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
     /// Those of the database.
     pub async fn load_self_via_rev<V, S>(self, via: V, db: &S) -> Result<Vec<Vec<Own<M>>>, DbErr>
     where
-        M::Entity: RelatedSelfVia<V> + EntityTrait<Model: Sync, ActiveModel: TryIntoModel<Own<M>>>,
+        M::Entity: RelatedSelfVia<V> + EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<Own<M>>>,
         V: EntityTrait,
         S: Source,
     {
@@ -245,7 +245,7 @@ impl<M: ModelTrait> Loader<'_, M> {
     ) -> Result<Vec<T>, DbErr>
     where
         R: EntityTrait,
-        T: Send,
+        T: Send + std::fmt::Debug,
         K: Columns<T>,
         S: Source,
         F: Future<Output = Result<Vec<T>, DbErr>>,

@@ -76,7 +76,7 @@ impl Saving {
     /// Adds an entity.
     pub(crate) fn add<E>(&mut self)
     where
-        E: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<E::Model>>,
+        E: EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<E::Model>>,
     {
         let entity =
             Entity { key: key::<E>, read: |context, saved| Box::pin(read::<E>(context, saved)) };
@@ -153,7 +153,7 @@ fn key<E: EntityTrait>(row: &QueryResult, by: &CacheOnSave) -> Option<Vec<Value>
 
 async fn read<E>(context: Context<'_, DatabaseConnection>, saved: Saved)
 where
-    E: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<E::Model>>,
+    E: EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<E::Model>>,
 {
     let Some(columns) = columns::<E>(&saved.by) else { return };
     let filtered =

@@ -10,6 +10,7 @@ mod failing;
 mod failing_elsewhere;
 mod forum;
 mod fuzz;
+mod hidden;
 mod kinds;
 mod loading;
 mod local;
