@@ -126,6 +126,17 @@ impl<S: SelectorTrait, C> CachedCursor<S, C> {
     }
 }
 
+impl<S: SelectorTrait, C> Clone for CachedCursor<S, C>
+where
+    Cursor<S>: Clone,
+{
+    fn clone(&self) -> Self {
+        let Self { cursor, reversed, options, table, codec } = self;
+        let (options, table) = (options.clone(), table.clone());
+        Self { cursor: cursor.clone(), reversed: *reversed, options, table, codec: *codec }
+    }
+}
+
 impl<S: SelectorTrait, C> QuerySelect for CachedCursor<S, C> {
     type QueryStatement = SelectStatement;
 

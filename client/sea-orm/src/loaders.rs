@@ -7,7 +7,7 @@ use sea_orm::{
     RelatedSelfVia, RelationDef, RelationTrait, Statement, TryIntoModel,
 };
 
-use crate::ask::{Asked, Rules, ask, ask_many, database_of, key_of, write_values};
+use crate::ask::{Asked, Rules, ask, ask_many, is_agnostic, key_of, write_values};
 use crate::block::Recorder;
 use crate::cached::{Cached, Mode, Options};
 use crate::codec::{Columns, Many, Maybe, Rows, Whole, write_value};
@@ -120,20 +120,20 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
         let context = db.context();
         let table = table_of::<R>();
         let profile = context.cacheops.profile(&table);
-        let key = kind.zip(profile).and_then(|(kind, profile)| {
+        let agnostic = profile.is_some_and(|profile| {
             let analyse = |statement: &Statement| context.shared.analyser.analyse(&statement.sql);
             let (between, far) = (analyse(&first), analyse(&second));
-            let database =
-                database_of(context.cacheops, context.shared, profile, [&*between, &*far]);
-            key_of::<Vec<Vec<R::Model>>>(database, &first, &kind)
+            is_agnostic(context.cacheops, profile, [&*between, &*far])
         });
+        let key =
+            |database: &str| key_of::<Vec<Vec<R::Model>>>(database, &first, kind.as_deref()?);
         let rules = Rules::fetch(&self.options, Some(table));
         let recorder = Recorder::new(&context);
         let load = async {
             let loaded = LoaderTrait::load_many_to_many(models, query, via, &recorder).await?;
             Ok((loaded, recorder.log.take()))
         };
-        ask_many(context, rules, key, Rows::<Many<Whole<R>>>::default(), load).await
+        ask_many(context, rules, agnostic, key, Rows::<Many<Whole<R>>>::default(), load).await
     }
 
     /// The row of the same table that each model refers to: see [`LoaderTrait::load_self`].

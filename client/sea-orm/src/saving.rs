@@ -24,7 +24,7 @@ use crate::codec::{Rows, Whole};
 use crate::connection::Shared;
 use crate::query::CachedQuery;
 use crate::run::{Ran, Run};
-use crate::source::Context;
+use crate::source::{Context, Outer};
 
 /// Beyond, the rows that a transaction saves are not read again.
 const MAX_SAVED: usize = 64;
@@ -127,7 +127,8 @@ impl Saving {
             if cacheops.last_error().is_some() {
                 return;
             }
-            let context = Context { cacheops, shared, inner, state: None };
+            let outer = Outer::Nobody;
+            let context = Context { cacheops, shared, inner, state: None, outer };
             (saved.entity.read)(context, saved).await;
         }
     }

@@ -4,7 +4,7 @@ use cacheops_sea_orm::{Cache, CacheReads, CachedConn, Connect};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
     ActiveModelTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, PaginatorTrait,
-    QuerySelect, Statement,
+    QueryOrder, QuerySelect, Statement,
 };
 use serde::{Deserialize, Serialize};
 
