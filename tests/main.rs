@@ -30,6 +30,7 @@ mod model;
 mod panic;
 mod pause;
 mod persistence;
+mod plain;
 mod refusal;
 mod replica_read_only;
 mod replication;

@@ -115,11 +115,27 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::ReadOnly`] on a replica, [`ErrorKind::Unsupported`] if the module has no tokens.
+    /// [`ErrorKind::ReadOnly`] on a replica, [`ErrorKind::Unsupported`] if the module has no tokens,
+    /// [`ErrorKind::InvalidRequest`] in a cluster, where a token is of one shard:
+    /// [`token_for`](Self::token_for).
     pub async fn token(&self) -> Result<Token, Error> {
+        if self.is_cluster() {
+            let text = "in a cluster a token is of one shard: call `token_for` with the key";
+            return Err(Error::new(ErrorKind::InvalidRequest, text));
+        }
         self.require("token")?;
         let token: Option<u64> = self.query(&redis::cmd("CACHEOPS.TOKEN")).await?;
-        token.map(Token).ok_or_else(|| Error::new(ErrorKind::ReadOnly, "a replica gives no token"))
+        no_replica(token.map(Token))
+    }
+
+    /// The token of now on the shard of a key: for a store under that key, or for a [`check`](Self::check) that names it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ReadOnly`] on a replica, [`ErrorKind::Unsupported`] if the module has no tokens.
+    pub async fn token_for(&self, key: impl AsRef<[u8]>) -> Result<Token, Error> {
+        self.require("token")?;
+        no_replica(self.token_of(key.as_ref()).await?)
     }
 
     /// Whether nothing was invalidated since a token, for a value that is kept elsewhere: see
@@ -191,9 +207,6 @@ impl Client {
     }
 
     pub(crate) async fn send_changes(&self, changes: &Changes) -> Result<u64, Error> {
-        if changes.is_everything() {
-            return self.flush().await;
-        }
         self.invalidate().changes(changes).await
     }
 
@@ -210,6 +223,21 @@ impl Client {
         self.query(command).await
     }
 
+    /// Sends a command to the primary that has a key. The driver finds by itself only a key that is the first argument.
+    pub(crate) async fn query_at<T: FromRedisValue + Send>(
+        &self,
+        key: &[u8],
+        command: &Cmd,
+    ) -> Result<T, Error> {
+        #[cfg(feature = "cluster")]
+        if let crate::connection::Kind::Cluster(link) = &self.connection.0 {
+            let answer = Box::pin(link.ask_primary_of(key, command)).await?;
+            return Ok(redis::from_redis_value(answer).map_err(RedisError::from)?);
+        }
+        let _ = key;
+        self.query(command).await
+    }
+
     /// Boxed, so that futures which contain it stay small and of a type that compilers can follow.
     pub(crate) fn query<'a, T: FromRedisValue + Send + 'a>(
         &'a self,
@@ -217,6 +245,10 @@ impl Client {
     ) -> Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>> {
         Box::pin(async move { Ok(command.query_async(&mut self.connection.clone()).await?) })
     }
+}
+
+fn no_replica(token: Option<Token>) -> Result<Token, Error> {
+    token.ok_or_else(|| Error::new(ErrorKind::ReadOnly, "a replica gives no token"))
 }
 
 impl Server {

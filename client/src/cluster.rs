@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
-use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
+use redis::cluster_routing::{
+    MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, Slot, SlotAddr,
+};
 use redis::{Cmd, ConnectionAddr, IntoConnectionInfo, RedisError, Value};
 
 use crate::connection::{Connection, Kind};
@@ -98,6 +100,14 @@ impl ClusterLink {
             redis::from_redis_value::<u64>(answer).map_err(|error| RedisError::from(error).into())
         });
         sum.sum()
+    }
+
+    /// Sends a command to the primary that has a key, wherever among its arguments the key stands.
+    pub(crate) async fn ask_primary_of(&self, key: &[u8], command: &Cmd) -> Result<Value, Error> {
+        let slot = Slot::for_key(key);
+        let route = SingleNodeRoutingInfo::SpecificNode(Route::with_slot(slot, SlotAddr::Master));
+        let routing = RoutingInfo::SingleNode(route);
+        Ok(self.driver.clone().route_command(command.clone(), routing).await?)
     }
 
     /// The token of every shard.
@@ -241,8 +251,6 @@ fn slot_of(key: &[u8]) -> u16 {
 
 #[cfg(test)]
 mod tests {
-    use redis::cluster_routing::Slot;
-
     use super::*;
 
     #[test]

@@ -10,6 +10,7 @@ pub struct Error {
     kind: ErrorKind,
     text: String,
     source: Option<RedisError>,
+    unconfirmed: bool,
 }
 
 /// The kinds of [`Error`].
@@ -58,7 +59,7 @@ pub enum ErrorKind {
 impl Error {
     /// An error of a [`Codec`](crate::Codec) that is written elsewhere.
     pub fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into(), source: None }
+        Self { kind, text: text.into(), source: None, unconfirmed: false }
     }
 
     /// What went wrong.
@@ -72,6 +73,20 @@ impl Error {
     /// token; without one the result could have become stale in between.
     pub fn is_retryable(&self) -> bool {
         matches!(self.kind, ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::Unavailable)
+    }
+
+    /// Whether this is an invalidation that the server has not confirmed, which is an error in
+    /// [strict mode](crate::Builder::strict) only.
+    ///
+    /// The write that it belongs to has taken effect in the database: do not repeat that. The
+    /// invalidation is in the outbox and is sent again by the handle.
+    pub fn is_unconfirmed(&self) -> bool {
+        self.unconfirmed
+    }
+
+    /// The same error, as that of an invalidation which waits in the outbox.
+    pub(crate) fn into_unconfirmed(self) -> Self {
+        Self { unconfirmed: true, ..self }
     }
 
     /// Whether the connection is of no more use: a request after this one would fail alike.
@@ -126,7 +141,7 @@ impl From<RedisError> for Error {
             ErrorKind::Timeout => "the server did not answer in time".to_string(),
             _ => source.to_string(),
         };
-        Self { kind, text, source: Some(source) }
+        Self { kind, text, source: Some(source), unconfirmed: false }
     }
 }
 

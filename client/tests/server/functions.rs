@@ -324,3 +324,28 @@ async fn a_replica_is_read_and_never_filled_and_refuses_invalidations() {
     assert!(error.to_string().contains("primary"), "{error}");
     assert!(!cacheops.stats().available, "what it holds may be stale");
 }
+
+#[tokio::test]
+async fn a_value_kept_elsewhere_is_good_until_its_rows_change_or_the_server_is_unsure() {
+    let mut server = Server::start();
+    let cacheops = handle(&server).await;
+    let deps = || ("post", author(7));
+    let first = cacheops.token("page").await.unwrap();
+    cacheops.check("page", first, deps()).await;
+    let token = cacheops.token("page").await.unwrap();
+
+    assert!(cacheops.check("page", token, deps()).await);
+    cacheops.invalidate(posts_of(8)).await.unwrap();
+    assert!(cacheops.check("page", token, deps()).await, "other rows");
+    assert!(!cacheops.check("page", token, Deps::none()).await, "it depends on nothing");
+    cacheops.invalidate(posts_of(7)).await.unwrap();
+    assert!(!cacheops.check("page", token, deps()).await);
+
+    let token = cacheops.token("page").await.unwrap();
+    assert!(cacheops.check("page", token, deps()).await);
+    server.kill();
+    assert_eq!(cacheops.invalidate(posts_of(7)).await.unwrap(), Invalidated::Queued);
+    assert!(!cacheops.check("page", token, deps()).await);
+    assert_eq!(cacheops.token("page").await, None);
+    assert!(!cacheops.check("page", token, deps()).await, "the server does not know of it yet");
+}

@@ -49,7 +49,7 @@ pub(crate) use blocked::{Answer, BlockedClients};
 pub(crate) use command::{Arg, ArgKind, Args, CommandSpec, KeySpec};
 pub(crate) use config::{EnumSpec, NumberSpec};
 pub(crate) use context::{Context, OwnedName};
-pub(crate) use entry::{Entry, EntryRef, MAX_VALUE, entry_bytes};
+pub(crate) use entry::{Entry, EntryRef, MAX_VALUE, entry_bytes, orphans};
 pub(crate) use guard::guarded;
 use guard::log_warning;
 pub(crate) use info::InfoWriter;
