@@ -1,7 +1,8 @@
 //! What a reader holds while it loads: the token, the flight it leads, the lock.
 
+use std::collections::BTreeSet;
 use std::future::IntoFuture;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::Instrument;
 
@@ -76,7 +77,9 @@ impl Fill {
         let bytes: Arc<[u8]> = match codec::seal(codec, value) {
             Ok(bytes) => bytes.into(),
             Err(error) => {
-                tracing::warn!(exception.message = %error, "cacheops: a result is not cached");
+                if is_first::<T>() {
+                    tracing::warn!(exception.message = %error, "cacheops: a result is not cached");
+                }
                 count(&self.inner.link.counters.unencodable);
                 return self.failed();
             }
@@ -139,4 +142,10 @@ impl Fill {
             }
         }
     }
+}
+
+/// Whether this is the first value of its type that has no bytes: the next would say nothing new.
+fn is_first<T>() -> bool {
+    static KNOWN: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner).insert(std::any::type_name::<T>())
 }

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use cacheops_sql::{Kind, Returning, Template, WriteKind};
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, Value, Values};
 #[cfg(any(feature = "sqlx-sqlite", feature = "sqlx-mysql"))]
 use sea_orm::RuntimeErr;
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, Value, Values};
 
 use crate::connection::Shared;
 use crate::rows::{self, Row};

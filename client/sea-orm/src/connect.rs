@@ -43,6 +43,8 @@ impl Connect for Cacheops {
             pre_select: 256,
             statements: 2000,
             watch: false,
+            #[cfg(feature = "self-check")]
+            checks: false,
             #[cfg(feature = "fault-injection")]
             fault: None,
         }
@@ -82,6 +84,8 @@ pub struct Connector {
     pre_select: usize,
     statements: usize,
     watch: bool,
+    #[cfg(feature = "self-check")]
+    checks: bool,
     #[cfg(feature = "fault-injection")]
     fault: Option<cacheops_sql::Fault>,
 }
@@ -162,6 +166,14 @@ impl Connector {
         self
     }
 
+    /// Makes every read through the cache as well, and compares, for the tests of tests.
+    #[cfg(feature = "self-check")]
+    #[doc(hidden)]
+    pub fn check_reads(mut self) -> Self {
+        self.checks = true;
+        self
+    }
+
     /// Makes a mistake on purpose, for the tests of the tests.
     #[cfg(feature = "fault-injection")]
     #[doc(hidden)]
@@ -205,6 +217,8 @@ impl Connector {
             lockable: Lockable::default(),
             unwritten: Unwritten::default(),
             unprofiled: Told::default(),
+            #[cfg(feature = "self-check")]
+            checks: self.checks,
         };
         CachedConn::new(connection, self.cacheops, shared)
     }

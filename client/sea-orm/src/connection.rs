@@ -62,6 +62,8 @@ pub struct Shared {
     pub(crate) unwritten: Unwritten,
     /// Tables without a profile that somebody wanted to cache.
     pub(crate) unprofiled: Told,
+    #[cfg(feature = "self-check")]
+    pub(crate) checks: bool,
 }
 
 impl CachedConn {
@@ -128,6 +130,10 @@ impl CachedConn {
     pub(crate) async fn run(&self, run: Run) -> Result<Ran, DbErr> {
         let template = self.shared.analyser.analyse(run.sql());
         if let Kind::Read { .. } | Kind::Session = template.kind() {
+            #[cfg(feature = "self-check")]
+            if self.shared.checks {
+                Box::pin(crate::checking::check(self.context(), &template, &run)).await;
+            }
             return run.on(&self.inner).await;
         }
         // Where it goes on by itself, the scope of `no_invalidation` is not around it any more.

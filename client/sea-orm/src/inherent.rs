@@ -5,10 +5,10 @@ use sea_orm::{
     SchemaBuilder, TransactionError, TransactionTrait,
 };
 
-use cacheops::Changes;
 use crate::confirmed::told;
 use crate::connection::CachedConn;
 use crate::transaction::CachedTxn;
+use cacheops::Changes;
 
 macro_rules! of_both {
     ($type:ty) => {

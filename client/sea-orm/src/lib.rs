@@ -201,6 +201,8 @@ mod bypass;
 mod cached;
 mod cascade;
 mod change;
+#[cfg(feature = "self-check")]
+mod checking;
 mod codec;
 mod confirmed;
 mod connect;

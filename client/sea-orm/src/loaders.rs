@@ -7,7 +7,7 @@ use sea_orm::{
     RelatedSelfVia, RelationDef, RelationTrait, Statement, TryIntoModel,
 };
 
-use crate::ask::{Asked, Rules, ask, ask_many, is_agnostic, key_of, write_values};
+use crate::ask::{Asked, Rules, ask, ask_many, is_agnostic, key_of, write_statement};
 use crate::block::Recorder;
 use crate::cached::{Cached, Mode, Options};
 use crate::codec::{Columns, Many, Maybe, Rows, Whole, write_value};
@@ -113,8 +113,7 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
         // The second question follows from the rows of the first, and from the query.
         let second = query.clone().build(backend);
         let kind = loader.kind().and_then(|mut kind| {
-            kind.extend_from_slice(second.sql.as_bytes());
-            write_values(&second, &mut kind)?;
+            write_statement(&second, &mut kind)?;
             Some(kind)
         });
         let context = db.context();
@@ -125,8 +124,7 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
             let (between, far) = (analyse(&first), analyse(&second));
             is_agnostic(context.cacheops, profile, [&*between, &*far])
         });
-        let key =
-            |database: &str| key_of::<Vec<Vec<R::Model>>>(database, &first, kind.as_deref()?);
+        let key = |database: &str| key_of::<Vec<Vec<R::Model>>>(database, &first, kind.as_deref()?);
         let rules = Rules::fetch(&self.options, Some(table));
         let recorder = Recorder::new(&context);
         let load = async {
@@ -148,8 +146,11 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
         db: &S,
     ) -> Result<Vec<Option<Own<M>>>, DbErr>
     where
-        M::Entity:
-            EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<Own<M>>, Relation: Clone + Send>,
+        M::Entity: EntityTrait<
+                Model: Sync + 'static,
+                ActiveModel: TryIntoModel<Own<M>>,
+                Relation: Clone + Send,
+            >,
         Q: EntityOrSelect<M::Entity>,
         S: Source,
     {
@@ -171,8 +172,11 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
         db: &S,
     ) -> Result<Vec<Vec<Own<M>>>, DbErr>
     where
-        M::Entity:
-            EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<Own<M>>, Relation: Clone + Send>,
+        M::Entity: EntityTrait<
+                Model: Sync + 'static,
+                ActiveModel: TryIntoModel<Own<M>>,
+                Relation: Clone + Send,
+            >,
         Q: EntityOrSelect<M::Entity>,
         S: Source,
     {
@@ -192,7 +196,8 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
     /// Those of the database.
     pub async fn load_self_via<V, S>(self, via: V, db: &S) -> Result<Vec<Vec<Own<M>>>, DbErr>
     where
-        M::Entity: RelatedSelfVia<V> + EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<Own<M>>>,
+        M::Entity: RelatedSelfVia<V>
+            + EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<Own<M>>>,
         V: EntityTrait,
         S: Source,
     {
@@ -211,7 +216,8 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
     /// Those of the database.
     pub async fn load_self_via_rev<V, S>(self, via: V, db: &S) -> Result<Vec<Vec<Own<M>>>, DbErr>
     where
-        M::Entity: RelatedSelfVia<V> + EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<Own<M>>>,
+        M::Entity: RelatedSelfVia<V>
+            + EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<Own<M>>>,
         V: EntityTrait,
         S: Source,
     {

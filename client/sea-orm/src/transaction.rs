@@ -69,6 +69,10 @@ impl CachedTxn {
         {
             state.before_statement(&self.cacheops, true).await;
             state.reads(&template);
+            #[cfg(feature = "self-check")]
+            if self.shared.checks {
+                Box::pin(crate::checking::check(self.context(), &template, &run)).await;
+            }
             let ran = run.on(self.plain()).await;
             return ran.inspect_err(|error| state.failed(self.shared.backend, error));
         }

@@ -13,7 +13,8 @@ pub(crate) struct Unwritten {
 }
 
 /// An unknown function would be an error, which ends the transaction.
-const CAN_BE_ASKED: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_proc WHERE proname = 'txid_current_if_assigned')";
+const CAN_BE_ASKED: &str =
+    "SELECT EXISTS (SELECT FROM pg_catalog.pg_proc WHERE proname = 'txid_current_if_assigned')";
 const UNWRITTEN: &str = "SELECT pg_catalog.txid_current_if_assigned() IS NULL";
 
 impl Unwritten {

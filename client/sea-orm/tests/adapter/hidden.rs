@@ -4,7 +4,7 @@ use cacheops_sea_orm::{Cache, CacheReads, CachedConn, Connect};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
     ActiveModelTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, PaginatorTrait,
-    QueryOrder, QuerySelect, Statement,
+    QuerySelect, Statement,
 };
 use serde::{Deserialize, Serialize};
 
@@ -112,8 +112,7 @@ async fn fields_that_serde_skips_are_right_however_a_model_is_read() {
     };
     right_each_time!((2, rows[1..].to_vec()), paginated());
     let function = || {
-        db.cached_as(all())
-            .key("accounts")
+        db.cached_as("accounts", all())
             .get_or_try(|| async { account::Entity::find().all(&db).await })
     };
     right_each_time!(rows, function());
@@ -184,7 +183,11 @@ async fn maps_are_stored() {
         db.reads("names").get_or_load(|db| async move {
             let rows = account::Entity::find().all(&db).await?;
             let names = rows.into_iter().map(|row| (row.id, row.name));
-            Ok::<_, DbErr>(names.chain((10..30).map(|id| (id, id.to_string()))).collect::<std::collections::HashMap<_, _>>())
+            Ok::<_, DbErr>(
+                names
+                    .chain((10..30).map(|id| (id, id.to_string())))
+                    .collect::<std::collections::HashMap<_, _>>(),
+            )
         })
     };
     assert_eq!(now_cached!(w, block()).len(), 22);

@@ -71,9 +71,8 @@ async fn async_closures_are_transactions() {
 
     let nested = w.db.transaction_with_config_async(
         async |tx| {
-            let inner = tx.transaction_async(async |tx| {
-                category::Entity::delete_by_id(2).exec(tx).await
-            });
+            let inner =
+                tx.transaction_async(async |tx| category::Entity::delete_by_id(2).exec(tx).await);
             inner.await.map_err(|error| DbErr::Custom(error.to_string()))
         },
         None,
@@ -177,8 +176,10 @@ async fn pages_are_a_stream_too() {
 #[tokio::test]
 async fn a_cursor_over_two_entities_is_cloned() {
     let (_w, db) = forum::open().await;
-    let mut cursor =
-        essay::Entity::find().find_also_related(forum::member::Entity).cache().cursor_by(essay::Column::Id);
+    let mut cursor = essay::Entity::find()
+        .find_also_related(forum::member::Entity)
+        .cache()
+        .cursor_by(essay::Column::Id);
     let mut other = cursor.clone();
     assert_eq!(cursor.first(1).all(&db).await.unwrap().len(), 1);
     assert_eq!(other.first(2).all(&db).await.unwrap().len(), 2);
@@ -213,7 +214,8 @@ async fn an_unconfirmed_write_is_told_from_one_that_failed() {
     let sql = "CREATE TABLE category (id INTEGER PRIMARY KEY, name TEXT NOT NULL); INSERT INTO category VALUES (1, 'a')";
     connection.execute_unprepared(sql).await.unwrap();
     let db = co.connect(connection);
-    let insert = |id, name: &str| category::ActiveModel { id: Set(id), name: Set(name.into()) }.insert(&db);
+    let insert =
+        |id, name: &str| category::ActiveModel { id: Set(id), name: Set(name.into()) }.insert(&db);
 
     let refused = insert(1, "twice").await.unwrap_err();
     assert!(!refused.is_unconfirmed(), "{refused}");
@@ -221,9 +223,8 @@ async fn an_unconfirmed_write_is_told_from_one_that_failed() {
     let unconfirmed = insert(2, "b").await.unwrap_err();
     assert!(unconfirmed.is_unconfirmed(), "{unconfirmed}");
     assert_eq!(category::Entity::find().count(&db).await.unwrap(), 2, "it was written");
-    let committed = db.transaction_async(async |tx| {
-        category::Entity::delete_by_id(2).exec(tx).await
-    });
+    let committed =
+        db.transaction_async(async |tx| category::Entity::delete_by_id(2).exec(tx).await);
     assert!(committed.await.unwrap_err().is_unconfirmed());
     assert_eq!(category::Entity::find().count(&db).await.unwrap(), 1, "it was committed");
     assert!(!db.execute_unprepared("nonsense").await.unwrap_err().is_unconfirmed());

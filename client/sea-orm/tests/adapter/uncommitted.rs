@@ -105,7 +105,8 @@ async fn postgres() -> Option<(Postgres, Server, CachedConn)> {
     let mut options = ConnectOptions::new(postgres.url());
     options.max_connections(2).sqlx_logging(false);
     let connection = Database::connect(options).await.unwrap();
-    let sum = "CREATE FUNCTION bumped_sum(INTEGER, INTEGER) RETURNS INTEGER LANGUAGE sql AS 'SELECT 1'";
+    let sum =
+        "CREATE FUNCTION bumped_sum(INTEGER, INTEGER) RETURNS INTEGER LANGUAGE sql AS 'SELECT 1'";
     connection.execute_unprepared(sum).await.unwrap();
     connection.execute_unprepared(SCHEMA).await.unwrap();
     let db = builder(&server).build().await.unwrap().connect(connection);
@@ -157,13 +158,13 @@ async fn on_postgres_blocks_and_functions_store_nothing_of_a_transaction_that_ha
     let all = category::Entity::find;
     let block = tx.reads("names").get_or_load(|db| async move { all().all(&db).await });
     assert_eq!(block.await.unwrap()[0].name, "committed++");
-    let function = tx.cached_as(all()).key("names").get_or_try(|| async { all().all(&tx).await });
+    let function = tx.cached_as("names", all()).get_or_try(|| async { all().all(&tx).await });
     assert_eq!(function.await.unwrap()[0].name, "committed++");
     drop(tx);
 
     let block = db.reads("names").get_or_load(|db| async move { all().all(&db).await });
     assert_eq!(block.await.unwrap()[0].name, "committed");
-    let function = db.cached_as(all()).key("names").get_or_try(|| async { all().all(&db).await });
+    let function = db.cached_as("names", all()).get_or_try(|| async { all().all(&db).await });
     assert_eq!(function.await.unwrap()[0].name, "committed");
 }
 
