@@ -11,6 +11,7 @@ use crate::dead::{Dead, Death, Flushed, Queue, Trash};
 use crate::history::{Clock, Tick, Tombstones};
 use crate::members::Members;
 use crate::node::NIL;
+use crate::pack::Relocate;
 use crate::plan::Plan;
 use crate::record::{Link, Record};
 use crate::report::{Cause, Counters, Explanation, Sizes, TableReport, TopOrder, TopReport};
@@ -261,6 +262,13 @@ impl Index {
     /// Takes an entry out. To be called when its key goes, for whatever reason; harmless if it is out already. O(conjunctions).
     pub fn remove(&mut self, slot: Slot) {
         self.core.unlink(Handle(slot.record), slot.born);
+    }
+
+    /// Brings what is kept of a living entry together with that of others, and lets its memory be moved. To be called while
+    /// the server defragments its memory. Answers slot and stamps if they have changed: the old ones are void then.
+    /// O(conjunctions).
+    pub fn pack(&mut self, slot: Slot, relocate: &mut impl Relocate) -> Option<(Slot, Stamps)> {
+        self.core.pack(slot, || self.clock.advance(), relocate)
     }
 
     /// Kills every entry whose condition one of the rows satisfies.

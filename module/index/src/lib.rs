@@ -32,6 +32,7 @@ mod history;
 mod index;
 mod members;
 mod node;
+mod pack;
 mod plan;
 mod record;
 mod report;
@@ -42,6 +43,7 @@ mod top;
 
 pub use history::{Tick, index_id};
 pub use index::{Cut, DeadKey, Index, Stored};
+pub use pack::Relocate;
 pub use report::{Cause, Counters, Explanation, Sizes, TableReport, TopOrder, TopReport};
 
 /// What the index may grow to.
