@@ -2,7 +2,7 @@
 
 use support::{Server, as_map, as_text};
 
-const NUMBERS: [(&str, &str, &str, &str); 13] = [
+const NUMBERS: [(&str, &str, &str, &str); 15] = [
     // name, default, a valid value, one out of range
     ("reap-slice-us", "500", "1000", "1001"),
     ("reap-inline", "0", "1000", "1001"),
@@ -12,9 +12,11 @@ const NUMBERS: [(&str, &str, &str, &str); 13] = [
     ("max-conjunctions", "1024", "16384", "16385"),
     ("max-tables", "4096", "100", "-1"),
     ("max-schemes", "128", "1024", "1025"),
+    ("max-catalog-bytes", "16777216", "1024", "1023"),
     ("max-probes", "200000", "100000", "-1"),
     ("partial-scan", "1000", "500", "-1"),
     ("max-locks", "65536", "0", "1048577"),
+    ("max-lock-bytes", "33554432", "0", "-1"),
     ("max-waiting", "2000", "0", "1000001"),
     ("tombstones", "524288", "1024", "1023"),
 ];

@@ -86,6 +86,17 @@ impl Plan {
         whole + single.map(|node| node.members.len()).sum::<usize>()
     }
 
+    /// Gives back what an unusually large command has taken.
+    pub(crate) fn shrink(&mut self) {
+        const KEPT: usize = 1 << 14;
+        let largest = [self.nodes.capacity(), self.conjunctions.capacity(), self.row.capacity()];
+        if largest.into_iter().any(|capacity| capacity > KEPT)
+            || self.tables.capacity().max(self.touched.capacity()) > KEPT
+        {
+            *self = Self::default();
+        }
+    }
+
     fn drop_table(&mut self, number: u32, core: &Core) {
         let schemes = core.tables.get(number).map_or(&[][..], |table| &table.schemes);
         self.dropped.extend(schemes.iter().map(|&(_, scheme)| scheme));
