@@ -204,8 +204,8 @@ impl Airspace {
 
 /// A client has missed a key and offers to fetch it. Replies, or keeps it waiting.
 pub(crate) fn ask(ctx: &Context, database: usize, key: &[u8], if_not: Option<u64>, lock: LockArgs) {
-    let asker = Asker { client: ctx.client(), lock_ms: lock.hold_ms };
-    let has_connection = ffi::is_connected(asker.client);
+    let connection = ctx.connection();
+    let asker = Asker { client: connection.unwrap_or_else(|| ctx.client()), lock_ms: lock.hold_ms };
     let token = with_state(|state| {
         #[cfg(feature = "panic-injection")]
         state.panic_if("lock");
@@ -214,7 +214,7 @@ pub(crate) fn ask(ctx: &Context, database: usize, key: &[u8], if_not: Option<u64
         let mut bounds = flights.bounds(database);
         // What cannot be stored need not be fetched by one alone. And a lock ends with the connection that took it: in a
         // script, or in what another module calls, the server does not say which one that is.
-        if key.len() > config::argument_limits().key_bytes || !has_connection {
+        if key.len() > config::argument_limits().key_bytes || connection.is_none() {
             bounds.locks = 0;
         }
         match flights.of(database).ask(key, asker, now, bounds, || index.next_token()) {

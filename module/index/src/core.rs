@@ -1,7 +1,7 @@
 //! Everything that a flush swaps out at once: tables, schemes, nodes and records.
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use ahash::RandomState;
@@ -9,6 +9,7 @@ use cacheops_condition::{Condition, Term, write_conjunction};
 use smallvec::SmallVec;
 
 use crate::arena::{Arena, Handle};
+use crate::dead::Trash;
 use crate::history::Tick;
 use crate::members::Members;
 use crate::node::{Node, NodeMap, Nodes, chained};
@@ -670,8 +671,8 @@ impl Core {
         write_conjunction(out, terms);
     }
 
-    /// Frees some memory of a core that was swapped out; false when nothing is left.
-    pub(crate) fn shed(&mut self, members: &mut Members) -> bool {
+    /// Frees some memory of a core that was swapped out; false when nothing is left. The maps of schemes go to `more`.
+    pub(crate) fn shed(&mut self, members: &mut Members, more: &mut VecDeque<Trash>) -> bool {
         if members.shed() {
             return true;
         }
@@ -679,13 +680,45 @@ impl Core {
             *members = node.members;
             return true;
         }
-        if let Some(mut scheme) = self.schemes.shed() {
-            if scheme.map.shed() {
-                // The rest of its map is freed with it: segments of one long directory, one by one.
-                while scheme.map.shed() {}
-            }
+        if let Some(scheme) = self.schemes.shed() {
+            more.push_back(Trash::Map(scheme.map));
             return true;
         }
         self.tables.shed().is_some() || self.records.shed() || self.values.shed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_core_is_shed_in_pieces_however_large_one_of_its_schemes_is() {
+        let hashes = Hashes::new([1, 2, 3, 4]);
+        let mut core = Core::new(&hashes, CatalogBytes::default());
+        let mut scratch = Scratch::default();
+        let limits = Limits::default();
+        for number in 0..50_000u64 {
+            let text = format!("id={number}");
+            let condition = Condition::parse(text.as_bytes()).expect("well formed");
+            let request =
+                Request { now: number + 2, hashes: &hashes, limits: &limits, is_check: false };
+            core.resolve(&[(b"post", condition)], &request, &mut scratch).expect("room");
+            core.link(b"key", number + 2, &mut scratch).expect("room");
+        }
+
+        let mut trash = VecDeque::from([Trash::Core(Box::new(core), Members::None)]);
+        let (mut pieces, mut maps) = (0, 0);
+        while let Some(mut front) = trash.pop_front() {
+            let is_map = matches!(front, Trash::Map(_));
+            if front.shed(&mut trash) {
+                pieces += 1;
+                maps += usize::from(is_map);
+                trash.push_front(front);
+            }
+        }
+
+        // A segment has room for 1024 buckets, of which there are two for each conjunction.
+        assert!(maps >= 50_000 / 1024 && pieces > 50_000, "{maps} of {pieces}");
     }
 }

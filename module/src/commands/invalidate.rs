@@ -51,7 +51,7 @@ pub(crate) fn invalidate(ctx: &Context, args: &Args<'_>) -> Result<(), CommandEr
         let inline =
             if dead > CROWD { HELP.max(config::reap_inline()) } else { config::reap_inline() };
         if may_reclaim && inline > 0 {
-            reaper::reclaim(ctx, database, inline);
+            reaper::reclaim(ctx, database, inline, &mut reaper::Budget::of_a_slice());
         }
         with_state(reaper::schedule_with);
     }

@@ -73,14 +73,6 @@ pub(crate) fn now_ms() -> u64 {
     u64::try_from(now).unwrap_or(0)
 }
 
-/// Whether this is the number of a connection, whose end the server tells of.
-pub(crate) fn is_connected(client: u64) -> bool {
-    // SAFETY: NULL asks only whether there is such a client.
-    let status: std::os::raw::c_int =
-        unsafe { api!(RedisModule_GetClientInfoById(std::ptr::null_mut(), client)) };
-    status == raw::REDISMODULE_OK as std::os::raw::c_int
-}
-
 /// Whether the server holds all replication back, because of CLIENT PAUSE or a failover in progress. Replicating outside a
 /// command would then end the server by an assertion.
 pub(crate) fn must_not_replicate() -> bool {
