@@ -1,6 +1,6 @@
 //! What commands leave behind outside of the keyspace, where no eviction reaches it, is bounded.
 
-use support::{Client, Server};
+use support::{Client, Server, Stream};
 
 /// Conditions of sixteen fields of a thousand bytes, others for each number.
 fn long_fields(number: usize) -> String {
@@ -102,6 +102,7 @@ fn a_large_command_keeps_no_memory_when_it_has_ended() {
     con.store("q", "post author=7");
     let token = con.int("CACHEOPS.TOKEN");
     let before = con.info("cacheops_index_bytes");
+    con.ok("CONFIG SET cacheops.max-condition-bytes 8mb");
     let long = "v".repeat(3_000_000);
 
     con.int(&format!("CACHEOPS.CHECK {token} ON post author={long}"));
@@ -112,4 +113,67 @@ fn a_large_command_keeps_no_memory_when_it_has_ended() {
 
     let after = con.info("cacheops_index_bytes");
     assert!(after < before + 200_000, "{before} -> {after}");
+}
+
+#[test]
+fn rows_of_too_many_bytes_drop_their_table_which_is_what_replicas_are_sent() {
+    let server = Server::start();
+    let mut con = server.connect();
+    con.ok("CONFIG SET cacheops.max-condition-bytes 1024");
+    con.store("q", "post author=7");
+    con.store("p", "user id=1");
+    con.store("r", "tag id=1");
+    let token = con.int("CACHEOPS.TOKEN");
+    let mut stream = Stream::attach(&server);
+    let rows: Vec<String> = (100..300).map(|author| format!("author={author}")).collect();
+    let rows = rows.join("|");
+
+    let dry = con.int(&format!("CACHEOPS.INVALIDATE DRYRUN ON tag id=2 post {rows} user id=2"));
+    let cut = con.invalidate(&format!("tag id=2 post {rows} user id=2"));
+
+    assert_eq!((dry, cut), (1, 1));
+    assert_eq!(con.hits_of(&["q", "p", "r"]), ["p", "r"]);
+    assert_eq!(con.info("cacheops_over_invalidations"), 1);
+    assert_eq!(con.int(&format!("CACHEOPS.CHECK {token} ON post author=7")), 0);
+    let sent = stream.read(&mut con);
+    assert!(
+        sent.contains(&"CACHEOPS.INVALIDATE SHARD ON tag id=2 post * user id=2".to_owned()),
+        "{sent:?}"
+    );
+}
+
+#[test]
+fn no_limit_of_a_replica_changes_what_an_invalidation_of_its_primary_does() {
+    let primary = Server::start();
+    let replica = Server::builder()
+        .arg("cacheops.max-condition-bytes", "1024")
+        .arg("cacheops.max-probes", "100")
+        .arg("cacheops.partial-scan", "0")
+        .replica_of(&primary)
+        .start();
+    replica.catch_up_with(&primary);
+    let (mut con, mut copy) = (primary.connect(), replica.connect());
+    con.store("one", "post author=7&draft=0");
+    con.store("two", "post author=8&draft=0");
+    con.store("three", "post author=150&draft=0");
+    let rows: Vec<String> = (100..300).map(|author| format!("author={author}")).collect();
+
+    con.invalidate(&format!("post {}|author=7", rows.join("|")));
+    replica.catch_up_with(&primary);
+
+    assert_eq!(con.hits_of(&["one", "two", "three"]), ["two"]);
+    assert_eq!(copy.hits_of(&["one", "two", "three"]), ["two"]);
+}
+
+#[test]
+fn rows_of_a_table_that_nothing_depends_on_are_counted_and_must_be_well_formed() {
+    let server = Server::start();
+    let mut con = server.connect();
+    let rows: Vec<String> = (0..200).map(|id| format!("id={id}&author=7")).collect();
+    let rows = rows.join("|");
+
+    assert_eq!(con.invalidate(&format!("post {rows}")), 0);
+    assert!(con.error(&format!("CACHEOPS.INVALIDATE ON post {rows}&id=7")).contains("only once"));
+
+    assert_eq!(con.info("cacheops_rows_invalidated"), 200);
 }

@@ -29,6 +29,7 @@ numbers! {
     MAX_KEY_BYTES c"max-key-bytes" 1024 1..=65_000 false nothing;
     MAX_TERMS c"max-terms" 16 1..=64 false nothing;
     MAX_CONJUNCTIONS c"max-conjunctions" 1024 1..=16_384 false nothing;
+    MAX_CONDITION_BYTES c"max-condition-bytes" 1_048_576 1024..=536_870_912 true nothing;
     MAX_TABLES c"max-tables" 4096 1..=16_384 false nothing;
     MAX_SCHEMES c"max-schemes" 128 1..=1024 false nothing;
     MAX_CATALOG_BYTES c"max-catalog-bytes" 16_777_216 1024..=68_719_476_736 true nothing;
@@ -117,6 +118,7 @@ pub(crate) fn argument_limits() -> cacheops_protocol::Limits {
         name_bytes: cacheops_protocol::MAX_NAME,
         terms: get(&MAX_TERMS),
         conjunctions: get(&MAX_CONJUNCTIONS),
+        condition_bytes: get(&MAX_CONDITION_BYTES),
     }
 }
 

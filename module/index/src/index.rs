@@ -301,6 +301,21 @@ impl Index {
         cut
     }
 
+    /// Whether anything may depend on a table.
+    pub fn knows(&self, table: &[u8]) -> bool {
+        self.core.table(table).is_some()
+    }
+
+    /// Positions of changes of the last [`Index::invalidate`] whose tables were dropped because of [`Limits::probes`].
+    pub fn cut_off(&self) -> &[usize] {
+        &self.plan.cut_off
+    }
+
+    /// Counts tables that a caller has dropped because looking closer would have cost too much.
+    pub fn count_over(&mut self, tables: usize) {
+        self.counters.over += tables as u64;
+    }
+
     /// The links that [`Index::invalidate`] would cut now; changes nothing.
     pub fn count(&mut self, changes: &[(&[u8], Condition<'_>)], limits: &Limits) -> usize {
         let mut plan = std::mem::take(&mut self.plan);
