@@ -2,7 +2,7 @@
 
 use support::Server;
 
-const FIELDS: [&str; 32] = [
+const FIELDS: [&str; 33] = [
     "entries",
     "dead",
     "tables",
@@ -31,6 +31,7 @@ const FIELDS: [&str; 32] = [
     "discards",
     "panics",
     "reclaimed",
+    "sweeps",
     "reap_slices",
     "reap_postponed",
     "slowest_invalidation_us",
