@@ -32,7 +32,7 @@ def install() -> None:
 
 
 def _replace_functions() -> None:
-    from cacheops import getset, invalidation, reaper, tree
+    from cacheops import getset, invalidation, query, reaper, tree
 
     from . import conditions, fills
     from . import invalidation as ours
@@ -41,6 +41,7 @@ def _replace_functions() -> None:
     _replace(getset, getting=fills.getting, cache_thing=fills.cache_thing)
     _replace(tree, dnfs=conditions.dnfs)
     _replace(reaper, reap_conjs=our_reaper.reap_conjs)
+    _replace(query, invalidate_m2m=ours.invalidate_m2m)
     _replace(
         invalidation,
         invalidate_dict=ours.invalidate_dict,
@@ -65,7 +66,7 @@ def _replace_methods() -> None:
     from cacheops.transaction import AtomicMixIn, CursorWrapperMixin, TransactionState
     from funcy import cached_property
 
-    from . import conditions, fills, saving, transactions, updates
+    from . import conditions, fills, fresh_reads, saving, transactions, updates, writes
 
     upstream_cache_key = QuerySetMixin._cache_key
 
@@ -75,8 +76,13 @@ def _replace_methods() -> None:
 
     QuerySetMixin._cache_key = _cache_key
     QuerySetMixin._cond_dnfs = cached_property(conditions.LazyConditions)
-    for method in (updates.update, updates.bulk_update, updates.bulk_create, updates.invalidated_update):
-        setattr(QuerySetMixin, method.__name__, method)
+    QuerySetMixin.invalidated_update = updates.invalidated_update
+    del QuerySetMixin.bulk_create  # Django's: `writes` sees what it does
+
+    should_cache = QuerySetMixin._should_cache
+    QuerySetMixin._should_cache = lambda self, op: fresh_reads.may_cache() and should_cache(self, op)
+    writes.install()
+    fresh_reads.install()
 
     # The handlers are methods of managers; connected by cacheops, once for each model.
     ManagerMixin._pre_save = saving.pre_save
@@ -84,6 +90,8 @@ def _replace_methods() -> None:
     ManagerMixin._post_delete = saving.post_delete
 
     TransactionState.commit = transactions.commit
+    TransactionState.rollback = transactions.rollback
+    AtomicMixIn.__enter__ = transactions.atomic_enter
     AtomicMixIn.__exit__ = transactions.atomic_exit
     CursorWrapperMixin.execute = transactions.execute
     CursorWrapperMixin.executemany = transactions.executemany

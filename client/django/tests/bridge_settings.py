@@ -16,6 +16,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
     "shop",
+    "stock",
 ]
 SECRET_KEY = "tests"
 USE_TZ = True
@@ -56,5 +57,8 @@ CACHEOPS = {
     "shop.local": {"local_get": True, "ops": {"get"}},
     "shop.saved": {"cache_on_save": True, "ops": {"get"}},
     "shop.*": {},
+    "stock.kept": {"cache_on_save": True, "ops": {"get"}},
+    "stock.unlisted": None,
+    "stock.*": {},
     "auth.*": {},
 }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use cacheops::{CachedAs, Deps, Profile};
+use sea_orm::Statement;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::ask::{deps_of, write_values};
+use crate::ask::{deps_of, write_statement};
 use crate::connection::CachedConn;
 use crate::query::CachedQuery;
 use crate::source::{Context, Source, Unstored};
@@ -103,8 +104,7 @@ struct Sample<'a> {
     deps: Option<Deps>,
     /// The profile that counts.
     profile: Option<&'a Profile>,
-    /// Its text and values, if they have bytes: two queries may depend on the same rows and be different ones.
-    key: Option<Vec<u8>>,
+    statement: Statement,
 }
 
 fn sampled<S: Source, Q: CachedQuery>(db: &S, query: Q) -> Sample<'_> {
@@ -114,10 +114,7 @@ fn sampled<S: Source, Q: CachedQuery>(db: &S, query: Q) -> Sample<'_> {
     let template = shared.analyser.analyse(&statement.sql);
     let table = Q::table().or_else(|| template.tables().first().map(ToString::to_string));
     let profile = table.and_then(|table| context.profile(&table, true));
-    let mut key = statement.sql.clone().into_bytes();
-    key.push(0);
-    let key = write_values(&statement, &mut key).map(|()| key);
-    Sample { deps: deps_of(cacheops, &template, &statement), profile, key }
+    Sample { deps: deps_of(cacheops, &template, &statement), profile, statement }
 }
 
 impl<'a, S: Source> CachedFunction<'a, S> {
@@ -129,9 +126,12 @@ impl<'a, S: Source> CachedFunction<'a, S> {
 
     /// The result is over when rows of this query change too.
     pub fn and<Q: CachedQuery>(mut self, sample: Q) -> Self {
-        let Sample { deps, profile, key } = sampled(self.db, sample);
+        let Sample { deps, profile, statement } = sampled(self.db, sample);
+        // Two queries may depend on the same rows and be different ones.
+        let mut key = Vec::new();
+        let has_key = write_statement(&statement, &mut key).is_some();
         let profiles = &mut self.profiles;
-        profiles.forbidden |= deps.is_none() || profile.is_none() || key.is_none();
+        profiles.forbidden |= deps.is_none() || profile.is_none() || !has_key;
         if let Some(profile) = profile {
             let timeout = profile.get_timeout();
             profiles.timeout = Some(profiles.timeout.map_or(timeout, |other| other.min(timeout)));

@@ -10,7 +10,7 @@ use support::{Random, Server};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::{author, builder, eventually, handle, posts_of};
+use crate::{asked, author, builder, handle, posts_of};
 
 /// A load that waits for its end: what it shall answer.
 type Load = oneshot::Sender<Result<u32, &'static str>>;
@@ -43,17 +43,6 @@ impl Readers {
 /// The next load that begins.
 async fn next(begun: &mut mpsc::UnboundedReceiver<Load>) -> Load {
     tokio::time::timeout(support::deadline(), begun.recv()).await.unwrap().unwrap()
-}
-
-/// Waits until the server has answered so many questions, and the readers have seen the answers.
-async fn asked(server: &Server, cacheops: &Cacheops, questions: i64) {
-    let mut client = server.connect();
-    eventually("the readers have asked", || client.calls_of("cacheops.get") >= questions).await;
-    // Over the same connection, so this answer comes after theirs.
-    cacheops.client().unwrap().token().await.unwrap();
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
 }
 
 /// Makes table and scheme known, so that only a change can make the server refuse.

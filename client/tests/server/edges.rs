@@ -42,13 +42,7 @@ async fn a_result_that_is_forgotten_while_it_is_computed_is_not_kept() {
         let cacheops = cacheops.clone();
         tokio::spawn(async move { menu(&cacheops).get_or(|| async { 2 }).await })
     };
-    let mut client = server.connect();
-    crate::eventually("both have asked", || client.calls_of("cacheops.get") >= 3).await;
-    // Over the same connection, so this answer comes after theirs.
-    cacheops.client().unwrap().token().await.unwrap();
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
+    crate::asked(&server, &cacheops, 3).await;
     end.send(1).unwrap();
 
     assert_eq!(early.await.unwrap(), 1);
