@@ -25,6 +25,7 @@ mod documents;
 mod eviction;
 mod flushing;
 mod lifecycle;
+mod loadex;
 mod loading;
 mod model;
 mod panic;

@@ -101,14 +101,16 @@ impl Cacheops {
         Read::new(self, key.into())
     }
 
-    /// Caches what a function computes from the rows that `deps` name: see [`CachedAs`].
-    pub fn cached_as(&self, deps: impl Into<Deps>) -> CachedAs<'_> {
-        CachedAs::new(self, deps.into())
+    /// Caches what a function computes from the rows that `deps` name: see [`CachedAs`]. `name` tells the function from
+    /// all others of this namespace.
+    pub fn cached_as(&self, name: impl Into<String>, deps: impl Into<Deps>) -> CachedAs<'_> {
+        CachedAs::new(self, name.into(), deps.into())
     }
 
-    /// Caches what a function computes, by time only: see [`CachedAs`].
-    pub fn cached(&self, timeout: Duration) -> CachedAs<'_> {
-        CachedAs::new(self, Simple::deps()).timeout(timeout)
+    /// Caches what a function computes, by time only: see [`CachedAs`]. `name` tells the function from all others of this
+    /// namespace.
+    pub fn cached(&self, name: impl Into<String>, timeout: Duration) -> CachedAs<'_> {
+        CachedAs::new(self, name.into(), Simple::deps()).timeout(timeout)
     }
 
     /// Values by name and time, without dependencies.

@@ -256,6 +256,22 @@ async fn a_value_kept_elsewhere_is_checked_on_the_shard_of_its_key() {
 }
 
 #[tokio::test]
+async fn many_entries_are_read_from_all_shards_in_the_order_of_their_keys() {
+    let cluster = Cluster::start();
+    let client = cluster.handle().await.client().unwrap();
+    let keys: Vec<String> = (0..KEYS).map(|id| format!("k{id}")).collect();
+    for (id, key) in keys.iter().enumerate().filter(|(id, _)| id % 3 > 0) {
+        client.store(key, &id.to_string()).on("post", author(7)).await.unwrap();
+    }
+
+    let values = client.get_many(&keys).await.unwrap();
+
+    let expected = |id: i64| (id % 3 > 0).then(|| id.to_string().into_bytes());
+    assert_eq!(values, (0..KEYS).map(expected).collect::<Vec<_>>());
+    assert!(client.get_many::<&str>([]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn in_a_cluster_a_token_without_a_key_is_an_error() {
     let cluster = Cluster::start();
     let client = cluster.handle().await.client().unwrap();
