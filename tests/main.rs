@@ -26,6 +26,7 @@ mod documents;
 mod eviction;
 mod flushing;
 mod lifecycle;
+mod limits;
 mod loadex;
 mod loading;
 mod model;

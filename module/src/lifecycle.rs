@@ -35,6 +35,8 @@ pub(crate) enum Origin {
 pub(crate) const UNBOUND: cacheops_index::Limits = cacheops_index::Limits {
     tables: usize::MAX,
     schemes: usize::MAX,
+    catalog_bytes: usize::MAX,
+    may_exceed: true,
     probes: usize::MAX,
     partial_scan: 100_000,
 };

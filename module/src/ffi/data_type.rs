@@ -57,9 +57,9 @@ pub(super) fn register(ctx: &Context) -> bool {
         aux_save: None,
         aux_save_triggers: 0,
         aux_save2: None,
-        // One allocation: always freed at once.
+        // Superseded by free_effort2.
         free_effort: None,
-        free_effort2: None,
+        free_effort2: Some(free_effort),
         // Superseded by unlink2 and copy2.
         unlink: None,
         copy: None,
@@ -263,6 +263,20 @@ unsafe extern "C" fn free(value: *mut c_void) {
             with_state(|state| state.remove(slot));
         }
     });
+}
+
+/// How much it is to free an entry: the server frees in another thread what is more than 64, where it frees lazily.
+unsafe extern "C" fn free_effort(
+    _ctx: *mut raw::RedisModuleKeyOptCtx,
+    value: *const c_void,
+) -> usize {
+    /// One allocation each, but the system takes back the memory of large ones: from 16 KiB on another thread does it.
+    const UNIT: usize = 256;
+    guarded(1, || {
+        // SAFETY: the server lends the entry for this call.
+        let entry: Option<EntryRef<'_>> = unsafe { EntryRef::from_raw(value.cast_mut()) };
+        entry.map_or(1, |entry| 1 + entry.size() / UNIT)
+    })
 }
 
 /// An entry leaves the keyspace: deleted, expired, evicted, overwritten, renamed or moved.
