@@ -64,6 +64,7 @@ def _replace(home, **functions) -> None:
 def _replace_methods() -> None:
     from cacheops.query import ManagerMixin, QuerySetMixin
     from cacheops.transaction import AtomicMixIn, CursorWrapperMixin, TransactionState
+    from django.db.backends.utils import CursorWrapper
     from funcy import cached_property
 
     from . import conditions, fills, fresh_reads, saving, transactions, updates, writes
@@ -96,3 +97,4 @@ def _replace_methods() -> None:
     CursorWrapperMixin.execute = transactions.execute
     CursorWrapperMixin.executemany = transactions.executemany
     CursorWrapperMixin.callproc = transactions.callproc
+    CursorWrapper.__getattr__ = transactions.cursor_attribute
