@@ -12,7 +12,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::codec::{self, BY_COLUMNS, Whole};
-use crate::told::Told;
 
 /// A value that is kept through serde: what `into_model` makes, and the result of a block or function.
 ///
@@ -37,20 +36,11 @@ impl<T: CacheValue> Codec<T> for Checked {
         "sea-orm serde 1"
     }
 
-    fn shape(&self) -> u64 {
-        Codec::<T>::shape(&Format::MessagePack)
-    }
-
-    /// Equal values may be of a type that compares keys only, so the bytes are compared too.
+    /// The format has decoded it once, and knows what serde sees of it. `==` knows the rest: what `#[serde(skip)]` hides.
     fn encode(&self, value: &T) -> Result<Vec<u8>, Error> {
         let bytes = Format::MessagePack.encode(value)?;
-        let back: Result<T, Error> = Format::MessagePack.decode(&bytes);
-        match back {
-            Ok(back) if back == *value && same(&Format::MessagePack.encode(&back)?, &bytes) => {
-                Ok(bytes)
-            }
-            _ => Err(lossy::<T>()),
-        }
+        let back: T = Format::MessagePack.decode(&bytes)?;
+        if back == *value { Ok(bytes) } else { Err(lossy::<T>()) }
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<T, Error> {
@@ -71,7 +61,7 @@ impl<T: CacheValue + 'static> Codec<Vec<T>> for Items {
     }
 
     fn shape(&self) -> u64 {
-        by_columns::<T>().map_or_else(|| Codec::<Vec<T>>::shape(&Checked), |model| (model.shape)())
+        by_columns::<T>().map_or(0, |model| (model.shape)())
     }
 
     fn encode(&self, items: &Vec<T>) -> Result<Vec<u8>, Error> {
@@ -137,17 +127,12 @@ pub(crate) fn same<B: AsRef<[u8]> + ?Sized>(one: &B, other: &B) -> bool {
     one == other || one.len() == other.len() && sorted(one) == sorted(other)
 }
 
-/// The error of a value that does not come back as it was. The first of each type is a warning.
+/// The error of a value that does not come back as it was. The handle warns of it once for each type.
 pub(crate) fn lossy<T>() -> Error {
-    static WARNED: LazyLock<Told> = LazyLock::new(Told::default);
     let kind = type_name::<T>();
-    if WARNED.first(kind) {
-        tracing::warn!(
-            cacheops.r#type = kind,
-            "cacheops: not cached, since what is decoded is not what was encoded: a field is hidden from serde, or a \
-             value is not equal to itself; a model is kept by its columns if its entity is registered with \
-             Connector::model"
-        );
-    }
-    Error::new(ErrorKind::Encode, format!("a value of type {kind} does not decode to the same"))
+    let text = format!(
+        "a value of type {kind} is another when it is decoded: a field is hidden from serde, or it is not equal to \
+         itself; a model is kept by its columns if its entity is registered with Connector::model"
+    );
+    Error::new(ErrorKind::Encode, text)
 }

@@ -143,7 +143,7 @@ struct Name {
 #[tokio::test]
 async fn what_does_not_decode_to_itself_is_not_stored_and_that_is_said_once() {
     let (w, db) = accounts().await;
-    let warnings = Warnings::of("cacheops_sea_orm::kept");
+    let warnings = Warnings::of("cacheops::fill");
     let logins = || account::Entity::find().order_by_id_asc().into_model::<Login>();
     let expected = logins().all(&db).await.unwrap();
 
