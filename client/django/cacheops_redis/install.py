@@ -64,6 +64,7 @@ def _replace(home, **functions) -> None:
 def _replace_methods() -> None:
     from cacheops.query import ManagerMixin, QuerySetMixin
     from cacheops.transaction import AtomicMixIn, CursorWrapperMixin, TransactionState
+    from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.backends.utils import CursorWrapper
     from funcy import cached_property
 
@@ -98,3 +99,6 @@ def _replace_methods() -> None:
     CursorWrapperMixin.executemany = transactions.executemany
     CursorWrapperMixin.callproc = transactions.callproc
     CursorWrapper.__getattr__ = transactions.cursor_attribute
+    for name in ("commit", "rollback", "close", "set_autocommit"):
+        end = transactions.ending(getattr(BaseDatabaseWrapper, name), rolls_back=name == "rollback")
+        setattr(BaseDatabaseWrapper, name, end)
