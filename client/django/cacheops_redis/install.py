@@ -68,7 +68,7 @@ def _replace_methods() -> None:
     from django.db.backends.utils import CursorWrapper
     from funcy import cached_property
 
-    from . import conditions, fills, fresh_reads, saving, transactions, updates, writes
+    from . import conditions, fills, fresh_reads, saving, simple, transactions, updates, writes
 
     upstream_cache_key = QuerySetMixin._cache_key
 
@@ -83,6 +83,7 @@ def _replace_methods() -> None:
 
     should_cache = QuerySetMixin._should_cache
     QuerySetMixin._should_cache = lambda self, op: fresh_reads.may_cache() and should_cache(self, op)
+    simple.install()
     writes.install()
     fresh_reads.install()
 

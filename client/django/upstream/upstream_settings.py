@@ -16,6 +16,3 @@ if "CACHEOPS_TEST_PG_PORT" in os.environ:
     for _database in DATABASES.values():  # noqa: F405
         _database["PORT"] = os.environ["CACHEOPS_TEST_PG_PORT"]
         _database["ENGINE"] = "django.db.backends.postgresql"  # postgresql_psycopg2 is gone
-
-# Their tests begin with invalidate_all(), and rely on it for the keys of @cached, too.
-CACHEOPS_MODULE = {"FLUSHDB": True}
