@@ -230,6 +230,16 @@ fn decoding(error: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::Decode, format!("the entry is not of this type: {error}"))
 }
 
+/// The bytes of an argument, for a key. One that is nested too deeply for the stack is an error, as any that serde refuses.
+pub(crate) fn argument<A: Serialize + ?Sized>(argument: &A, named: bool) -> Result<Vec<u8>, Error> {
+    digest::digest(argument, false).map_err(encoding)?;
+    let bytes = match named {
+        true => rmp_serde::to_vec_named(argument),
+        false => rmp_serde::to_vec(argument),
+    };
+    bytes.map_err(encoding)
+}
+
 /// The version of how this crate frames values and builds keys. A new one makes old entries misses.
 pub(crate) const FORMAT_VERSION: u8 = 2;
 

@@ -141,6 +141,7 @@ mod outbox;
 mod pending;
 mod profile;
 mod read;
+mod refusals;
 mod scope;
 #[cfg(feature = "sentinel")]
 mod sentinel;

@@ -82,7 +82,7 @@ impl<'a> Simple<'a> {
             Ok(Some(_)) => Ok(()),
             Ok(None) => Err(Error::new(
                 ErrorKind::Rejected,
-                "the server tracks no more tables: raise the directive cacheops.max-tables",
+                "the server tracks no more tables: raise cacheops.max-tables or cacheops.max-catalog-bytes",
             )),
             Err(error) => {
                 inner.link.failed(&client, &error);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cacheops::{Codec, Error, ErrorKind, Format};
+use cacheops::{Cacheops, Codec, Error, ErrorKind, Format, Key};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -90,6 +90,26 @@ fn a_value_that_is_nested_too_deeply_is_an_error_and_ends_no_thread() {
                 next = link.next.take();
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn an_argument_that_is_nested_too_deeply_has_no_key_and_ends_no_thread() {
+    let off = Cacheops::builder("redis://unused/").enabled(false).build().await.unwrap();
+    let keys = |argument: &Link| {
+        let key = || Key::from(Key::query("db", "SELECT").value(argument));
+        let function = || off.cached("f", std::time::Duration::from_secs(60)).extra(argument);
+        (key() == key(), function().whole_key() == function().whole_key())
+    };
+
+    assert_eq!(keys(&chain(60)), (true, true));
+    let deep = chain(100_000);
+    assert!(!keys(&deep).0, "no two are alike");
+    let value = off.cached("f", std::time::Duration::from_secs(60)).extra(&deep);
+    assert_eq!(value.get_or(async || 1).await, 1);
+    let mut next = deep.next;
+    while let Some(mut link) = next {
+        next = link.next.take();
     }
 }
 
