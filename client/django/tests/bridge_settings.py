@@ -16,6 +16,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
     "shop",
+    "gallery",
 ]
 SECRET_KEY = "tests"
 USE_TZ = True
@@ -45,6 +46,8 @@ else:
     }
     DATABASES["default"]["DIRECTORY"] = _directory
 
+DATABASES["other"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+
 CACHEOPS_REDIS = {
     "host": "127.0.0.1",
     "port": SERVER.port,
@@ -57,4 +60,8 @@ CACHEOPS = {
     "shop.saved": {"cache_on_save": True, "ops": {"get"}},
     "shop.*": {},
     "auth.*": {},
+    "gallery.team": {},
+    "gallery.player": {},
+    "gallery.painting": {},
+    "gallery.roster": {},
 }
