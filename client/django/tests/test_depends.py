@@ -156,6 +156,22 @@ def test_a_parent_is_read_with_its_child():
     assert [one.title for one in specials._clone().cache()] == ["b"]
 
 
+@pytest.mark.parametrize("lookup", ["contains", "icontains", "startswith", "iendswith", "regex", "iregex", "iexact", "gt"])
+def test_lookups_of_django_are_understood(lookup):
+    queryset = Article.objects.filter(**{f"title__{lookup}": "a"}, number=1).cache()
+
+    assert queryset._cond_dnfs.reason is None
+    assert dict(queryset._cond_dnfs) == {"shop_article": [{"number": 1}]}
+
+
+@pytest.mark.parametrize("part", ["year", "month", "week_day", "date", "time", "hour", "quarter", "iso_year"])
+def test_parts_of_dates_are_understood(part):
+    queryset = Article.objects.filter(**{f"published__{part}__isnull": False}, number=1).cache()
+
+    assert queryset._cond_dnfs.reason is None
+    assert dict(queryset._cond_dnfs) == {"shop_article": [{"number": 1}]}
+
+
 def test_conditions_stay_narrow(team, player):
     inner = Player.objects.filter(team=OuterRef("pk"), number=1)
     for teams in [
@@ -383,6 +399,7 @@ def test_models_of_migrations_are_not_cached(everything_cached):
         ("(SELECT 1 FROM a) UNION ALL (SELECT 2 FROM b)", set(), {"a", "b"}),
         ("SELECT 1 FROM a NATURAL JOIN b CROSS JOIN (c JOIN d ON 1 = 1)", set(), {"a", "b", "c", "d"}),
         ("SELECT x @> y, x @@ y FROM a", set(), {"a"}),
+        ("SELECT x FROM a WHERE x LIKE %s ESCAPE '\\\\'", set(), {"a"}),
         ("SELECT @x FROM a", None, None),
         ("SELECT E'\\'' FROM a", None, None),
         ("SELECT f(x) FROM a", None, None),
