@@ -28,6 +28,7 @@ class CacheopsRedisConfig(AppConfig):
         if names.index("cacheops") > names.index(self.name):
             raise ImproperlyConfigured("'cacheops_redis' stands before 'cacheops' in INSTALLED_APPS, put it behind")
 
-        from . import checks, conf  # noqa: F401
+        from . import checks, conf, templates  # noqa: F401
 
+        templates.install()
         conf.options()

@@ -74,7 +74,7 @@ def _replace_methods() -> None:
     QuerySetMixin._cacheprofile = cached_property(queries._cacheprofile)
     QuerySetMixin._cache_key = queries.cache_key
     QuerySetMixin._cond_dnfs = cached_property(queries._cond_dnfs)
-    for method in (queries.aggregate, queries.count, queries.exists, queries.get):
+    for method in (queries.aggregate, queries.count, queries.exists, queries.first, queries.get):
         setattr(QuerySetMixin, method.__name__, method)
     QuerySetMixin._fetch_all = queries.fetch_all
     for method in (updates.update, updates.bulk_update, updates.bulk_create, updates.invalidated_update):

@@ -29,7 +29,6 @@ def give(queryset: QuerySet, rows: list[Any]) -> None:
     """What `ModelIterable` does to rows of the database beside reading them."""
     if not issubclass(queryset._iterable_class, ModelIterable):
         return
-    _give_fetch_mode(queryset, rows)
     for field, owners in queryset._known_related_objects.items():
         names = [
             field.attname if name == "self" else queryset.model._meta.get_field(name).attname
@@ -44,21 +43,23 @@ def give(queryset: QuerySet, rows: list[Any]) -> None:
                 setattr(row, field.name, owner)
 
 
-def _give_fetch_mode(queryset: QuerySet, rows: list[Any]) -> None:
-    """Since Django 6.1: an instance fetches what is deferred in a way of its queryset's, for all its peers perhaps."""
+def renew(queryset: QuerySet, rows: list[Any]) -> None:
+    """Rows of an entry fetch what is deferred as this queryset says, for all their peers perhaps (since Django 6.1)."""
     mode = getattr(queryset, "_fetch_mode", None)
-    if mode is None:
-        return
-    peers: list[Any] = []
+    if mode is not None and issubclass(queryset._iterable_class, ModelIterable):
+        _set_fetch_mode(rows, mode, set())
+
+
+def _set_fetch_mode(rows: list[Model], mode: Any, seen: set[int]) -> None:
+    seen.update(map(id, rows))  # two rows may be related both ways
+    peers = [ref(row) for row in rows] if mode.track_peers else ()
+    related: dict[str, list[Model]] = {}
     for row in rows:
         row._state.fetch_mode = mode
         if mode.track_peers:
-            peers.append(ref(row))
             row._state.peers = peers
-        _give_to_related(row, mode)
-
-
-def _give_to_related(row: Model, mode: Any) -> None:
-    for related in row._state.fields_cache.values():
-        if isinstance(related, Model):
-            related._state.fetch_mode = mode
+        for name, one in row._state.fields_cache.items():
+            if isinstance(one, Model) and id(one) not in seen:
+                related.setdefault(name, []).append(one)
+    for one in related.values():
+        _set_fetch_mode(one, mode, seen)

@@ -68,6 +68,7 @@ def fetch_all(self: QuerySet) -> None:
             cache_read.send(sender=self.model, func=None, hit=data is not None)
         if data is not None:
             rows = settings.CACHEOPS_SERIALIZER.loads(data)
+            owners.renew(self, rows)
         else:
             with owners.without(self):
                 rows = list(self._iterable_class(self))
@@ -107,6 +108,12 @@ def get(self: QuerySet, *args: Any, **kwargs: Any) -> Any:
     if found is None:
         found = upstream_query._local_get_cache[local] = self._no_monkey.get(self, *args, **kwargs)
     return found
+
+
+def first(self: QuerySet) -> Any:
+    if self._result_cache is not None or not self._should_cache("get"):
+        return self._no_monkey.first(self)  # the first of what was prefetched, perhaps by another query
+    return self._no_monkey.first(self._clone().cache())
 
 
 def _local_key(queryset: QuerySet, kwargs: dict[str, Any]) -> tuple | None:

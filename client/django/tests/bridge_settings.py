@@ -61,7 +61,7 @@ CACHEOPS = {
     "shop.*": {},
     "auth.*": {},
     "gallery.team": {},
-    "gallery.player": {},
+    "gallery.player": {"ops": "get"},
     "gallery.painting": {},
     "gallery.roster": {},
 }

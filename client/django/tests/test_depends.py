@@ -156,7 +156,9 @@ def test_a_parent_is_read_with_its_child():
     assert [one.title for one in specials._clone().cache()] == ["b"]
 
 
-@pytest.mark.parametrize("lookup", ["contains", "icontains", "startswith", "iendswith", "regex", "iregex", "iexact", "gt"])
+@pytest.mark.parametrize(
+    "lookup", ["contains", "icontains", "startswith", "iendswith", "regex", "iregex", "iexact", "gt"]
+)
 def test_lookups_of_django_are_understood(lookup):
     queryset = Article.objects.filter(**{f"title__{lookup}": "a"}, number=1).cache()
 

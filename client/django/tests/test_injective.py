@@ -3,11 +3,12 @@
 import datetime
 from decimal import Decimal
 
+import django
 import pytest
 from cacheops import cached, cached_as
 from cacheops.redis import redis_client
 from cacheops.signals import cache_read
-from django.db.models import Avg, CharField, Count, F, Func, IntegerField, Max, OuterRef, Subquery, Value
+from django.db.models import Avg, CharField, Count, F, Func, IntegerField, Max, OuterRef, Prefetch, Subquery, Value
 from django.db.models.functions import Cast, TruncDate, TruncMonth
 from django.test import override_settings
 from django.utils.safestring import SafeString
@@ -409,6 +410,17 @@ def test_rows_of_a_related_manager_have_the_owner_that_asks():
     assert other.players.cache().first().team is other
 
 
+def test_the_first_of_what_was_prefetched(django_assert_num_queries):
+    team = Team.objects.create(name="old")
+    for name in ("a", "b"):
+        Player.objects.create(team=team, name=name)
+    prefetched = Prefetch("players", Player.objects.filter(name="b").order_by("name"))
+    (team,) = Team.objects.prefetch_related(prefetched)
+
+    with django_assert_num_queries(0):
+        assert team.players.first().name == "b"
+
+
 def test_rows_without_an_owner_do_not_get_that_of_others():
     team = Team.objects.create(name="old")
     Player.objects.create(team=team, name="p")
@@ -417,3 +429,27 @@ def test_rows_without_an_owner_do_not_get_that_of_others():
     (player,) = Player.objects.filter(team=team).cache()
 
     assert "team" not in player._state.fields_cache
+
+
+@pytest.mark.skipif(django.VERSION < (6, 1), reason="fetch modes are new in Django 6.1")
+def test_rows_fetch_as_their_queryset_says(django_assert_num_queries):
+    from django.core.exceptions import FieldFetchBlocked
+    from django.db.models import FETCH_PEERS, FETCH_RAISE
+
+    team = Team.objects.create(name="reds")
+    for name in ("a", "b", "c"):
+        Player.objects.create(team=team, name=name)
+    players = Player.objects.order_by("pk")
+    list(players.cache())  # the entry is of another mode
+
+    for _ in range(2):
+        with pytest.raises(FieldFetchBlocked):
+            _ = players.fetch_mode(FETCH_RAISE).cache()[0].team
+        found = list(players.fetch_mode(FETCH_PEERS).defer("number").cache())
+        with django_assert_num_queries(1):
+            assert [one.number for one in found] == [0, 0, 0]
+        found = list(players.fetch_mode(FETCH_PEERS).select_related("team").cache())
+        with pytest.raises(FieldFetchBlocked):
+            _ = players.fetch_mode(FETCH_RAISE).only("name").cache()[0].number
+        assert found[0].team._state.fetch_mode is FETCH_PEERS
+        assert len(found[0].team._state.peers) == 3

@@ -2,6 +2,7 @@
 
 import pickle
 
+import django
 import pytest
 from cacheops import cache, cached, cached_as, invalidate_all, invalidate_model, reap_conjs
 from cacheops.redis import redis_client
@@ -267,7 +268,8 @@ def test_cache_on_save_is_not_for_what_the_database_computes(django_assert_num_q
     saved.number = F("number") + 1
     saved.save()
 
-    with django_assert_num_queries(1):
+    # Since Django 6.0 the UPDATE returns it, and the object holds what the row does.
+    with django_assert_num_queries(0 if django.VERSION >= (6, 0) else 1):
         assert Saved.objects.get(pk=saved.pk).number == 2
 
 
