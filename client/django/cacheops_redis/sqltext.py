@@ -113,7 +113,7 @@ PURE = _words(
 @lru_cache(maxsize=2000)
 def read(sql: str, vendor: str = "", pure: Names = NONE) -> Reading:
     """What a statement reads and calls. There are few texts, for values are parameters; so each is read once."""
-    # MySQL reads a backslash in a text as the beginning of an escape; the others do not, and Django has ESCAPE '\\' there.
+    # In MySQL a backslash begins an escape. Elsewhere it is a character, and Django writes ESCAPE '\\'.
     reader = _Reader(PURE | pure | (_DATES if vendor == "mysql" else NONE), escapes=vendor == "mysql")
     try:
         reader.run(sql)
