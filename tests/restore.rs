@@ -84,6 +84,7 @@ fn an_entry_that_was_born_dead_stays_dead_when_the_append_only_file_is_replayed(
     let mut con = server.connect();
     con.ok("DEBUG SET-ACTIVE-EXPIRE 0");
     con.store("q", "post author=7");
+    con.ok("SAVE");
     let payload = dump(&mut con, "q");
     con.invalidate("post author=7");
     con.ok("MULTI");

@@ -66,8 +66,8 @@ impl Client {
         }
     }
 
-    /// The token of now on the shard of a key.
-    pub(crate) async fn token_for(&self, key: &[u8]) -> Result<Option<Token>, Error> {
+    /// The token of now on the shard of a key; none on a replica.
+    pub(crate) async fn token_of(&self, key: &[u8]) -> Result<Option<Token>, Error> {
         let token: Option<u64> = self.query(redis::cmd("CACHEOPS.TOKEN").arg(key)).await?;
         Ok(token.map(Token))
     }

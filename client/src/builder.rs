@@ -153,6 +153,7 @@ impl Builder {
     ///
     /// Either way nothing is lost: it goes to the outbox, and until that was sent this process trusts
     /// no hit. With an adapter the error is one of a write or commit that *has* taken effect: do not repeat it.
+    /// [`Error::is_unconfirmed`] recognises it.
     pub fn strict(mut self, strict: bool) -> Self {
         self.strict = strict;
         self

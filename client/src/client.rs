@@ -1,5 +1,6 @@
 //! The thin layer: one connection to a server with the module, and its commands.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use redis::aio::ConnectionManager;
 use redis::{Cmd, FromRedisValue, IntoConnectionInfo, RedisError, Value};
 
 use crate::connection::Connection;
+use crate::endpoint::{EXPECTED_URL, name_of};
 use crate::{Changes, Check, Error, ErrorKind, Explanation, Invalidate, Store, Token};
 
 /// The grammar of commands that this crate speaks.
@@ -54,8 +56,13 @@ impl Client {
     /// [`ErrorKind::ModuleMissing`] and [`ErrorKind::ModuleTooOld`] if the server has no module that
     /// this crate can use, [`ErrorKind::Connection`] if there is no server.
     pub async fn connect(url: impl IntoConnectionInfo) -> Result<Self, Error> {
-        let connection = ConnectionManager::new(redis::Client::open(url)?).await?;
-        Self::new(connection).await
+        let unreadable = |error: RedisError| {
+            Error::new(ErrorKind::InvalidConfig, format!("{error}; {EXPECTED_URL}"))
+        };
+        let client = redis::Client::open(url).map_err(unreadable)?;
+        let name = name_of(client.get_connection_info());
+        let connecting = async { Self::new(ConnectionManager::new(client).await?).await };
+        connecting.await.map_err(|error| error.of(&name))
     }
 
     /// Uses a connection with settings of its own: timeouts, retries, TLS. A `ConnectionManager`
@@ -80,18 +87,33 @@ impl Client {
     }
 
     /// The values of several entries, in the order of the keys. A key of another type is a miss.
+    ///
+    /// In a cluster it is one command for each slot, since a command may not name keys of several.
     pub async fn get_many<K: AsRef<[u8]>>(
         &self,
         keys: impl IntoIterator<Item = K>,
     ) -> Result<Vec<Option<Vec<u8>>>, Error> {
-        let mut command = redis::cmd("CACHEOPS.MGET");
-        for key in keys {
-            command.arg(key.as_ref());
+        let keys: Vec<K> = keys.into_iter().collect();
+        let mut groups = BTreeMap::<u16, Vec<usize>>::new();
+        for (at, key) in keys.iter().enumerate() {
+            groups.entry(self.connection.slot_of(key.as_ref())).or_default().push(at);
         }
-        if command.args_iter().len() == 1 {
-            return Ok(Vec::new());
+        let mut values = vec![None; keys.len()];
+        for places in groups.into_values() {
+            let mut command = redis::cmd("CACHEOPS.MGET");
+            for at in &places {
+                command.arg(keys[*at].as_ref());
+            }
+            let found: Vec<Option<Vec<u8>>> = self.query(&command).await?;
+            if found.len() != places.len() {
+                let text = "MGET answered another number of values than keys";
+                return Err(Error::new(ErrorKind::UnexpectedReply, text));
+            }
+            for (at, value) in places.into_iter().zip(found) {
+                values[at] = value;
+            }
         }
-        self.query(&command).await
+        Ok(values)
     }
 
     /// The value of an entry, or the token for storing it: both in one round trip.
@@ -115,11 +137,27 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::ReadOnly`] on a replica, [`ErrorKind::Unsupported`] if the module has no tokens.
+    /// [`ErrorKind::ReadOnly`] on a replica, [`ErrorKind::Unsupported`] if the module has no tokens,
+    /// [`ErrorKind::InvalidRequest`] in a cluster, where a token is of one shard:
+    /// [`token_for`](Self::token_for).
     pub async fn token(&self) -> Result<Token, Error> {
+        if self.is_cluster() {
+            let text = "in a cluster a token is of one shard: call `token_for` with the key";
+            return Err(Error::new(ErrorKind::InvalidRequest, text));
+        }
         self.require("token")?;
         let token: Option<u64> = self.query(&redis::cmd("CACHEOPS.TOKEN")).await?;
-        token.map(Token).ok_or_else(|| Error::new(ErrorKind::ReadOnly, "a replica gives no token"))
+        no_replica(token.map(Token))
+    }
+
+    /// The token of now on the shard of a key: for a store under that key, or for a [`check`](Self::check) that names it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ReadOnly`] on a replica, [`ErrorKind::Unsupported`] if the module has no tokens.
+    pub async fn token_for(&self, key: impl AsRef<[u8]>) -> Result<Token, Error> {
+        self.require("token")?;
+        no_replica(self.token_of(key.as_ref()).await?)
     }
 
     /// Whether nothing was invalidated since a token, for a value that is kept elsewhere: see
@@ -191,9 +229,6 @@ impl Client {
     }
 
     pub(crate) async fn send_changes(&self, changes: &Changes) -> Result<u64, Error> {
-        if changes.is_everything() {
-            return self.flush().await;
-        }
         self.invalidate().changes(changes).await
     }
 
@@ -210,6 +245,21 @@ impl Client {
         self.query(command).await
     }
 
+    /// Sends a command to the primary that has a key. The driver finds by itself only a key that is the first argument.
+    pub(crate) async fn query_at<T: FromRedisValue + Send>(
+        &self,
+        key: &[u8],
+        command: &Cmd,
+    ) -> Result<T, Error> {
+        #[cfg(feature = "cluster")]
+        if let crate::connection::Kind::Cluster(link) = &self.connection.0 {
+            let answer = Box::pin(link.ask_primary_of(key, command)).await?;
+            return Ok(redis::from_redis_value(answer).map_err(RedisError::from)?);
+        }
+        let _ = key;
+        self.query(command).await
+    }
+
     /// Boxed, so that futures which contain it stay small and of a type that compilers can follow.
     pub(crate) fn query<'a, T: FromRedisValue + Send + 'a>(
         &'a self,
@@ -217,6 +267,10 @@ impl Client {
     ) -> Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>> {
         Box::pin(async move { Ok(command.query_async(&mut self.connection.clone()).await?) })
     }
+}
+
+fn no_replica(token: Option<Token>) -> Result<Token, Error> {
+    token.ok_or_else(|| Error::new(ErrorKind::ReadOnly, "a replica gives no token"))
 }
 
 impl Server {

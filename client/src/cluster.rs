@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
-use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
+use redis::cluster_routing::{
+    MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, Slot, SlotAddr,
+};
 use redis::{Cmd, ConnectionAddr, IntoConnectionInfo, RedisError, Value};
 
 use crate::connection::{Connection, Kind};
@@ -17,8 +19,15 @@ use crate::endpoint::Timeouts;
 use crate::newcomers::Newcomers;
 use crate::{Error, ErrorKind, Token};
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct ClusterEndpoint(Vec<String>);
+
+impl std::fmt::Debug for ClusterEndpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The URLs may hold passwords.
+        f.debug_tuple("ClusterEndpoint").field(&self.name()).finish()
+    }
+}
 
 /// A connection to all nodes.
 #[derive(Clone)]
@@ -43,10 +52,19 @@ impl ClusterEndpoint {
         #[cfg(feature = "rustls")]
         crate::endpoint::choose_cryptography();
         // An address that cannot be read shows now and not at the first connection.
+        for node in &nodes {
+            crate::endpoint::read_url(node)?;
+        }
         ClusterClientBuilder::new(nodes.clone()).build().map_err(|error| {
             Error::new(ErrorKind::InvalidConfig, format!("the nodes cannot be used: {error}"))
         })?;
         Ok(Self(nodes))
+    }
+
+    /// Where the cluster is, without what is secret.
+    pub(crate) fn name(&self) -> String {
+        let nodes: Vec<_> = self.0.iter().map(|node| crate::endpoint::redacted(node)).collect();
+        format!("the cluster of {}", nodes.join(", "))
     }
 
     pub(crate) async fn connect(&self, timeouts: Timeouts) -> Result<Connection, Error> {
@@ -98,6 +116,14 @@ impl ClusterLink {
             redis::from_redis_value::<u64>(answer).map_err(|error| RedisError::from(error).into())
         });
         sum.sum()
+    }
+
+    /// Sends a command to the primary that has a key, wherever among its arguments the key stands.
+    pub(crate) async fn ask_primary_of(&self, key: &[u8], command: &Cmd) -> Result<Value, Error> {
+        let slot = Slot::for_key(key);
+        let route = SingleNodeRoutingInfo::SpecificNode(Route::with_slot(slot, SlotAddr::Master));
+        let routing = RoutingInfo::SingleNode(route);
+        Ok(self.driver.clone().route_command(command.clone(), routing).await?)
     }
 
     /// The token of every shard.
@@ -225,7 +251,7 @@ impl Tokens {
 }
 
 /// The slot of a key: CRC16 (XMODEM) of the key, or of what stands between its first braces.
-fn slot_of(key: &[u8]) -> u16 {
+pub(crate) fn slot_of(key: &[u8]) -> u16 {
     let tag = key.iter().position(|byte| *byte == b'{').and_then(|open| {
         let rest = &key[open + 1..];
         rest.iter().position(|byte| *byte == b'}').map(|close| &rest[..close])
@@ -241,8 +267,6 @@ fn slot_of(key: &[u8]) -> u16 {
 
 #[cfg(test)]
 mod tests {
-    use redis::cluster_routing::Slot;
-
     use super::*;
 
     #[test]
@@ -256,6 +280,15 @@ mod tests {
         let node =
             |port| Value::Array(vec![Value::BulkString(b"127.0.0.1".to_vec()), Value::Int(port)]);
         Value::Array(vec![Value::Int(first), Value::Int(last), node(port), node(port + 100)])
+    }
+
+    #[test]
+    fn neither_name_nor_debug_output_tells_a_password() {
+        let nodes = ["redis://user:secret@a:1/", "redis://user:secret@b:2/"].map(str::to_owned);
+        let endpoint = ClusterEndpoint::new(nodes.to_vec()).unwrap();
+
+        assert_eq!(endpoint.name(), "the cluster of redis://***@a:1/, redis://***@b:2/");
+        assert!(!format!("{endpoint:?}").contains("secret"));
     }
 
     #[test]

@@ -297,7 +297,7 @@ impl Find<'_> {
     }
 
     async fn token(&self, client: &Client) -> Option<Token> {
-        match client.token_for(self.key).await {
+        match client.token_of(self.key).await {
             Ok(token) => token,
             Err(error) => {
                 self.inner.link.failed(client, &error);

@@ -17,7 +17,9 @@ use crate::read::Read;
 use crate::simple::Simple;
 use crate::snapshot::Snapshot;
 use crate::stats::{Stats, count};
-use crate::{Changes, Client, Deps, Error, ErrorKind, Format, Key, Pending, Profile, Row, scope};
+use crate::{
+    Changes, Client, Deps, Error, ErrorKind, Format, Key, Pending, Profile, Row, Token, scope,
+};
 
 /// A cache of query results that invalidates itself. Cheap to clone; clones share everything.
 ///
@@ -99,14 +101,16 @@ impl Cacheops {
         Read::new(self, key.into())
     }
 
-    /// Caches what a function computes from the rows that `deps` name: see [`CachedAs`].
-    pub fn cached_as(&self, deps: impl Into<Deps>) -> CachedAs<'_> {
-        CachedAs::new(self, deps.into())
+    /// Caches what a function computes from the rows that `deps` name: see [`CachedAs`]. `name` tells the function from
+    /// all others of this namespace.
+    pub fn cached_as(&self, name: impl Into<String>, deps: impl Into<Deps>) -> CachedAs<'_> {
+        CachedAs::new(self, name.into(), deps.into())
     }
 
-    /// Caches what a function computes, by time only: see [`CachedAs`].
-    pub fn cached(&self, timeout: Duration) -> CachedAs<'_> {
-        CachedAs::new(self, Simple::deps()).timeout(timeout)
+    /// Caches what a function computes, by time only: see [`CachedAs`]. `name` tells the function from all others of this
+    /// namespace.
+    pub fn cached(&self, name: impl Into<String>, timeout: Duration) -> CachedAs<'_> {
+        CachedAs::new(self, name.into(), Simple::deps()).timeout(timeout)
     }
 
     /// Values by name and time, without dependencies.
@@ -120,6 +124,56 @@ impl Cacheops {
     /// If the server cannot be asked, the snapshot stores nothing.
     pub async fn snapshot(&self) -> Snapshot {
         Snapshot::take(&self.inner).await
+    }
+
+    /// The token of now, for a value that is kept outside the server (in a file, a proxy, the process) and shown to
+    /// [`check`](Self::check) later. Take it before the database is read.
+    ///
+    /// `key` names the value; in a cluster it chooses the shard. None while the cache is off or cannot be trusted: then
+    /// the value must not be kept.
+    ///
+    /// ```no_run
+    /// # use cacheops::{Cacheops, Condition, Token};
+    /// # async fn render() -> String { String::new() }
+    /// # async fn run(cacheops: Cacheops) -> Result<(), Box<dyn std::error::Error>> {
+    /// let posts = || ("post", Condition::all().term("author", 7));
+    /// let kept: Option<(u64, String)> = match cacheops.token("page").await {
+    ///     Some(token) => Some((token.get(), render().await)),
+    ///     None => None,
+    /// };
+    /// if let Some((number, page)) = kept
+    ///     && cacheops.check("page", Token::new(number), posts()).await
+    /// {
+    ///     println!("{page}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn token(&self, key: impl AsRef<[u8]>) -> Option<Token> {
+        let client = self.inner.trusted()?;
+        match client.token_of(key.as_ref()).await {
+            Ok(token) => token,
+            Err(error) => {
+                self.inner.link.failed(&client, &error);
+                None
+            }
+        }
+    }
+
+    /// Whether nothing that `deps` name was invalidated since the token, which [`token`](Self::token) gave for this key.
+    ///
+    /// False while the cache is off, the server away, or an invalidation of this process unconfirmed; and for a value
+    /// that depends on nothing. The first check of new conditions may be false too, since the server did not watch them.
+    pub async fn check(&self, key: impl AsRef<[u8]>, token: Token, deps: impl Into<Deps>) -> bool {
+        let Some(client) = self.inner.trusted() else { return false };
+        match client.check(token).key(key).deps(&deps.into()).await {
+            // An invalidation may have failed while the question was under way.
+            Ok(good) => good && self.inner.trusted().is_some(),
+            Err(error) => {
+                self.inner.link.failed(&client, &error);
+                false
+            }
+        }
     }
 
     /// Tells the cache what has changed in the database: after the commit.

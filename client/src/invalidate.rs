@@ -3,7 +3,7 @@
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
-use crate::{Changes, Client, Error, Row};
+use crate::{Changes, Client, Error, ErrorKind, Row};
 
 /// An invalidation in the making: name the rows, then await it.
 ///
@@ -17,11 +17,13 @@ pub struct Invalidate<'a> {
     dry_run: bool,
     /// Per table the rows so far, joined by `|`.
     tables: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Every entry of the database, whatever tables are named.
+    everything: bool,
 }
 
 impl<'a> Invalidate<'a> {
     pub(crate) fn new(cache: &'a Client) -> Self {
-        Self { cache, dry_run: false, tables: Vec::new() }
+        Self { cache, dry_run: false, tables: Vec::new(), everything: false }
     }
 
     /// A row that was inserted or deleted. Where fields are missing: every row that has the rest.
@@ -49,15 +51,16 @@ impl<'a> Invalidate<'a> {
         self.row(table, &Row::new())
     }
 
-    /// Only counts what would be cut.
+    /// Only counts what would be cut. Of [`Changes::everything`] that cannot be asked: it is an error.
     pub fn dry_run(mut self) -> Self {
         self.dry_run = true;
         self
     }
 
-    /// All changes of a set. Those that are everything cannot be told this way and are left out: use
-    /// [`Client::flush`].
+    /// All changes of a set. With [`Changes::everything`] the invalidation becomes a [`Client::flush`], and returns the
+    /// number of entries.
     pub fn changes(mut self, changes: &Changes) -> Self {
+        self.everything |= changes.is_everything();
         for (table, text) in changes.texts() {
             match self.tables.iter_mut().find(|(known, _)| known == table) {
                 Some((_, rows)) => {
@@ -92,6 +95,13 @@ impl<'a> IntoFuture for Invalidate<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
+            if self.everything && self.dry_run {
+                let text = "dry_run counts rows and tables only: leave `Changes::everything` out";
+                return Err(Error::new(ErrorKind::InvalidRequest, text));
+            }
+            if self.everything {
+                return self.cache.flush().await;
+            }
             if self.tables.is_empty() {
                 return Ok(0);
             }

@@ -13,6 +13,12 @@ pub struct Token(pub(crate) u64);
 pub struct Version(pub(crate) u64);
 
 impl Token {
+    /// The token of a number that [`get`](Self::get) returned, here or in another process: it is kept with a value in a
+    /// file, a cookie or a proxy. A number that no server gave is an unknown token, which guards nothing.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
     /// The number, as the server knows it.
     pub fn get(self) -> u64 {
         self.0
@@ -20,6 +26,11 @@ impl Token {
 }
 
 impl Version {
+    /// The version of a number that [`get`](Self::get) returned.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
     /// The number, as the server knows it.
     pub fn get(self) -> u64 {
         self.0

@@ -74,7 +74,7 @@ impl Pending {
     /// # Errors
     ///
     /// Only with [`strict`](crate::Builder::strict): why the server did not confirm it. It is in the
-    /// outbox nevertheless.
+    /// outbox nevertheless, and [`Error::is_unconfirmed`] is true.
     pub async fn send(mut self) -> Result<Invalidated, Error> {
         if self.changes.is_empty() || self.is_silent() {
             if !self.changes.is_empty() {
@@ -102,7 +102,11 @@ impl Pending {
                 if reset && self.inner.link.settled_at_once().await {
                     return Ok(Invalidated::Confirmed(0));
                 }
-                if self.inner.strict { Err(error) } else { Ok(Invalidated::Queued) }
+                if self.inner.strict {
+                    Err(error.into_unconfirmed())
+                } else {
+                    Ok(Invalidated::Queued)
+                }
             }
         }
     }

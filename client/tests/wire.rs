@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cacheops::{Client, Condition, ErrorKind, Lookup, Row, State};
+use cacheops::{Changes, Client, Condition, ErrorKind, Lookup, Row, State, Token, Version};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -30,6 +30,10 @@ impl Server {
             }
         });
         Self { url, seen }
+    }
+
+    fn count(&self, command: &str) -> usize {
+        self.seen.lock().unwrap().iter().filter(|seen| *seen == command).count()
     }
 
     fn last(&self) -> String {
@@ -145,6 +149,57 @@ async fn invalidate_sends_all_rows_in_one_command() {
     assert_eq!(cache.invalidate().await.unwrap(), 0);
     assert_eq!(cache.get_many::<&str>([]).await.unwrap(), []);
     assert!(server.last().starts_with("CACHEOPS.INVALIDATE"));
+}
+
+#[tokio::test]
+async fn changes_that_are_everything_become_a_flush() {
+    let server = Server::start(&[
+        ("CACHEOPS.VERSION", VERSION),
+        ("CACHEOPS.INVALIDATE", ":3\r\n"),
+        ("CACHEOPS.FLUSH", ":7\r\n"),
+    ])
+    .await;
+    let cache = Client::connect(server.url.as_str()).await.unwrap();
+    let everything = Changes::everything();
+
+    assert_eq!(cache.invalidate().changes(&everything).await.unwrap(), 7);
+    assert_eq!(server.last(), "CACHEOPS.FLUSH");
+    let more = cache.invalidate().table("post").changes(&everything).table("tag");
+    assert_eq!(more.await.unwrap(), 7);
+    assert_eq!(server.count("CACHEOPS.FLUSH"), 2);
+    assert_eq!(cache.invalidate().changes(&Changes::table("post")).await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn a_dry_run_of_everything_is_an_error_and_flushes_nothing() {
+    let replies = &[("CACHEOPS.VERSION", VERSION), ("CACHEOPS.FLUSH", ":7\r\n")];
+    let server = Server::start(replies).await;
+    let cache = Client::connect(server.url.as_str()).await.unwrap();
+
+    let error = cache.invalidate().changes(&Changes::everything()).dry_run().await.unwrap_err();
+
+    assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+    assert!(error.to_string().contains("dry_run"), "{error}");
+    assert_eq!(server.last(), "CACHEOPS.VERSION");
+}
+
+#[tokio::test]
+async fn a_token_is_kept_as_a_number_and_checked_by_its_key() {
+    let server = Server::start(&[
+        ("CACHEOPS.VERSION", VERSION),
+        ("CACHEOPS.TOKEN", ":9\r\n"),
+        ("CACHEOPS.CHECK", ":1\r\n"),
+    ])
+    .await;
+    let cache = Client::connect(server.url.as_str()).await.unwrap();
+
+    let kept = cache.token_for("page").await.unwrap().get();
+    assert_eq!(server.last(), "CACHEOPS.TOKEN page");
+    let check = cache.check(Token::new(kept)).key("page");
+    assert!(check.on("post", Condition::all().null("a")).await.unwrap());
+
+    assert_eq!(server.last(), "CACHEOPS.CHECK 9 KEY page ON post a");
+    assert_eq!(Version::new(7).get(), 7);
 }
 
 #[tokio::test]

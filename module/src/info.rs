@@ -54,6 +54,7 @@ pub(crate) fn write(info: &InfoWriter) {
         (c"discards", counts.discards),
         (c"panics", counts.panics),
         (c"reclaimed", counters.reclaimed),
+        (c"sweeps", counts.sweeps),
         (c"reap_slices", counts.reap_slices),
         (c"reap_postponed", counts.reap_postponed),
         (c"slowest_invalidation_us", counts.slowest_us),

@@ -2,11 +2,13 @@
 //!
 //! One rule: what the module cannot vouch for is a miss. An entry of another time or place may have missed an invalidation.
 
+use std::time::Instant;
+
 use cacheops_index::Slot;
 use cacheops_protocol::Dependencies;
 
 use crate::config;
-use crate::ffi::{self, Context, Entry, EntryRef, Held, Key, Mode, OwnedName, with_state};
+use crate::ffi::{self, Context, Entry, EntryRef, with_state};
 use crate::flight;
 use crate::reaper;
 use crate::state::State;
@@ -18,6 +20,15 @@ pub(crate) enum Loading {
     Restart,
     /// From its primary: this is the primary's state, and the stream goes on where it ends.
     FullSync,
+}
+
+/// What a saved entry was read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// An RDB file, the RDB part of an append only file, or a full synchronisation.
+    File,
+    /// The argument of RESTORE, sent by a client, replicated, or replayed from an append only file.
+    Dump,
 }
 
 /// No limit of the configuration binds what other servers and files bring.
@@ -52,12 +63,17 @@ pub(crate) fn load(
     value: &[u8],
     version: u64,
     conditions: &Dependencies<'_>,
+    origin: Origin,
 ) -> Entry {
     let loading = with_state(|state| state.loading);
-    let is_kept = match loading {
-        Some(Loading::Restart) => config::keeps_on_restart(),
-        Some(Loading::FullSync) => true,
-        None => config::keeps_on_restore(),
+    let is_kept = match (loading, origin) {
+        (Some(Loading::Restart), Origin::File) => config::keeps_on_restart(),
+        // Where RESTORE makes dead entries, the entry was dead before the restart too.
+        (Some(Loading::Restart), Origin::Dump) => {
+            config::keeps_on_restart() && config::keeps_on_restore()
+        }
+        (Some(Loading::FullSync), _) => true,
+        (None, _) => config::keeps_on_restore(),
     };
     if let Some(key) = key.filter(|_| is_kept) {
         let stored =
@@ -114,30 +130,6 @@ pub(crate) fn copy(
         }
     }
     load_dead(database, key, entry.version())
-}
-
-/// RENAME and MOVE have brought a value under a new name; if it is an entry it has lost its links.
-pub(crate) fn arrived_unlinked(ctx: &Context, key: &[u8]) {
-    let name = OwnedName::new(key);
-    let is_entry = matches!(Key::open(ctx, name.name(), Mode::Peek).held(), Held::Entry(_));
-    if is_entry {
-        bury(ctx.database(), key);
-    }
-}
-
-/// RESTORE has brought an entry. Outside loading it was born dead already; replayed from an append only file it was taken
-/// for one that the file itself keeps.
-pub(crate) fn restored(ctx: &Context, key: &[u8]) {
-    if config::keeps_on_restore() || with_state(|state| state.loading.is_none()) {
-        return;
-    }
-    let name = OwnedName::new(key);
-    let key = Key::open(ctx, name.name(), Mode::Peek);
-    if let Held::Entry(entry) = key.held() {
-        let slot = entry.slot();
-        entry.clear_slot();
-        with_state(|state| state.remove(slot));
-    }
 }
 
 /// FLUSHDB, FLUSHALL, or a replica before a full synchronisation. `None` is all databases.
@@ -229,6 +221,26 @@ pub(crate) fn cron(ctx: &Context) {
         with_state(|state| {
             state.has_listeners = has_listeners;
             // A timer is lost if it could not be made while the module was loaded.
+            reaper::schedule_with(state);
+        });
+        look_for_orphans(ctx);
+    }
+}
+
+/// Starts a sweep for entries that RENAME or MOVE have put under another key. They are out of the index, and the server does
+/// not name the new key, unless the module subscribes to all events of all keys.
+fn look_for_orphans(ctx: &Context) {
+    if ffi::orphans() == 0 {
+        return;
+    }
+    // No event can come in between: without pending work in another thread, the orphans are in the keyspace.
+    let is_due = with_state(|state| {
+        let is_resting = state.sweep_not_before.is_some_and(|time| Instant::now() < time);
+        state.is_primary && state.loading.is_none() && state.sweep.is_none() && !is_resting
+    });
+    if is_due && ctx.pending_frees() == 0 && ffi::orphans() > 0 {
+        with_state(|state| {
+            state.start_sweep();
             reaper::schedule_with(state);
         });
     }

@@ -16,6 +16,9 @@ use crate::state::State;
 const PAUSE: Duration = Duration::from_millis(1);
 /// Between two looks at a server that holds replication back, or is loading.
 const WAIT: Duration = Duration::from_millis(20);
+/// After a sweep, the next one for renamed entries waits this many times as long as it took, so that a client that renames
+/// entries all the time cannot keep the server busy with sweeps.
+const SWEEP_REST: u32 = 10;
 /// Dead things taken apart before the clock is looked at again.
 const STEPS: usize = 64;
 
@@ -151,11 +154,16 @@ fn delete(ctx: &Context, database: usize, dead: &[DeadKey]) -> usize {
     deleted
 }
 
-/// Looks through the keyspace for entries that no index knows: after a restart, a promotion or a panic.
+/// Looks through the keyspace for entries that no index knows: after a restart, a promotion, a panic, RENAME or MOVE.
 fn sweep(ctx: &Context, end: Instant) -> Outcome {
     let Some(mut sweep) = with_state(|state| state.sweep.take()) else { return Outcome::Done };
     loop {
         if !ctx.select(sweep.database) {
+            let rest = sweep.started.elapsed() * SWEEP_REST;
+            with_state(|state| {
+                state.counts.sweeps += 1;
+                state.sweep_not_before = Instant::now().checked_add(rest);
+            });
             return Outcome::Done;
         }
         let mut names = Vec::new();

@@ -1,5 +1,7 @@
 //! What the module keeps outside the keyspace: one index for each database, and what is going on.
 
+use std::time::Instant;
+
 use cacheops_index::{Counters, DeadKey, Index, Sizes, Slot, index_id};
 
 use crate::ffi;
@@ -24,6 +26,8 @@ pub(crate) struct State {
     pub(crate) owes_flush: bool,
     /// The keyspace may hold entries that no index knows.
     pub(crate) sweep: Option<Sweep>,
+    /// When the next sweep for renamed entries may start.
+    pub(crate) sweep_not_before: Option<Instant>,
     pub(crate) is_reaper_scheduled: bool,
     pub(crate) cron_loops: u32,
     /// Small invalidations so far, most of which are not timed.
@@ -41,6 +45,7 @@ pub(crate) struct State {
 pub(crate) struct Sweep {
     pub(crate) database: usize,
     pub(crate) scan: ffi::Scan,
+    pub(crate) started: Instant,
 }
 
 /// Counters of what the indexes do not see.
@@ -51,6 +56,8 @@ pub(crate) struct Counts {
     pub(crate) misses_dead: u64,
     pub(crate) discards: u64,
     pub(crate) panics: u64,
+    /// Searches of the whole keyspace that were finished.
+    pub(crate) sweeps: u64,
     pub(crate) reap_slices: u64,
     pub(crate) reap_postponed: u64,
     pub(crate) slowest_us: u64,
@@ -70,6 +77,7 @@ impl Default for State {
             has_listeners: true,
             owes_flush: false,
             sweep: None,
+            sweep_not_before: None,
             is_reaper_scheduled: false,
             cron_loops: 0,
             untimed: 0,
@@ -185,7 +193,7 @@ impl State {
 
     /// Has the keyspace searched for entries that no index knows.
     pub(crate) fn start_sweep(&mut self) {
-        self.sweep = Some(Sweep { database: 0, scan: ffi::Scan::new() });
+        self.sweep = Some(Sweep { database: 0, scan: ffi::Scan::new(), started: Instant::now() });
     }
 
     pub(crate) fn sizes(&mut self) -> Sizes {

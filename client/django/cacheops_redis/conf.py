@@ -13,8 +13,8 @@ class Options(NamedTuple):
     KEY_PREFIX: str = "co1:"
     """Stands between CACHEOPS_PREFIX and the rest of a key. Keeps entries apart from the strings of the Lua scripts."""
 
-    SEE_UPDATES: bool = False
-    """`QuerySet.update()` and `bulk_update()` invalidate what their conditions and values may concern."""
+    SEE_UPDATES: bool = True
+    """UPDATE of many rows, and writes of models without a profile, invalidate what they may concern."""
 
     FLUSHDB: bool = False
     """`invalidate_all()` empties the whole database of the server, as cacheops does without the module."""

@@ -44,6 +44,7 @@ def _replace_functions() -> None:
     simple.BaseCache.cached = functions.cached
     _replace(simple, cached=simple.cache.cached)
     _replace(reaper, reap_conjs=our_reaper.reap_conjs)
+    _replace(query, invalidate_m2m=ours.invalidate_m2m)
     _replace(
         invalidation,
         invalidate_dict=ours.invalidate_dict,
@@ -68,7 +69,7 @@ def _replace_methods() -> None:
     from cacheops.transaction import AtomicMixIn, CursorWrapperMixin, TransactionState
     from funcy import cached_property
 
-    from . import queries, saving, statement, transactions, updates
+    from . import fresh_reads, queries, saving, statement, transactions, updates, writes
 
     statement.install()
     QuerySetMixin._cacheprofile = cached_property(queries._cacheprofile)
@@ -77,8 +78,13 @@ def _replace_methods() -> None:
     for method in (queries.aggregate, queries.count, queries.exists, queries.first, queries.get):
         setattr(QuerySetMixin, method.__name__, method)
     QuerySetMixin._fetch_all = queries.fetch_all
-    for method in (updates.update, updates.bulk_update, updates.bulk_create, updates.invalidated_update):
-        setattr(QuerySetMixin, method.__name__, method)
+    QuerySetMixin.invalidated_update = updates.invalidated_update
+    del QuerySetMixin.bulk_create  # Django's: `writes` sees what it does
+
+    should_cache = QuerySetMixin._should_cache
+    QuerySetMixin._should_cache = lambda self, op: fresh_reads.may_cache() and should_cache(self, op)
+    writes.install()
+    fresh_reads.install()
 
     # The handlers are methods of managers; connected by cacheops, once for each model.
     ManagerMixin._pre_save = saving.pre_save
@@ -86,6 +92,8 @@ def _replace_methods() -> None:
     ManagerMixin._post_delete = saving.post_delete
 
     TransactionState.commit = transactions.commit
+    TransactionState.rollback = transactions.rollback
+    AtomicMixIn.__enter__ = transactions.atomic_enter
     AtomicMixIn.__exit__ = transactions.atomic_exit
     CursorWrapperMixin.execute = transactions.execute
     CursorWrapperMixin.executemany = transactions.executemany

@@ -1,8 +1,8 @@
 """Which relations the ORM's writes tell of.
 
 A result can only be kept right if every write that changes it is seen. So a statement that reads anything else is not
-cached: a table of no model, a view (an unmanaged model that CACHEOPS_MODULE['VIEWS'] does not name), a model that
-CACHEOPS gives no profile, whose writes cacheops does not look at.
+cached: a table of no model, or a view (an unmanaged model that CACHEOPS_MODULE['VIEWS'] does not name). Without
+SEE_UPDATES only writes of models with a profile are seen, so then the others are among them.
 """
 
 from __future__ import annotations
@@ -47,14 +47,6 @@ def is_registered(model: type[Model]) -> bool:
     return meta.apps is apps and apps.all_models.get(meta.app_label, {}).get(meta.model_name) is model
 
 
-def has_profile(model: type[Model]) -> bool:
-    """Are the model's writes looked at? Those of an automatic table between two models are if one of the two is."""
-    meta = model._meta
-    ends = [meta.auto_created] if meta.auto_created else []
-    ends += [field.related_model for field in meta.local_fields if meta.auto_created and field.is_relation]
-    return any(family_has_profile(one) for one in [model, *ends])
-
-
 def _relation(name: str, connection: Any) -> Relation:
     models = _models_of(name, connection)
     if not models:
@@ -76,9 +68,9 @@ def _relation(name: str, connection: Any) -> Relation:
         )
     for one in below or {table}:
         owners = _models_of(one, connection)
-        if not any(has_profile(model) for model in owners):
+        if not options().SEE_UPDATES and not any(family_has_profile(model) for model in owners):
             label = owners[0]._meta.label_lower
-            reason = f"it reads {one!r}, and writes of {label!r} are not looked at: add {label!r}: {{}} to CACHEOPS"
+            reason = f"it reads {one!r}, and without SEE_UPDATES no write of {label!r} is seen: add {label!r}: {{}} to CACHEOPS"
             return Relation(below | {table}, below, reason)
     return Relation(below | {table}, below, None)
 

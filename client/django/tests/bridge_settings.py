@@ -17,6 +17,7 @@ INSTALLED_APPS = [
     "django.contrib.auth",
     "shop",
     "gallery",
+    "stock",
 ]
 SECRET_KEY = "tests"
 USE_TZ = True
@@ -59,6 +60,9 @@ CACHEOPS = {
     "shop.local": {"local_get": True, "ops": {"get"}},
     "shop.saved": {"cache_on_save": True, "ops": {"get"}},
     "shop.*": {},
+    "stock.kept": {"cache_on_save": True, "ops": {"get"}},
+    "stock.unlisted": None,
+    "stock.*": {},
     "auth.*": {},
     "gallery.team": {},
     "gallery.player": {"ops": "get"},

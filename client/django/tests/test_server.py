@@ -110,7 +110,6 @@ def test_a_user_that_may_do_no_more_than_is_needed(other_server, monkeypatch):
         ">secret",
         "~co1:*",
         *(f"+cacheops.{command}" for command in commands),
-        "+eval",
         "+cacheops.reap",
         "+info",
     ]

@@ -188,8 +188,15 @@ pub(crate) fn key_of<T>(database: &str, statement: &Statement, kind: &[u8]) -> O
     Some(Key::query(database, &statement.sql).part(&values).part(kind).of::<T>().into())
 }
 
-/// The values of a statement, as a key has them.
-pub(crate) fn write_values(statement: &Statement, out: &mut Vec<u8>) -> Option<()> {
+/// The text and the values of a statement, as a key has them.
+pub(crate) fn write_statement(statement: &Statement, out: &mut Vec<u8>) -> Option<()> {
+    out.extend_from_slice(statement.sql.as_bytes());
+    out.push(0);
+    write_values(statement, out)
+}
+
+/// Its values.
+fn write_values(statement: &Statement, out: &mut Vec<u8>) -> Option<()> {
     let mut values = statement.values.iter().flat_map(|values| &values.0);
     values.try_for_each(|value| write_value(value, out)).ok()
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cacheops::{Cacheops, Deps, Format, Key};
+use cacheops::{Deps, Format, Key};
 use cacheops_sql::Kind;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 use serde::Serialize;
@@ -12,10 +12,8 @@ use serde::de::DeserializeOwned;
 
 use crate::ask::{Rules, ask_many, deps_of};
 use crate::cached::{Mode, Options};
-use crate::connection::Shared;
 use crate::run::{Ran, Run};
 use crate::source::{Context, Source};
-use crate::state::State;
 
 /// [`reads`](CacheReads::reads) on a connection or transaction.
 pub trait CacheReads: Source + Sized {
@@ -119,10 +117,7 @@ impl<'a, S: Source> CachedReads<'a, S> {
 
 /// The connection of a block: it reads, and notes what of.
 pub struct Recorder<'a, C> {
-    cacheops: &'a Cacheops,
-    shared: &'a Shared,
-    inner: &'a C,
-    state: Option<&'a State>,
+    context: Context<'a, C>,
     pub(crate) log: Log,
 }
 
@@ -143,28 +138,23 @@ impl Log {
 
 impl<'a, C> Recorder<'a, C> {
     pub(crate) fn new(context: &Context<'a, C>) -> Self {
-        let Context { cacheops, shared, inner, state } = *context;
-        Self { cacheops, shared, inner, state, log: Log(Arc::new(Mutex::new(Some(Deps::none())))) }
+        let log = Log(Arc::new(Mutex::new(Some(Deps::none()))));
+        Self { context: Context { ..*context }, log }
     }
 
     /// Notes a statement, which must be a read.
     fn note(&self, statement: &Statement) -> Result<(), DbErr> {
-        let template = self.shared.analyser.analyse(&statement.sql);
+        let Context { cacheops, shared, state, .. } = self.context;
+        let template = shared.analyser.analyse(&statement.sql);
         if !matches!(template.kind(), Kind::Read { .. } | Kind::Session) {
             return Err(DbErr::Custom("a block of reads must not write".into()));
         }
-        if let Some(state) = self.state {
+        if let Some(state) = state {
             state.reads(&template);
         }
         let first = template.tables().first();
-        let context = Context {
-            cacheops: self.cacheops,
-            shared: self.shared,
-            inner: self.inner,
-            state: self.state,
-        };
-        let allowed = first.is_none_or(|table| context.profile(table, true).is_some());
-        self.log.note(deps_of(self.cacheops, &template, statement).filter(|_| allowed));
+        let allowed = first.is_none_or(|table| self.context.profile(table, true).is_some());
+        self.log.note(deps_of(cacheops, &template, statement).filter(|_| allowed));
         Ok(())
     }
 
@@ -183,29 +173,29 @@ impl<C> std::fmt::Debug for Recorder<'_, C> {
 #[async_trait]
 impl<C: ConnectionTrait> ConnectionTrait for Recorder<'_, C> {
     fn get_database_backend(&self) -> DbBackend {
-        self.shared.backend
+        self.context.shared.backend
     }
 
     async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
         self.note(&stmt)?;
-        self.ran(Run::Execute(stmt).on(self.inner).await)?.into_executed()
+        self.ran(Run::Execute(stmt).on(self.context.inner).await)?.into_executed()
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.execute_raw(Statement::from_string(self.shared.backend, sql)).await
+        self.execute_raw(Statement::from_string(self.context.shared.backend, sql)).await
     }
 
     async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
         self.note(&stmt)?;
-        Ok(self.ran(Run::One(stmt).on(self.inner).await)?.into_rows().into_iter().next())
+        Ok(self.ran(Run::One(stmt).on(self.context.inner).await)?.into_rows().into_iter().next())
     }
 
     async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
         self.note(&stmt)?;
-        Ok(self.ran(Run::Query(stmt).on(self.inner).await)?.into_rows())
+        Ok(self.ran(Run::Query(stmt).on(self.context.inner).await)?.into_rows())
     }
 
     fn support_returning(&self) -> bool {
-        self.inner.support_returning()
+        self.context.inner.support_returning()
     }
 }

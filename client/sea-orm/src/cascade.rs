@@ -106,6 +106,9 @@ impl Cascades {
     ) {
         for (at, key) in self.keys.iter().enumerate().filter(|(_, key)| key.parent == table) {
             let Some(then) = key.deleted else { continue };
+            if !rows.is_empty() {
+                self.others(&key.child, changes);
+            }
             for row in rows {
                 let image = key.child_of(row);
                 let text = image.to_bytes();
@@ -113,7 +116,6 @@ impl Cascades {
                     continue;
                 }
                 changes.add_text(&key.child, text);
-                self.others(&key.child, changes);
                 match then {
                     Then::Deleted => {
                         self.follow(&key.child, std::slice::from_ref(&image), changes, seen);

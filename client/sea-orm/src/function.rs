@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use cacheops::{CachedAs, Deps, Profile};
+use sea_orm::Statement;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::ask::{deps_of, write_values};
+use crate::ask::{deps_of, write_statement};
 use crate::connection::CachedConn;
 use crate::query::CachedQuery;
 use crate::source::{Context, Source, Unstored};
@@ -49,8 +50,7 @@ impl CachedConn {
     ///
     /// async fn photos(db: &CachedConn, category: i32) -> Result<(u64, u64), DbErr> {
     ///     let articles = || Article::find().filter(article::Column::Category.eq(category));
-    ///     db.cached_as(articles())
-    ///         .key("photos")
+    ///     db.cached_as("photos", articles())
     ///         .get_or_try(|| async {
     ///             let with = articles().filter(article::Column::Photo.eq(true)).count(db).await?;
     ///             Ok((with, articles().count(db).await? - with))
@@ -68,10 +68,15 @@ impl CachedConn {
     /// # }).unwrap();
     /// ```
     ///
-    /// The key is made of [`key`](CachedFunction::key), [`extra`](CachedFunction::extra), the samples and the database.
+    /// The key is made of the name, [`extra`](CachedFunction::extra), the samples and the database. The name tells the
+    /// function from all others.
     /// Timeout and lock come from the profiles of the samples, if nothing else is said.
-    pub fn cached_as<Q: CachedQuery>(&self, sample: Q) -> CachedFunction<'_, Self> {
-        CachedFunction::new(self, sample)
+    pub fn cached_as<Q: CachedQuery>(
+        &self,
+        name: impl Into<String>,
+        sample: Q,
+    ) -> CachedFunction<'_, Self> {
+        CachedFunction::new(self, name.into(), sample)
     }
 
     /// What a query depends on: for [`Cacheops::read`](cacheops::Cacheops::read) and the like. None if its result must
@@ -84,8 +89,12 @@ impl CachedConn {
 
 impl CachedTxn {
     /// As [`CachedConn::cached_as`]: in a transaction that has written the function runs, and nothing is kept.
-    pub fn cached_as<Q: CachedQuery>(&self, sample: Q) -> CachedFunction<'_, Self> {
-        CachedFunction::new(self, sample)
+    pub fn cached_as<Q: CachedQuery>(
+        &self,
+        name: impl Into<String>,
+        sample: Q,
+    ) -> CachedFunction<'_, Self> {
+        CachedFunction::new(self, name.into(), sample)
     }
 }
 
@@ -95,8 +104,7 @@ struct Sample<'a> {
     deps: Option<Deps>,
     /// The profile that counts.
     profile: Option<&'a Profile>,
-    /// Its text and values, if they have bytes: two queries may depend on the same rows and be different ones.
-    key: Option<Vec<u8>>,
+    statement: Statement,
 }
 
 fn sampled<S: Source, Q: CachedQuery>(db: &S, query: Q) -> Sample<'_> {
@@ -106,36 +114,30 @@ fn sampled<S: Source, Q: CachedQuery>(db: &S, query: Q) -> Sample<'_> {
     let template = shared.analyser.analyse(&statement.sql);
     let table = Q::table().or_else(|| template.tables().first().map(ToString::to_string));
     let profile = table.and_then(|table| context.profile(&table, true));
-    let mut key = statement.sql.clone().into_bytes();
-    key.push(0);
-    let key = write_values(&statement, &mut key).map(|()| key);
-    Sample { deps: deps_of(cacheops, &template, &statement), profile, key }
+    Sample { deps: deps_of(cacheops, &template, &statement), profile, statement }
 }
 
 impl<'a, S: Source> CachedFunction<'a, S> {
-    fn new<Q: CachedQuery>(db: &'a S, sample: Q) -> Self {
+    fn new<Q: CachedQuery>(db: &'a S, name: String, sample: Q) -> Self {
         let Context { cacheops, shared, .. } = db.context();
-        let cached = cacheops.cached_as(Deps::none()).extra(&shared.database);
+        let cached = cacheops.cached_as(name, Deps::none()).extra(&shared.database);
         Self { db, cached, timeout: None, lock: None, profiles: Profiles::default() }.and(sample)
     }
 
     /// The result is over when rows of this query change too.
     pub fn and<Q: CachedQuery>(mut self, sample: Q) -> Self {
-        let Sample { deps, profile, key } = sampled(self.db, sample);
+        let Sample { deps, profile, statement } = sampled(self.db, sample);
+        // Two queries may depend on the same rows and be different ones.
+        let mut key = Vec::new();
+        let has_key = write_statement(&statement, &mut key).is_some();
         let profiles = &mut self.profiles;
-        profiles.forbidden |= deps.is_none() || profile.is_none() || key.is_none();
+        profiles.forbidden |= deps.is_none() || profile.is_none() || !has_key;
         if let Some(profile) = profile {
             let timeout = profile.get_timeout();
             profiles.timeout = Some(profiles.timeout.map_or(timeout, |other| other.min(timeout)));
             profiles.lock |= profile.get_lock();
         }
         self.cached = self.cached.deps(deps.unwrap_or_default()).extra(&key);
-        self
-    }
-
-    /// What is computed: the function's name.
-    pub fn key(mut self, name: impl Into<String>) -> Self {
-        self.cached = self.cached.key(name);
         self
     }
 

@@ -7,7 +7,7 @@ use sea_orm::{
     RelatedSelfVia, RelationDef, RelationTrait, Statement, TryIntoModel,
 };
 
-use crate::ask::{Asked, Rules, ask, ask_many, database_of, key_of, write_values};
+use crate::ask::{Asked, Rules, ask, ask_many, database_of, key_of, write_statement};
 use crate::block::Recorder;
 use crate::cached::{Cached, Mode, Options};
 use crate::codec::{Columns, Many, Maybe, Rows, Whole, write_value};
@@ -113,8 +113,7 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
         // The second question follows from the rows of the first, and from the query.
         let second = query.clone().build(backend);
         let kind = loader.kind().and_then(|mut kind| {
-            kind.extend_from_slice(second.sql.as_bytes());
-            write_values(&second, &mut kind)?;
+            write_statement(&second, &mut kind)?;
             Some(kind)
         });
         let context = db.context();

@@ -76,13 +76,18 @@
 //! * Triggers and foreign keys that change other tables: [`Table::also`]. Columns that the database computes, by GENERATED,
 //!   ON UPDATE or a trigger, and that any statement compares: [`Table::generated`]. Columns that a trigger changes after
 //!   RETURNING has shown them: [`Table::triggered`].
-//! * Functions that write, in a SELECT. It is a read that is not cached.
+//! * What a function that writes has changed. A statement that calls a function or an operator that is not known to be
+//!   pure, anywhere in its text, is not cached and is [`volatile`](Kind::Read): a transaction that has run one caches nothing
+//!   after it. Which rows the function changed, nobody knows: invalidate them yourself.
+//! * Functions that write and are called without a call in the text: by a view, a conversion to a type of the user's or the
+//!   CHECK of a domain, a policy, an index, or because they overload the name of a built-in function or operator for types
+//!   of their own. Of SQLite: those that the application registers under the name of a built-in one.
 //! * Constraints of SQLite with ON CONFLICT REPLACE, which make any INSERT or UPDATE delete rows: [`Table::also`] with the
 //!   table itself. A column that is NOT NULL ON CONFLICT REPLACE gets its default for NULL: [`Table::generated`].
 //! * Views: [`Schema::view`], or [`Schema::closed`] so that nothing unknown is cached.
 //! * Tables that a partition or child table of PostgreSQL belongs to, and the other way round: [`Table::also`].
 //! * Sequences that are read as tables (`SELECT last_value FROM s`): [`Schema::closed`] refuses them. On PostgreSQL also
-//!   operators of the user's, and functions that are written like columns, `t.f` for `f(t)`.
+//!   functions that are written like columns, `t.f` for `f(t)`, unless the columns of `t` are registered.
 //! * Contents that a table of SQLite for full-text search takes from another: [`Table::also`] of that one.
 //! * Who asks, and how: row-level security, the time zone, the language and other settings of the session.
 //! * On MySQL, a column of type ENUM, SET, BIT, DATE, TIME or YEAR that is compared with a number or gets one, or is
@@ -112,6 +117,7 @@
 #![forbid(unsafe_code)]
 
 mod analyser;
+mod calls;
 mod canon;
 mod compile;
 mod conditions;

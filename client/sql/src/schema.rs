@@ -66,7 +66,9 @@ impl Schema {
     }
 
     /// Adds a function that returns the same for the same arguments, and neither reads nor writes tables. Functions
-    /// of the database that are so are known; a statement with any other is not cached.
+    /// of the database that are so are known; a statement with any other is not cached, and a transaction that has run it
+    /// caches nothing any more. An operator of PostgreSQL is added by its sign, and `regexp` of SQLite is the function
+    /// behind `REGEXP`.
     pub fn pure_function(mut self, name: impl Into<String>) -> Self {
         self.functions.insert(name.into().to_ascii_lowercase());
         self
@@ -161,6 +163,11 @@ impl Schema {
 
     pub(crate) fn has_column(&self, table: &str, column: &str) -> bool {
         self.column(table, column).is_some()
+    }
+
+    /// Whether the columns of the table are known.
+    pub(crate) fn has_columns(&self, table: &str) -> bool {
+        self.tables.get(table).is_some_and(|table| !table.columns.is_empty())
     }
 
     fn column(&self, table: &str, column: &str) -> Option<Column> {

@@ -35,7 +35,8 @@ pub enum Kind {
     Read {
         /// It locks rows (`FOR UPDATE`): it wants the database.
         locking: bool,
-        /// It reads the clock, chance or the session, or calls a function of which that is not known.
+        /// It reads the clock, chance or the session, or calls a function or an operator that is not known to be pure.
+        /// That function may also write, so a transaction that has run the statement counts as one that has written.
         volatile: bool,
         /// Its result may be cached: [`Template::dependencies`] answers something.
         cacheable: bool,

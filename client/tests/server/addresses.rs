@@ -5,13 +5,7 @@ use std::convert::Infallible;
 use cacheops::Cacheops;
 use support::Server;
 
-use crate::{author, posts_of};
-
-async fn connect(url: String) -> Cacheops {
-    let deadline = support::deadline();
-    let builder = Cacheops::builder(url).response_timeout(deadline).connect_timeout(deadline);
-    builder.build().await.unwrap()
-}
+use crate::{author, builder_for, posts_of};
 
 async fn works(cacheops: &Cacheops) {
     for expected in [1, 1] {
@@ -30,7 +24,8 @@ async fn a_socket_file() {
     let path = dir.path().join("s");
     let server = Server::builder().arg("unixsocket", path.to_str().unwrap()).start();
 
-    works(&connect(format!("unix://{}?db=2", path.display())).await).await;
+    let url = format!("unix://{}?db=2", path.display());
+    works(&builder_for(url).build().await.unwrap()).await;
 
     assert_eq!(server.connect_to(2).calls_of("cacheops.store"), 1);
 }
@@ -89,7 +84,8 @@ async fn tls() {
 #[tokio::test]
 #[ignore = "run by the test `tls`, in a process of its own"]
 async fn tls_with_a_certificate_that_is_trusted() {
-    works(&connect(std::env::var("CACHEOPS_TEST_URL").unwrap()).await).await;
+    let url = std::env::var("CACHEOPS_TEST_URL").unwrap();
+    works(&builder_for(url).build().await.unwrap()).await;
 }
 
 #[cfg(feature = "sentinel")]

@@ -171,7 +171,8 @@ async fn strict_makes_it_an_error_and_loses_nothing_either() {
     server.kill();
 
     let error = cacheops.invalidate(posts_of(7)).await.unwrap_err();
-    assert!(error.is_retryable(), "{error}");
+    assert!(error.is_retryable() && error.is_unconfirmed(), "{error}");
+    assert!(!cacheops.client().unwrap_err().is_unconfirmed(), "no invalidation");
     assert_eq!(read(&cacheops, 2).await, 2, "reads never fail");
 
     server.relaunch();

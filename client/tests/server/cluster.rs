@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use cacheops::{Builder, Cacheops, Invalidated, Key};
+use cacheops::{Builder, Cacheops, ErrorKind, Invalidated, Key, Token};
 use support::{Server, deadline, eventually as wait_for};
 use tokio::sync::oneshot;
 
@@ -228,4 +228,60 @@ async fn a_primary_to_which_slots_are_just_moved_is_told_too() {
     new.thaw();
     one.settled().await;
     assert_eq!(read(&two, 4).await, 4);
+}
+
+#[tokio::test]
+async fn a_value_kept_elsewhere_is_checked_on_the_shard_of_its_key() {
+    let cluster = Cluster::start();
+    let cacheops = cluster.handle().await;
+    let client = cacheops.client().unwrap();
+
+    for id in 0..KEYS {
+        let key = format!("page:{id}");
+        let deps = || ("post", author(id));
+        let first = cacheops.token(&key).await.unwrap();
+        // Makes the condition known to the shard.
+        cacheops.check(&key, first, deps()).await;
+
+        let number = cacheops.token(&key).await.unwrap().get();
+        assert!(cacheops.check(&key, Token::new(number), deps()).await, "{key}");
+        let check = client.check(Token::new(number)).key(&key).on("post", author(id));
+        assert!(check.await.unwrap(), "{key}");
+        cacheops.invalidate(posts_of(id)).await.unwrap();
+        assert!(!cacheops.check(&key, Token::new(number), deps()).await, "{key}");
+    }
+    for server in &cluster.0 {
+        assert!(server.connect().calls_of("cacheops.check") > 0, "the keys are spread");
+    }
+}
+
+#[tokio::test]
+async fn many_entries_are_read_from_all_shards_in_the_order_of_their_keys() {
+    let cluster = Cluster::start();
+    let client = cluster.handle().await.client().unwrap();
+    let keys: Vec<String> = (0..KEYS).map(|id| format!("k{id}")).collect();
+    for (id, key) in keys.iter().enumerate().filter(|(id, _)| id % 3 > 0) {
+        client.store(key, &id.to_string()).on("post", author(7)).await.unwrap();
+    }
+
+    let values = client.get_many(&keys).await.unwrap();
+
+    let expected = |id: i64| (id % 3 > 0).then(|| id.to_string().into_bytes());
+    assert_eq!(values, (0..KEYS).map(expected).collect::<Vec<_>>());
+    assert!(client.get_many::<&str>([]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn in_a_cluster_a_token_without_a_key_is_an_error() {
+    let cluster = Cluster::start();
+    let client = cluster.handle().await.client().unwrap();
+
+    let error = client.token().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+    assert!(error.to_string().contains("token_for"), "{error}");
+
+    let token = client.token_for("page").await.unwrap();
+    let error = client.check(token).on("post", author(7)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+    assert!(error.to_string().contains("`key`"), "{error}");
 }

@@ -10,7 +10,7 @@ use support::{Random, Server};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::{author, builder, eventually, handle, posts_of};
+use crate::{asked, author, builder, handle, posts_of};
 
 /// A load that waits for its end: what it shall answer.
 type Load = oneshot::Sender<Result<u32, &'static str>>;
@@ -43,17 +43,6 @@ impl Readers {
 /// The next load that begins.
 async fn next(begun: &mut mpsc::UnboundedReceiver<Load>) -> Load {
     tokio::time::timeout(support::deadline(), begun.recv()).await.unwrap().unwrap()
-}
-
-/// Waits until the server has answered so many questions, and the readers have seen the answers.
-async fn asked(server: &Server, cacheops: &Cacheops, questions: i64) {
-    let mut client = server.connect();
-    eventually("the readers have asked", || client.calls_of("cacheops.get") >= questions).await;
-    // Over the same connection, so this answer comes after theirs.
-    cacheops.client().unwrap().token().await.unwrap();
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
 }
 
 /// Makes table and scheme known, so that only a change can make the server refuse.
@@ -183,7 +172,7 @@ async fn a_reader_that_is_alone_waits_for_nobody() {
 
     let alone = cacheops.read("k").on("post", author(7)).alone(true).lock(true);
     assert_eq!(alone.get_or_store(|| async { Ok::<_, &str>(2) }).await, Ok(2));
-    let alone = cacheops.cached_as(("post", author(7))).key("f").alone(true);
+    let alone = cacheops.cached_as("f", ("post", author(7))).alone(true);
     assert_eq!(alone.get_or_try(|| async { Ok::<_, &str>(3) }).await, Ok(3));
     assert_eq!(cacheops.stats().stores, 2);
 

@@ -20,7 +20,7 @@ async fn a_result_that_is_forgotten_while_it_is_computed_is_not_kept() {
     let server = Server::start();
     let cacheops = handle(&server).await;
     // The table is known from now on.
-    let other = cacheops.cached(Duration::from_secs(60)).key("other");
+    let other = cacheops.cached("other", Duration::from_secs(60));
     assert_eq!(other.get_or(|| async { 0 }).await, 0);
 
     let (began, begun) = oneshot::channel();
@@ -42,13 +42,7 @@ async fn a_result_that_is_forgotten_while_it_is_computed_is_not_kept() {
         let cacheops = cacheops.clone();
         tokio::spawn(async move { menu(&cacheops).get_or(|| async { 2 }).await })
     };
-    let mut client = server.connect();
-    crate::eventually("both have asked", || client.calls_of("cacheops.get") >= 3).await;
-    // Over the same connection, so this answer comes after theirs.
-    cacheops.client().unwrap().token().await.unwrap();
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
+    crate::asked(&server, &cacheops, 3).await;
     end.send(1).unwrap();
 
     assert_eq!(early.await.unwrap(), 1);
@@ -57,7 +51,7 @@ async fn a_result_that_is_forgotten_while_it_is_computed_is_not_kept() {
 }
 
 fn menu(cacheops: &Cacheops) -> CachedAs<'_> {
-    cacheops.cached(Duration::from_secs(60)).key("menu").extra("en")
+    cacheops.cached("menu", Duration::from_secs(60)).extra("en")
 }
 
 #[tokio::test]

@@ -19,8 +19,7 @@ async fn a_function_is_kept_by_name_extras_and_rows() {
     let cacheops = handle(&server).await;
     let call = async |lang: &str, category: i64, value: u32| {
         cacheops
-            .cached_as([("post", author(category))])
-            .key("menu")
+            .cached_as("menu", [("post", author(category))])
             .extra(lang)
             .extra(&(1, "x"))
             .timeout(Duration::from_secs(60))
@@ -34,11 +33,31 @@ async fn a_function_is_kept_by_name_extras_and_rows() {
     cacheops.invalidate(posts_of(7)).await.unwrap();
     assert_eq!((call("en", 7, 4).await, call("it", 7, 5).await, call("en", 8, 9).await), (4, 5, 3));
 
-    let this =
-        || cacheops.cached_as([("post", author(8))]).key("menu").extra("en").extra(&(1, "x"));
+    let this = || cacheops.cached_as("menu", [("post", author(8))]).extra("en").extra(&(1, "x"));
     assert!(this().invalidate().await.unwrap());
     assert!(!this().invalidate().await.unwrap());
     assert_eq!(call("en", 8, 6).await, 6);
+}
+
+#[tokio::test]
+async fn two_functions_of_one_type_and_time_share_nothing() {
+    let server = Server::start();
+    let cacheops = handle(&server).await;
+    let hour = Duration::from_secs(3600);
+    let (a, b) = (|| cacheops.cached("a", hour), || cacheops.cached("b", hour));
+    let (c, d) = (
+        || cacheops.cached_as("c", ("post", author(7))),
+        || cacheops.cached_as("d", ("post", author(7))),
+    );
+
+    for _ in 0..2 {
+        assert_eq!((a().get_or(async || 1).await, b().get_or(async || 2).await), (1, 2));
+        assert_eq!((c().get_or(async || 3).await, d().get_or(async || 4).await), (3, 4));
+    }
+    assert_eq!(cacheops.stats().hits, 4);
+
+    assert!(a().invalidate().await.unwrap());
+    assert_eq!((a().get_or(async || 5).await, b().get_or(async || 6).await), (5, 2));
 }
 
 #[tokio::test]
@@ -46,7 +65,7 @@ async fn a_function_kept_by_time_ends_with_it_or_with_everything() {
     let server = Server::start();
     let cacheops = handle(&server).await;
     let call = async |timeout: Duration, value: u32| {
-        cacheops.cached(timeout).key("top").get_or(|| async { value }).await
+        cacheops.cached("top", timeout).get_or(|| async { value }).await
     };
 
     let moment = Duration::from_millis(1);
@@ -323,4 +342,29 @@ async fn a_replica_is_read_and_never_filled_and_refuses_invalidations() {
     assert_eq!(error.kind(), ErrorKind::ReadOnly);
     assert!(error.to_string().contains("primary"), "{error}");
     assert!(!cacheops.stats().available, "what it holds may be stale");
+}
+
+#[tokio::test]
+async fn a_value_kept_elsewhere_is_good_until_its_rows_change_or_the_server_is_unsure() {
+    let mut server = Server::start();
+    let cacheops = handle(&server).await;
+    let deps = || ("post", author(7));
+    let first = cacheops.token("page").await.unwrap();
+    cacheops.check("page", first, deps()).await;
+    let token = cacheops.token("page").await.unwrap();
+
+    assert!(cacheops.check("page", token, deps()).await);
+    cacheops.invalidate(posts_of(8)).await.unwrap();
+    assert!(cacheops.check("page", token, deps()).await, "other rows");
+    assert!(!cacheops.check("page", token, Deps::none()).await, "it depends on nothing");
+    cacheops.invalidate(posts_of(7)).await.unwrap();
+    assert!(!cacheops.check("page", token, deps()).await);
+
+    let token = cacheops.token("page").await.unwrap();
+    assert!(cacheops.check("page", token, deps()).await);
+    server.kill();
+    assert_eq!(cacheops.invalidate(posts_of(7)).await.unwrap(), Invalidated::Queued);
+    assert!(!cacheops.check("page", token, deps()).await);
+    assert_eq!(cacheops.token("page").await, None);
+    assert!(!cacheops.check("page", token, deps()).await, "the server does not know of it yet");
 }

@@ -19,9 +19,12 @@ use support::Server;
 
 /// A builder for a handle to this server, with timeouts for a slow machine.
 fn builder(server: &Server) -> Builder {
-    Cacheops::builder(format!("redis://127.0.0.1:{}/", server.port()))
-        .response_timeout(support::deadline())
-        .connect_timeout(support::deadline())
+    builder_for(format!("redis://127.0.0.1:{}/", server.port()))
+}
+
+fn builder_for(url: String) -> Builder {
+    let deadline = support::deadline();
+    Cacheops::builder(url).response_timeout(deadline).connect_timeout(deadline)
 }
 
 async fn handle(server: &Server) -> Cacheops {
@@ -39,6 +42,17 @@ fn post(id: i64, author: i64) -> Row {
 
 fn posts_of(author: i64) -> Changes {
     Changes::row("post", &Row::new().set("author", author))
+}
+
+/// Waits until the server has answered so many questions, and the readers have seen the answers.
+async fn asked(server: &Server, cacheops: &Cacheops, questions: i64) {
+    let mut client = server.connect();
+    eventually("the readers have asked", || client.calls_of("cacheops.get") >= questions).await;
+    // Over the same connection, so this answer comes after theirs.
+    cacheops.client().unwrap().token().await.unwrap();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Waits for a condition, as the tests of the module do, but lets other tasks run.

@@ -115,20 +115,57 @@ impl Context {
         if self.flags() & raw::REDISMODULE_CTX_FLAGS_AOF != 0 {
             return true;
         }
+        let fields =
+            self.server_info(c"replication", [c"repl_backlog_active", c"connected_slaves"]);
+        fields.is_none_or(|fields| fields != [0, 0])
+    }
+
+    /// Whether the server names itself, as Valkey does since it is not Redis.
+    pub(super) fn is_valkey(&self) -> bool {
+        // SAFETY: the strings end in NUL; the answer of the first call is freed by the last, after the name was looked at.
+        unsafe {
+            let info = api_ptr!(RedisModule_GetServerInfo(self.raw, c"server".as_ptr()));
+            if info.is_null() {
+                return false;
+            }
+            let name: *const c_char = match raw::RedisModule_ServerInfoGetFieldC {
+                Some(field) => field(info, c"server_name".as_ptr()),
+                None => std::ptr::null(),
+            };
+            let is_valkey =
+                !name.is_null() && std::ffi::CStr::from_ptr(name).to_bytes() == b"valkey";
+            api!(RedisModule_FreeServerInfo(self.raw, info));
+            is_valkey
+        }
+    }
+
+    /// Values that wait for another thread to free them; 0 where the server does not count them.
+    pub(crate) fn pending_frees(&self) -> u64 {
+        self.server_info(c"memory", [c"lazyfree_pending_objects"]).map_or(0, |[pending]| pending)
+    }
+
+    /// Fields of a section of INFO; `None` if one of them is missing or no number.
+    pub(super) fn server_info<const N: usize>(
+        &self,
+        section: &std::ffi::CStr,
+        fields: [&std::ffi::CStr; N],
+    ) -> Option<[u64; N]> {
         // SAFETY: the strings end in NUL; the answer of the first call is freed by the last.
         unsafe {
-            let info = api_ptr!(RedisModule_GetServerInfo(self.raw, c"replication".as_ptr()));
+            let info = api_ptr!(RedisModule_GetServerInfo(self.raw, section.as_ptr()));
             if info.is_null() {
-                return true;
+                return None;
             }
             let mut error = 0;
-            let field = |name: &std::ffi::CStr, error: &mut c_int| -> u64 {
-                api!(RedisModule_ServerInfoGetFieldUnsigned(info, name.as_ptr(), error))
-            };
-            let backlog = field(c"repl_backlog_active", &mut error);
-            let replicas = field(c"connected_slaves", &mut error);
+            let values = fields.map(|name| -> u64 {
+                let mut missing = 0;
+                let value =
+                    api!(RedisModule_ServerInfoGetFieldUnsigned(info, name.as_ptr(), &mut missing));
+                error |= missing;
+                value
+            });
             api!(RedisModule_FreeServerInfo(self.raw, info));
-            error != 0 || backlog != 0 || replicas != 0
+            (error == 0).then_some(values)
         }
     }
 

@@ -4,18 +4,29 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 use std::os::raw::{c_char, c_int, c_void};
 use std::ptr::{null_mut, slice_from_raw_parts};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cacheops_index::Slot;
 use cacheops_protocol::read_conditions;
 
 use super::context::OwnedName;
 use super::{Context, Entry, EntryRef, MAX_VALUE, guarded, raw, state, with_state};
-use crate::lifecycle;
+use crate::lifecycle::{self, Origin};
 
 /// The form of what [`save`] writes.
 const ENCODING: c_int = 1;
-const ALIVE: u64 = 1;
 const DEAD: u64 = 0;
+/// Alive, in a file or in a full synchronisation.
+const ALIVE: u64 = 1;
+/// Alive, in the payload of DUMP or MIGRATE. An append only file holds it again, as the argument of RESTORE.
+const DUMPED: u64 = 2;
+
+/// The server writes a file or a full synchronisation. Set by events of the process that writes, which may be a child.
+static IS_SAVING: AtomicBool = AtomicBool::new(false);
+
+pub(super) fn saving_changed(is_saving: bool) {
+    IS_SAVING.store(is_saving, Ordering::Relaxed);
+}
 
 struct DataType(Cell<*mut raw::RedisModuleType>);
 
@@ -128,7 +139,7 @@ unsafe extern "C" fn load(io: *mut raw::RedisModuleIO, encoding: c_int) -> *mut 
                 return null_mut();
             };
             let failed: c_int = api!(RedisModule_IsIOError(io));
-            if failed != 0 || flags > ALIVE || value.bytes().len() > MAX_VALUE {
+            if failed != 0 || flags > DUMPED || value.bytes().len() > MAX_VALUE {
                 return null_mut();
             }
             let key = bytes(match raw::RedisModule_GetKeyNameFromIO {
@@ -141,14 +152,15 @@ unsafe extern "C" fn load(io: *mut raw::RedisModuleIO, encoding: c_int) -> *mut 
                 lifecycle::load_dead(database, key, version)
             } else {
                 let Ok(conditions) = read_conditions(conditions.bytes()) else { return null_mut() };
-                lifecycle::load(database, key, value.bytes(), version, &conditions)
+                let origin = if flags == DUMPED { Origin::Dump } else { Origin::File };
+                lifecycle::load(database, key, value.bytes(), version, &conditions, origin)
             };
             entry.into_raw()
         }
     })
 }
 
-/// Saves an entry with its conditions, or as dead. In a child process mostly: reads, and never changes.
+/// Saves an entry with its conditions, or as dead, for a file or for DUMP. In a child process mostly: reads, and never changes.
 unsafe extern "C" fn save(io: *mut raw::RedisModuleIO, value: *mut c_void) {
     guarded((), || {
         // SAFETY: the server lends `io` and the entry for this call, and copies the bytes.
@@ -160,7 +172,8 @@ unsafe extern "C" fn save(io: *mut raw::RedisModuleIO, value: *mut c_void) {
                     let mut bytes = Vec::new();
                     let pairs = conditions.iter().map(|(table, text)| (&table[..], &text[..]));
                     cacheops_protocol::write_conditions(&mut bytes, pairs);
-                    (ALIVE, bytes, entry.value())
+                    let is_file = IS_SAVING.load(Ordering::Relaxed);
+                    (if is_file { ALIVE } else { DUMPED }, bytes, entry.value())
                 }
                 None => (DEAD, Vec::new(), &[][..]),
             };
@@ -258,7 +271,7 @@ unsafe extern "C" fn unlink(_ctx: *mut raw::RedisModuleKeyOptCtx, value: *const 
         // SAFETY: the server lends the entry for this call.
         let Some(entry) = (unsafe { EntryRef::from_raw(value.cast_mut()) }) else { return };
         let slot = entry.slot();
-        entry.clear_slot();
+        entry.leave_key();
         if slot != Slot::NONE {
             with_state(|state| state.remove(slot));
         }

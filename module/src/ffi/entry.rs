@@ -26,6 +26,17 @@ pub(crate) fn entry_bytes() -> usize {
     ENTRY_BYTES.load(Ordering::Relaxed)
 }
 
+/// Entries that were unlinked and not freed yet.
+static ORPHANS: AtomicUsize = AtomicUsize::new(0);
+/// In place of the record's handle: the entry is counted in [`ORPHANS`].
+const ORPHAN: u32 = u32::MAX - 1;
+
+/// Entries that the server has unlinked from their key and not freed. They are on their way to another thread, which frees
+/// them, or RENAME and MOVE have put them under another key.
+pub(crate) fn orphans() -> usize {
+    ORPHANS.load(Ordering::Relaxed)
+}
+
 /// Longest value: the server itself takes no longer argument.
 pub(crate) const MAX_VALUE: usize = 1 << 29;
 const LEN_BITS: u32 = 30;
@@ -96,6 +107,9 @@ impl Drop for Entry {
     fn drop(&mut self) {
         let layout = self.as_ref().layout();
         ENTRY_BYTES.fetch_sub(layout.size(), Ordering::Relaxed);
+        if self.as_ref().is_orphan() {
+            ORPHANS.fetch_sub(1, Ordering::Relaxed);
+        }
         // SAFETY: allocated in `new` with this very layout, and owned.
         unsafe { dealloc(self.0.as_ptr().cast(), layout) }
     }
@@ -122,13 +136,29 @@ impl<'k> EntryRef<'k> {
     }
 
     pub(crate) fn slot(self) -> Slot {
-        Slot { born: self.head().born.get(), record: self.head().record.get() }
+        match self.head().born.get() {
+            born if born == Slot::NONE.born => Slot::NONE,
+            born => Slot { born, record: self.head().record.get() },
+        }
     }
 
     /// Forgets where the entry stands in the index: it is dead from here on.
     pub(crate) fn clear_slot(self) {
         self.head().born.set(Slot::NONE.born);
         self.head().record.set(Slot::NONE.record);
+    }
+
+    /// Forgets where the entry stands in the index, because it leaves its key; it is counted in [`orphans`] until it is freed.
+    pub(super) fn leave_key(self) {
+        if !self.is_orphan() {
+            ORPHANS.fetch_add(1, Ordering::Relaxed);
+        }
+        self.head().born.set(Slot::NONE.born);
+        self.head().record.set(ORPHAN);
+    }
+
+    fn is_orphan(self) -> bool {
+        self.head().born.get() == Slot::NONE.born && self.head().record.get() == ORPHAN
     }
 
     pub(crate) fn version(self) -> u64 {

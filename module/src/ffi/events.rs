@@ -1,20 +1,19 @@
 //! What the server tells of itself. Subscribed raw: the safe layer of the binding drops which database was flushed.
 
-use std::ffi::CStr;
 use std::os::raw::{c_char, c_int, c_void};
 
-use super::data_type::bytes;
-use super::{Context, guarded, raw};
+use super::{Context, data_type, guarded, raw};
 use crate::flight;
 use crate::lifecycle::{self, Loading};
 
 /// Subscribes to all events; false if the server refuses.
 pub(super) fn subscribe(ctx: &Context) -> bool {
-    let events: [(u64, u64, EventHandler); 8] = [
+    let events: [(u64, u64, EventHandler); 9] = [
         (raw::REDISMODULE_EVENT_FLUSHDB, 1, flushed),
         (raw::REDISMODULE_EVENT_SWAPDB, 1, swapped),
         (raw::REDISMODULE_EVENT_LOADING, 1, loading),
         (raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED, 1, role_changed),
+        (raw::REDISMODULE_EVENT_PERSISTENCE, 1, saving),
         (raw::REDISMODULE_EVENT_FORK_CHILD, 1, listeners_may_come),
         (raw::REDISMODULE_EVENT_REPLICA_CHANGE, 1, listeners_may_come),
         (raw::REDISMODULE_EVENT_CRON_LOOP, 1, cron),
@@ -28,16 +27,34 @@ pub(super) fn subscribe(ctx: &Context) -> bool {
             unsafe { api!(RedisModule_SubscribeToServerEvent(ctx.raw(), event, Some(handler))) };
         accepted &= status == raw::REDISMODULE_OK as c_int;
     }
-    // RENAME and MOVE leave an entry without links under another name. Key trimming is asked for so that a server that trims
-    // migrated slots unlinks each key: without a subscriber it would drop them unseen.
+    accepted && subscribe_to_trimming(ctx)
+}
+
+/// Has a server that trims migrated slots (Redis 8.4) unlink each key: without a subscriber to this event it would drop them
+/// without a call of [`super::data_type`]. No other keyspace events are subscribed to, for a subscription costs other clients:
+/// Valkey 8.1 leaves a client in the destination database after MOVE and COPY if a module subscribes to generic events.
+fn subscribe_to_trimming(ctx: &Context) -> bool {
+    const KEY_TRIMMED: c_int = 1 << 17;
     // SAFETY: takes nothing.
     let known: c_int = unsafe { api!(RedisModule_GetKeyspaceNotificationFlagsAll()) };
-    const KEY_TRIMMED: c_int = 1 << 17;
-    let kinds = raw::REDISMODULE_NOTIFY_GENERIC | (KEY_TRIMMED & known);
+    // The same bit may mean another event in Valkey.
+    if known & KEY_TRIMMED == 0 || ctx.is_valkey() {
+        return true;
+    }
     // SAFETY: the handler has the signature that the server calls.
-    let status: c_int =
-        unsafe { api!(RedisModule_SubscribeToKeyspaceEvents(ctx.raw(), kinds, Some(notified))) };
-    accepted && status == raw::REDISMODULE_OK as c_int
+    let status: c_int = unsafe {
+        api!(RedisModule_SubscribeToKeyspaceEvents(ctx.raw(), KEY_TRIMMED, Some(trimmed)))
+    };
+    status == raw::REDISMODULE_OK as c_int
+}
+
+unsafe extern "C" fn trimmed(
+    _ctx: *mut raw::RedisModuleCtx,
+    _kind: c_int,
+    _event: *const c_char,
+    _key: *mut raw::RedisModuleString,
+) -> c_int {
+    raw::REDISMODULE_OK as c_int
 }
 
 type EventHandler =
@@ -146,24 +163,14 @@ unsafe extern "C" fn client_changed(
     }
 }
 
-unsafe extern "C" fn notified(
-    ctx: *mut raw::RedisModuleCtx,
-    _kind: c_int,
-    event: *const c_char,
-    key: *mut raw::RedisModuleString,
-) -> c_int {
-    // SAFETY: the event ends in NUL. Most are "del" and "expire", of no interest here: this is their quick way out.
-    if !matches!(unsafe { *event } as u8, b'r' | b'm') {
-        return raw::REDISMODULE_OK as c_int;
-    }
-    guarded((), || {
-        // SAFETY: the server lends all three for this call, and the event ends in NUL.
-        let (ctx, event, key) = unsafe { (Context::new(ctx), CStr::from_ptr(event), bytes(key)) };
-        match (event.to_bytes(), key) {
-            (b"rename_to" | b"move_to", Some(key)) => lifecycle::arrived_unlinked(&ctx, key),
-            (b"restore", Some(key)) => lifecycle::restored(&ctx, key),
-            _ => {}
-        }
-    });
-    raw::REDISMODULE_OK as c_int
+/// Tells files from the payloads of DUMP.
+unsafe extern "C" fn saving(
+    _ctx: *mut raw::RedisModuleCtx,
+    _event: raw::RedisModuleEvent,
+    subevent: u64,
+    _data: *mut c_void,
+) {
+    let has_ended = subevent == raw::REDISMODULE_SUBEVENT_PERSISTENCE_ENDED
+        || subevent == raw::REDISMODULE_SUBEVENT_PERSISTENCE_FAILED;
+    data_type::saving_changed(!has_ended);
 }

@@ -3,12 +3,12 @@
 use cacheops_sea_orm::{Cache, CachedConn, Connect, Schema, Table};
 use sea_orm::ActiveValue::{Set, Unchanged};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectOptions, ConnectionTrait, Database, DbErr, EntityTrait,
-    ModelTrait, QueryFilter, TransactionSession, TransactionTrait,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ModelTrait, QueryFilter,
+    TransactionSession, TransactionTrait,
 };
 use support::{Postgres, Server};
 
-use crate::world::{World, builder, hits, now_cached, still_cached};
+use crate::world::{Hits, World, builder, now_cached, pool, still_cached};
 
 /// A table and columns whose names have capitals, which no statement of SQLite tells apart.
 mod shelf {
@@ -229,9 +229,7 @@ mod archived {
 async fn on_postgresql_the_schema_is_part_of_the_name() {
     let Some(postgres) = Postgres::start() else { return };
     let server = Server::start();
-    let mut options = ConnectOptions::new(postgres.url());
-    options.sqlx_logging(false);
-    let connection = Database::connect(options).await.unwrap();
+    let connection = pool(postgres.url(), 4).await;
     let tables = "CREATE SCHEMA archive;
         CREATE TABLE archive.paper (id INTEGER PRIMARY KEY,
             parent INTEGER REFERENCES archive.paper (id) ON DELETE CASCADE);
@@ -240,25 +238,18 @@ async fn on_postgresql_the_schema_is_part_of_the_name() {
     let co = builder(&server).build().await.unwrap();
     let connector = co.connector().model::<archived::Entity>();
     let db = connector.schema(Schema::new().default_schema("public")).connect(connection);
-    struct Asking<'a>(&'a cacheops_sea_orm::Cacheops);
-    impl Asking<'_> {
-        async fn hits<T>(&self, ask: impl Future<Output = T>) -> (bool, T) {
-            hits(self.0, ask).await
-        }
-    }
-    let w = Asking(&co);
     let paper = |id| archived::Entity::find_by_id(id).cache().one(&db);
-    let first = now_cached!(w, paper(1)).unwrap();
-    now_cached!(w, paper(3));
-    now_cached!(w, paper(4));
+    let first = now_cached!(co, paper(1)).unwrap();
+    now_cached!(co, paper(3));
+    now_cached!(co, paper(4));
 
     db.invalidate_obj(&first).await.unwrap();
-    now_cached!(w, paper(1));
-    still_cached!(w, paper(4));
+    now_cached!(co, paper(1));
+    still_cached!(co, paper(4));
     db.invalidate_model::<archived::Entity>().await.unwrap();
-    now_cached!(w, paper(4));
+    now_cached!(co, paper(4));
 
-    now_cached!(w, paper(3));
+    now_cached!(co, paper(3));
     first.delete(&db).await.unwrap();
-    assert_eq!(now_cached!(w, paper(3)), None);
+    assert_eq!(now_cached!(co, paper(3)), None);
 }

@@ -3,12 +3,12 @@
 use cacheops_sea_orm::{Cache, CachedConn, Cacheops, Connect, Schema, Table};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr,
-    EntityTrait, IsolationLevel, QueryFilter, Statement, TransactionSession, TransactionTrait,
+    ColumnTrait, ConnectOptions, ConnectionTrait, Database, DbBackend, DbErr, EntityTrait,
+    IsolationLevel, QueryFilter, Statement, TransactionSession, TransactionTrait,
 };
 use support::{MariaDb, Postgres, Server};
 
-use crate::world::builder;
+use crate::world::{builder, pool};
 
 mod unsigned {
     use sea_orm::entity::prelude::*;
@@ -37,17 +37,11 @@ struct Maria {
     _maria: MariaDb,
 }
 
-async fn pool(url: String) -> DatabaseConnection {
-    let mut options = ConnectOptions::new(url);
-    options.max_connections(4).sqlx_logging(false).acquire_timeout(2 * support::deadline());
-    Database::connect(options).await.unwrap()
-}
-
 async fn maria(engine: &str) -> Maria {
     let (server, maria) = (Server::start(), MariaDb::start());
-    let first = pool(maria.url("mysql")).await;
+    let first = pool(maria.url("mysql"), 4).await;
     first.execute_unprepared("CREATE DATABASE odd").await.unwrap();
-    let connection = pool(maria.url("odd")).await;
+    let connection = pool(maria.url("odd"), 4).await;
     let sql = format!(
         "CREATE TABLE counter (id INT UNSIGNED PRIMARY KEY AUTO_INCREMENT, big BIGINT UNSIGNED NOT NULL,
          bits BIT(8) NOT NULL DEFAULT 5, name VARCHAR(20) NOT NULL) ENGINE={engine}"
@@ -198,7 +192,7 @@ async fn event(db: &CachedConn, id: i32) -> Option<String> {
 async fn on_postgres_a_day_without_end_is_no_panic() {
     let Some(postgres) = Postgres::start() else { return };
     let server = Server::start();
-    let connection = pool(postgres.url()).await;
+    let connection = pool(postgres.url(), 4).await;
     connection.execute_unprepared(EVENTS).await.unwrap();
     let sql = "INSERT INTO event VALUES (1, 'a', 'infinity'), (2, 'b', '-infinity'), (3, 'c', '0044-03-15 BC')";
     connection.execute_unprepared(sql).await.unwrap();
@@ -224,7 +218,7 @@ async fn on_postgres_connections_with_other_options_share_no_results() {
     let Some(postgres) = Postgres::start() else { return };
     let server = Server::start();
     let co = builder(&server).build().await.unwrap();
-    let admin = pool(postgres.url()).await;
+    let admin = pool(postgres.url(), 4).await;
     for tenant in ["one", "two"] {
         let sql = format!(
             "CREATE SCHEMA {tenant}; CREATE TABLE {tenant}.event (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
@@ -245,7 +239,7 @@ async fn on_postgres_connections_with_other_options_share_no_results() {
 async fn events(sql: &str) -> Option<(Postgres, Server, Cacheops, CachedConn)> {
     let postgres = Postgres::start()?;
     let server = Server::start();
-    let connection = pool(postgres.url()).await;
+    let connection = pool(postgres.url(), 4).await;
     connection.execute_unprepared(EVENTS).await.unwrap();
     connection.execute_unprepared("INSERT INTO event VALUES (1, 'old')").await.unwrap();
     connection.execute_unprepared(sql).await.unwrap();
@@ -319,7 +313,7 @@ async fn on_postgres_a_write_that_is_allowed_is_never_refused_for_our_sake() {
         event(&db, 1).await;
         event(&db, 2).await;
         let url = postgres.url().replace("postgres@", &format!("{role}@"));
-        let theirs = co.connect(pool(url).await);
+        let theirs = co.connect(pool(url, 4).await);
         let statement = || Statement::from_string(DbBackend::Postgres, write);
 
         let tx = theirs.begin().await.unwrap();

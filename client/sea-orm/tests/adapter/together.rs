@@ -7,14 +7,13 @@ use std::task::Poll;
 
 use cacheops_sea_orm::{Cache, Connect, Source};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DbBackend, EntityTrait, IsolationLevel, QuerySelect,
-    SqliteTransactionMode, Statement, StreamTrait, TransactionOptions, TransactionSession,
-    TransactionTrait,
+    ConnectionTrait, DbBackend, EntityTrait, IsolationLevel, QuerySelect, SqliteTransactionMode,
+    Statement, StreamTrait, TransactionOptions, TransactionSession, TransactionTrait,
 };
 use support::{Postgres, Server};
 
 use crate::entities::{article, category};
-use crate::world::{World, builder};
+use crate::world::{World, builder, pool};
 
 async fn name<S: Source>(db: &S) -> String {
     let first = category::Entity::find_by_id(1).cache().one(db).await.unwrap();
@@ -102,9 +101,7 @@ async fn who_locks_what_it_reads_sees_what_is_committed() {
 async fn on_postgres_who_locks_what_it_reads_sees_what_is_committed() {
     let Some(postgres) = Postgres::start() else { return };
     let server = Server::start();
-    let mut options = ConnectOptions::new(postgres.url());
-    options.sqlx_logging(false);
-    let connection = Database::connect(options).await.unwrap();
+    let connection = pool(postgres.url(), 4).await;
     let table = "CREATE TABLE category (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
         INSERT INTO category VALUES (1, 'tech')";
     connection.execute_unprepared(table).await.unwrap();

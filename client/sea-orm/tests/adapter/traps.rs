@@ -1,14 +1,11 @@
 //! Writes that nobody would be told of.
 
 use cacheops_sea_orm::{Cache, CachedConn, Connect};
-use sea_orm::{
-    ColumnTrait, ConnectOptions, ConnectionTrait, Database, DbErr, EntityTrait, QueryFilter,
-    QueryOrder,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder};
 use support::{Postgres, Server};
 
 use crate::entities::category;
-use crate::world::{World, builder, now_cached};
+use crate::world::{World, builder, now_cached, pool};
 
 async fn names(db: &CachedConn) -> Result<Vec<String>, DbErr> {
     let all = category::Entity::find().order_by_asc(category::Column::Id);
@@ -19,9 +16,7 @@ async fn names(db: &CachedConn) -> Result<Vec<String>, DbErr> {
 async fn what_was_read_before_a_rollback_by_hand_is_over() {
     let w = World::new().await;
     let path = w.dir.path().join("blog.db");
-    let mut options = ConnectOptions::new(format!("sqlite://{}", path.display()));
-    options.max_connections(1).sqlx_logging(false);
-    let connection = Database::connect(options).await.unwrap();
+    let connection = pool(format!("sqlite://{}", path.display()), 1).await;
     let db = w.co.connector().pre_select(0).connect(connection);
     for (end, of) in [("ROLLBACK", "all"), ("ROLLBACK TO half", "half"), ("COMMIT", "none")] {
         db.execute_unprepared("BEGIN").await.unwrap();
@@ -105,9 +100,7 @@ async fn on_postgres_a_part_of_a_key_may_stay_when_the_rest_is_taken_away() {
     use tenants::{story, writer};
     let Some(postgres) = Postgres::start() else { return };
     let server = Server::start();
-    let mut options = ConnectOptions::new(postgres.url());
-    options.sqlx_logging(false);
-    let connection = Database::connect(options).await.unwrap();
+    let connection = pool(postgres.url(), 4).await;
     let sql = "CREATE TABLE writer (tenant INTEGER, id INTEGER, PRIMARY KEY (tenant, id));
         CREATE TABLE story (id INTEGER PRIMARY KEY, tenant INTEGER NOT NULL, writer_id INTEGER,
             FOREIGN KEY (tenant, writer_id) REFERENCES writer ON DELETE SET NULL (writer_id));

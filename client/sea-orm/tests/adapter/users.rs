@@ -2,13 +2,13 @@
 
 use cacheops_sea_orm::{Cache, CachedConn, Connect, Profile};
 use sea_orm::{
-    ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend,
-    EntityTrait, QueryFilter, QueryOrder, Statement, TransactionSession, TransactionTrait,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, Statement,
+    TransactionSession, TransactionTrait,
 };
 use support::{MariaDb, Postgres, Server};
 
 use crate::entities::{TABLES, article, category};
-use crate::world::{World, builder, new_article, open};
+use crate::world::{World, builder, new_article, open, pool};
 
 mod paper {
     use sea_orm::entity::prelude::*;
@@ -27,12 +27,6 @@ mod paper {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-async fn pool(url: String) -> DatabaseConnection {
-    let mut options = ConnectOptions::new(url);
-    options.max_connections(2).sqlx_logging(false);
-    Database::connect(options).await.unwrap()
-}
-
 async fn state(db: &CachedConn, id: i32) -> Option<String> {
     paper::Entity::find_by_id(id).cache().one(db).await.unwrap().map(|row| row.state)
 }
@@ -41,7 +35,7 @@ async fn state(db: &CachedConn, id: i32) -> Option<String> {
 #[tokio::test]
 async fn on_postgres_rows_that_a_policy_lets_be_deleted_are_told() {
     let Some(postgres) = Postgres::start() else { return };
-    let (server, connection) = (Server::start(), pool(postgres.url()).await);
+    let (server, connection) = (Server::start(), pool(postgres.url(), 2).await);
     let sql = "CREATE TABLE paper (id INTEGER PRIMARY KEY, state TEXT NOT NULL, shelf INTEGER NOT NULL);
         INSERT INTO paper VALUES (1, 'draft', 7), (2, 'archived', 7), (3, 'draft', 8), (4, 'draft', 6);
         CREATE ROLE editor LOGIN; GRANT SELECT, UPDATE, DELETE ON paper TO editor";
@@ -52,7 +46,7 @@ async fn on_postgres_rows_that_a_policy_lets_be_deleted_are_told() {
     connection.execute_unprepared(sql).await.unwrap();
     let co = builder(&server).build().await.unwrap();
     let db = co.connect(connection);
-    let theirs = co.connect(pool(postgres.url().replace("postgres@", "editor@")).await);
+    let theirs = co.connect(pool(postgres.url().replace("postgres@", "editor@"), 2).await);
     let execute = async |sql: &str| {
         let done = theirs.execute_raw(Statement::from_string(DbBackend::Postgres, sql)).await;
         done.unwrap().rows_affected()
@@ -81,7 +75,7 @@ async fn on_postgres_rows_that_a_policy_lets_be_deleted_are_told() {
 #[tokio::test]
 async fn on_postgres_what_one_role_may_read_another_need_not() {
     let Some(postgres) = Postgres::start() else { return };
-    let (server, connection) = (Server::start(), pool(postgres.url()).await);
+    let (server, connection) = (Server::start(), pool(postgres.url(), 2).await);
     let sql = "CREATE TABLE paper (id INTEGER PRIMARY KEY, state TEXT NOT NULL, secret TEXT);
         INSERT INTO paper VALUES (1, 'draft'), (2, 'draft');
         CREATE ROLE clerk; GRANT SELECT (id, state), UPDATE (state) ON paper TO clerk";
@@ -106,7 +100,7 @@ async fn on_postgres_what_one_role_may_read_another_need_not() {
 #[ignore = "make test-mariadb"]
 async fn on_mariadb_a_view_of_who_asks_is_another_for_each_user() {
     let (server, maria) = (Server::start(), MariaDb::start());
-    let admin = pool(maria.url("mysql")).await;
+    let admin = pool(maria.url("mysql"), 2).await;
     for sql in [
         "CREATE DATABASE office",
         "CREATE TABLE office.papers (id INT PRIMARY KEY, state VARCHAR(20) NOT NULL, owner VARCHAR(20) NOT NULL)",
@@ -122,7 +116,7 @@ async fn on_mariadb_a_view_of_who_asks_is_another_for_each_user() {
     let co = builder(&server).build().await.unwrap();
     for user in ["ann", "bob"] {
         let url = maria.url("office").replace("root@", &format!("{user}@"));
-        let db = co.connect(pool(url).await);
+        let db = co.connect(pool(url, 2).await);
         let mine = paper::Entity::find().order_by_asc(paper::Column::Id).cache().all(&db).await;
 
         assert_eq!(mine.unwrap()[0].state, format!("of {user}"));
@@ -133,7 +127,7 @@ async fn on_mariadb_a_view_of_who_asks_is_another_for_each_user() {
 #[ignore = "make test-mariadb"]
 async fn on_mariadb_a_moment_is_another_time_in_each_zone() {
     let (server, maria) = (Server::start(), MariaDb::start());
-    let admin = pool(maria.url("mysql")).await;
+    let admin = pool(maria.url("mysql"), 2).await;
     for sql in [
         "CREATE DATABASE office",
         "CREATE TABLE office.moment (id INT PRIMARY KEY, at TIMESTAMP NOT NULL)",
@@ -144,7 +138,7 @@ async fn on_mariadb_a_moment_is_another_time_in_each_zone() {
     }
     let co = builder(&server).build().await.unwrap();
     for (zone, time) in [("%2B00:00", "12:00:00"), ("%2B02:00", "14:00:00")] {
-        let db = co.connect(pool(format!("{}&timezone={zone}", maria.url("office"))).await);
+        let db = co.connect(pool(format!("{}&timezone={zone}", maria.url("office")), 2).await);
 
         assert_eq!(state(&db, 1).await, Some(format!("2026-01-01 {time}")));
     }
@@ -157,9 +151,7 @@ async fn a_database_in_memory_is_no_file() {
     category::Entity::find().cache().all(&w.db).await.unwrap();
     let url = format!("sqlite://{}?mode=memory", w.dir.path().join("blog.db").display());
     for number in 1..=2 {
-        let mut options = ConnectOptions::new(&url);
-        options.max_connections(1).sqlx_logging(false);
-        let connection = Database::connect(options).await.unwrap();
+        let connection = pool(&url, 1).await;
         let table = "CREATE TABLE category (id INTEGER PRIMARY KEY, name TEXT NOT NULL)";
         connection.execute_unprepared(table).await.unwrap();
         let row = format!("INSERT INTO category VALUES (1, 'memory {number}')");

@@ -34,6 +34,14 @@ pub async fn open(dir: &tempfile::TempDir, name: &str) -> DatabaseConnection {
     connection
 }
 
+/// A few connections to a database elsewhere.
+pub async fn pool(url: impl Into<String>, connections: u32) -> DatabaseConnection {
+    let mut options = ConnectOptions::new(url.into());
+    options.max_connections(connections).sqlx_logging(false);
+    options.acquire_timeout(2 * support::deadline());
+    Database::connect(options).await.unwrap()
+}
+
 impl World {
     pub async fn new() -> Self {
         Self::with(builder).await
@@ -79,6 +87,17 @@ pub async fn hits<T>(co: &Cacheops, ask: impl Future<Output = T>) -> (bool, T) {
     let after = co.stats();
     let loaded = after.misses + after.bypasses - before.misses - before.bypasses;
     (after.hits > before.hits && loaded == 0, value)
+}
+
+/// [`hits`] as a method, for the macros below.
+pub trait Hits {
+    async fn hits<T>(&self, ask: impl Future<Output = T>) -> (bool, T);
+}
+
+impl Hits for Cacheops {
+    async fn hits<T>(&self, ask: impl Future<Output = T>) -> (bool, T) {
+        hits(self, ask).await
+    }
 }
 
 pub fn new_article(id: i32, category: i32) -> article::ActiveModel {

@@ -34,8 +34,10 @@ pub(crate) struct Compiler<'s> {
     pub(crate) tables: Vec<(String, Dnf)>,
     /// How often a name was met as a relation, common table expressions included.
     pub(crate) met: HashMap<String, usize>,
-    /// Reads something that is not a table of the user's: its rows cannot be tracked.
+    /// Reads something that is not known to be a table: neither its rows nor what it does can be tracked.
     pub(crate) untracked: bool,
+    /// Reads what the database tells about itself.
+    pub(crate) system: bool,
     /// Whether any expression holds a query.
     pub(crate) nested: bool,
     pub(crate) visible: Vec<Common>,
@@ -69,6 +71,7 @@ impl<'s> Compiler<'s> {
             tables: Vec::new(),
             met: HashMap::new(),
             untracked: false,
+            system: false,
             nested: true,
             visible: Vec::new(),
         }
@@ -108,9 +111,7 @@ impl<'s> Compiler<'s> {
         }
         let table = names.pop()?;
         let qualifier = names.pop();
-        if functions::is_system_relation(self.dialect, qualifier.as_deref(), &table) {
-            self.untracked = true;
-        }
+        self.system |= functions::is_system_relation(self.dialect, qualifier.as_deref(), &table);
         Some(self.schema.name(self.dialect, qualifier.as_deref(), table))
     }
 

@@ -90,6 +90,10 @@ impl Compiler<'_> {
         }
     }
 
+    fn is_pure_relation(&self, name: &str) -> bool {
+        functions::is_pure_relation(self.dialect, name) || self.schema.is_pure(name)
+    }
+
     #[cfg(feature = "fault-injection")]
     fn is_faulty(&self) -> bool {
         self.fault == Some(crate::Fault::OuterJoin)
@@ -107,8 +111,7 @@ impl Compiler<'_> {
                 *self.met.entry(key.clone()).or_default() += 1;
                 self.untracked |= version.is_some() || sample.is_some();
                 if args.is_some() {
-                    self.untracked |=
-                        name.0.len() > 1 || !functions::is_pure_relation(self.dialect, &key);
+                    self.untracked |= name.0.len() > 1 || !self.is_pure_relation(&key);
                     self.subqueries(args);
                     block.push(
                         alias.as_ref().map_or(key, |alias| self.dialect.name(&alias.name)),
@@ -178,9 +181,7 @@ impl Compiler<'_> {
                 block.push(self.dialect.name(&alias.name), None);
             }
             TableFactor::Function { name, alias, args, .. } => {
-                let pure = self
-                    .key(name)
-                    .is_some_and(|name| functions::is_pure_relation(self.dialect, &name));
+                let pure = self.key(name).is_some_and(|name| self.is_pure_relation(&name));
                 self.untracked |= !pure || name.0.len() > 1;
                 self.subqueries(args);
                 block.push(

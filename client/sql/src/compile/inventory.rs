@@ -5,13 +5,13 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Distinct, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName,
-    ObjectNamePart, Query, Select, SetExpr, Statement, Value as Literal, ValueWithSpan, Visit,
-    Visitor,
+    AccessExpr, BinaryOperator, Distinct, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select, SetExpr, Statement,
+    TableFactor, Value as Literal, ValueWithSpan, Visit, Visitor,
 };
 
 use super::functions;
-use crate::{Dialect, Schema};
+use crate::{Dialect, Schema, calls};
 
 /// What was found.
 pub(crate) struct Inventory<'s> {
@@ -33,12 +33,17 @@ pub(crate) struct Inventory<'s> {
     in_transaction: bool,
     /// Takes some of the rows that there are, and which is not told: LIMIT, DISTINCT ON.
     limited: bool,
+    /// The names that registered tables have in the statement, and these tables.
+    aliases: Vec<(String, String)>,
+    /// What is written like a column of a relation.
+    attributes: Vec<(String, String)>,
 }
 
 impl<'s> Inventory<'s> {
     pub(crate) fn of(dialect: Dialect, schema: &'s Schema, statement: &Statement) -> Self {
         let mut inventory = Self::new(dialect, schema);
         let _ = statement.visit(&mut inventory);
+        inventory.volatile |= inventory.calls_attribute();
         inventory
     }
 
@@ -56,6 +61,8 @@ impl<'s> Inventory<'s> {
             misread: false,
             in_transaction: false,
             limited: false,
+            aliases: Vec::new(),
+            attributes: Vec::new(),
         }
     }
 
@@ -64,6 +71,7 @@ impl<'s> Inventory<'s> {
         let mut inventory = Self::new(self.dialect, self.schema);
         inventory.in_transaction = true;
         let _ = part.visit(&mut inventory);
+        inventory.volatile |= inventory.calls_attribute();
         !inventory.volatile && !inventory.limited
     }
 
@@ -80,6 +88,34 @@ impl<'s> Inventory<'s> {
         self.dialect == Dialect::Postgres
             && !self.in_transaction
             && ["ctid", "xmax", "cmin", "cmax"].iter().any(|known| name.eq_ignore_ascii_case(known))
+    }
+
+    /// PostgreSQL takes `t.f` for `f(t)` where `t` has no such column.
+    fn calls_attribute(&self) -> bool {
+        self.attributes.iter().any(|(relation, column)| {
+            let tables = self.aliases.iter().filter(|(alias, _)| alias == relation);
+            tables.into_iter().any(|(_, table)| !self.schema.has_column(table, column))
+        })
+    }
+
+    fn attribute(&mut self, idents: &[Ident]) {
+        let [.., relation, column] = idents else { return };
+        let column = self.dialect.name(column);
+        if self.dialect == Dialect::Postgres && !self.dialect.is_system_column(&column) {
+            self.attributes.push((self.dialect.name(relation), column));
+        }
+    }
+
+    /// A relation that stands for the rows of a function.
+    fn table_function(&mut self, name: &ObjectName) {
+        let pure = match name.0.as_slice() {
+            [ObjectNamePart::Identifier(ident)] => {
+                let name = self.dialect.name(ident);
+                functions::is_pure_relation(self.dialect, &name) || self.schema.is_pure(&name)
+            }
+            _ => false,
+        };
+        self.volatile |= !pure;
     }
 
     fn function(&mut self, function: &Function) {
@@ -176,8 +212,42 @@ impl Visitor for Inventory<'_> {
         ControlFlow::Continue(())
     }
 
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        match factor {
+            TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } => {
+                self.table_function(name);
+            }
+            TableFactor::Table { name, alias, .. } => {
+                let mut names = name.0.iter().rev().filter_map(ObjectNamePart::as_ident);
+                let Some(last) = names.next() else { return ControlFlow::Continue(()) };
+                let qualifier = names.next().map(|ident| self.dialect.name(ident));
+                let table = self.dialect.name(last);
+                let alias =
+                    alias.as_ref().map_or(table.clone(), |alias| self.dialect.name(&alias.name));
+                let table = self.schema.name(self.dialect, qualifier.as_deref(), table);
+                if self.schema.has_columns(&table) {
+                    self.aliases.push((alias, table));
+                }
+            }
+            TableFactor::TableFunction { .. } => self.volatile = true,
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         match expr {
+            Expr::BinaryOp { op: BinaryOperator::Custom(operator), .. } => {
+                self.volatile |= !calls::is_known_operator(operator)
+            }
+            // With a schema of its own.
+            Expr::BinaryOp { op: BinaryOperator::PGCustomBinaryOperator(names), .. } => {
+                self.volatile |= names.first().is_none_or(|schema| schema != "pg_catalog");
+            }
+            // `(t).f` is `f(t)` too.
+            Expr::CompoundFieldAccess { access_chain, .. } => {
+                self.volatile |= access_chain.iter().any(|step| matches!(step, AccessExpr::Dot(_)));
+            }
             Expr::Function(function) => self.function(function),
             Expr::Identifier(ident) if ident.quote_style.is_none() => {
                 let name = ident.value.to_ascii_lowercase();
@@ -187,6 +257,7 @@ impl Visitor for Inventory<'_> {
             }
             Expr::CompoundIdentifier(idents) => {
                 self.volatile |= idents.last().is_some_and(|ident| self.is_moved(&ident.value));
+                self.attribute(idents);
             }
             // Elsewhere it is a function of the user's.
             Expr::Convert { .. } => self.volatile |= self.dialect != Dialect::MySql,

@@ -11,7 +11,7 @@ mod inventory;
 mod joined;
 mod operand;
 mod other;
-pub(crate) use functions::is_moving_literal;
+pub(crate) use functions::{is_moving_literal, is_pure, is_pure_relation, is_sqlite_date};
 pub(crate) use other::by_first_word;
 use other::contains_word;
 pub(crate) use write::with_others;
@@ -26,7 +26,7 @@ use crate::canon::Side;
 use crate::conditions::TableConditions;
 use crate::template::{Kind, Template};
 use crate::tokens::{self, Prepared};
-use crate::{Dialect, Schema};
+use crate::{Dialect, Schema, calls};
 use block::Compiler;
 use dnf::Dnf;
 use inventory::Inventory;
@@ -82,12 +82,15 @@ pub(crate) fn compile(setting: &Setting, sql: &str) -> Template {
         setting
     };
     let Prepared { tokens, names, parameters, session, ignores, .. } = prepared;
+    let unknown = calls::has_unknown(setting.dialect, &setting.schema, &tokens);
     let parsed = Parser::new(setting.dialect.grammar())
         .with_tokens_with_locations(tokens)
         .parse_statements();
     let mut template = match parsed {
         Ok(statements) => match statements.as_slice() {
-            [statement] => one(setting, statement, Text { sql, session, ignores }),
+            [statement] => {
+                one(setting, statement, Text { sql, volatile: session || unknown, ignores })
+            }
             [] => Template::of(Kind::Session),
             many => other::script(setting, many),
         },
@@ -106,19 +109,20 @@ pub(crate) fn compile(setting: &Setting, sql: &str) -> Template {
 struct Text<'t> {
     /// Empty where the statement is only a part of the text.
     sql: &'t str,
-    session: bool,
+    /// It reads the session, or calls what is not known.
+    volatile: bool,
     ignores: bool,
 }
 
 fn one(setting: &Setting, statement: &Statement, text: Text<'_>) -> Template {
     let inventory = &Inventory::of(setting.dialect, &setting.schema, statement);
-    let Text { sql, session, ignores } = text;
+    let Text { sql, volatile, ignores } = text;
     if inventory.misread {
         return by_first_word(setting, sql);
     }
     let write = Write { setting, inventory, common: &[], sql, ignores };
     match statement {
-        Statement::Query(query) if !inventory.writes => read(setting, query, inventory, session),
+        Statement::Query(query) if !inventory.writes => read(setting, query, inventory, volatile),
         Statement::Query(query) => write::with(&write, query),
         Statement::Insert(insert) => insert::insert(&write, insert),
         Statement::Update(update) => write::update(&write, update),
@@ -127,14 +131,14 @@ fn one(setting: &Setting, statement: &Statement, text: Text<'_>) -> Template {
     }
 }
 
-fn read(setting: &Setting, query: &Query, inventory: &Inventory<'_>, session: bool) -> Template {
+fn read(setting: &Setting, query: &Query, inventory: &Inventory<'_>, volatile: bool) -> Template {
     let mut compiler = setting.compiler(Side::Query);
     compiler.nested = inventory.queries > 1;
     compiler.query(query, false);
     missed(&mut compiler, &inventory.relations);
-    let volatile = inventory.volatile || session;
-    let cacheable =
-        !volatile && !inventory.locking && !compiler.untracked && !compiler.tables.is_empty();
+    let volatile = volatile || inventory.volatile || compiler.untracked;
+    let tracked = !compiler.system && !compiler.tables.is_empty();
+    let cacheable = !volatile && !inventory.locking && tracked;
     let mut template = Template::of(Kind::Read { locking: inventory.locking, volatile, cacheable });
     template.reads = TableConditions::of(compiler.tables);
     template.tables = template.reads.iter().map(|table| table.table.clone()).collect();

@@ -5,6 +5,7 @@ mod bounds;
 mod disguises;
 mod joined;
 mod law;
+mod purity;
 mod reads;
 mod rules;
 mod statements;
