@@ -70,7 +70,7 @@ def _relation(name: str, connection: Any) -> Relation:
         owners = _models_of(one, connection)
         if not options().SEE_UPDATES and not any(family_has_profile(model) for model in owners):
             label = owners[0]._meta.label_lower
-            reason = f"it reads {one!r}, and without SEE_UPDATES no write of {label!r} is seen: add {label!r}: {{}} to CACHEOPS"
+            reason = f"it reads {one!r}, whose writes are not seen without SEE_UPDATES: add {label!r}: {{}} to CACHEOPS"
             return Relation(below | {table}, below, reason)
     return Relation(below | {table}, below, None)
 
