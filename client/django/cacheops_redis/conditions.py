@@ -32,8 +32,17 @@ from . import seen, sqltext, tables
 from .conf import options
 from .statement import Select, Statement, compiled
 
-MAX_CONJUNCTIONS = 500  # of one WHERE
-LONG_DISJUNCTION = 100  # of an IN, unless CACHEOPS_LONG_DISJUNCTION is set. The Lua scripts could afford 8
+try:
+    from django.db.models.fields.tuple_lookups import TupleExact, TupleIn
+except ImportError:  # before Django 5.2 there are none, or none of this form
+
+    class TupleExact: ...
+
+    class TupleIn: ...
+
+
+MAX_CONJUNCTIONS = 1000  # of one WHERE, as wire.MAX_CONJUNCTIONS
+LONG_DISJUNCTION = 1001  # of an IN, unless CACHEOPS_LONG_DISJUNCTION is set. The Lua scripts could afford 8
 
 
 class Term(NamedTuple):
@@ -181,7 +190,20 @@ class _Where:
                 result = [left + right for left in result for right in terms]
         return result
 
+    def _tuples(self, columns: Iterable[Any], rows: Any) -> list[Conjunction]:
+        """`(a, b) IN ((1, 2), (3, 4))`"""
+        if not isinstance(rows, (list, tuple)) or len(rows) >= MAX_CONJUNCTIONS:
+            return TRUE
+        columns, found = list(columns), []
+        for row in rows:
+            terms = [self._lookup(Exact(column, value), False) for column, value in zip(columns, row)]
+            found.append(tuple(term for disjunction in terms for term in disjunction[0]))
+        return TRUE if () in found else found
+
     def _lookup(self, lookup: Lookup, negated: bool) -> list[Conjunction]:
+        if isinstance(lookup, (TupleExact, TupleIn)):  # also a key of several columns
+            rows = lookup.rhs if isinstance(lookup, TupleIn) else [lookup.rhs]
+            return TRUE if negated else self._tuples(lookup.lhs, rows)
         column, value = lookup.lhs, lookup.rhs
         if not isinstance(column, Col) or not hasattr(column.target, "attname"):
             return TRUE

@@ -67,5 +67,6 @@ CACHEOPS = {
     "gallery.team": {},
     "gallery.player": {"ops": "get"},
     "gallery.painting": {},
+    "gallery.seat": {},
     "gallery.roster": {},
 }

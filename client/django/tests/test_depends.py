@@ -174,6 +174,37 @@ def test_parts_of_dates_are_understood(part):
     assert dict(queryset._cond_dnfs) == {"shop_article": [{"number": 1}]}
 
 
+def test_lists_of_a_thousand_values_stay_narrow():
+    conditions = Article.objects.filter(number__in=range(1000)).cache()._cond_dnfs
+
+    assert len(conditions["shop_article"]) == 1000
+    assert Article.objects.filter(number__in=range(1001)).cache()._cond_dnfs["shop_article"] == [{}]
+    assert is_cached(Article.objects.filter(number__in=range(1000)))
+    assert is_cached(Article.objects.filter(number__in=range(5000)))
+
+
+@pytest.mark.skipif(django.VERSION < (5, 2), reason="keys of several columns are new in Django 5.2")
+def test_a_key_of_several_columns_stays_narrow():
+    from gallery.models import Seat
+
+    Seat.objects.create(row=1, number=2, name="a")
+    seats = Seat.objects.filter(pk=(1, 2))
+    assert dict(seats.cache()._cond_dnfs) == {"gallery_seat": [{"row": 1, "number": 2}]}
+    several = Seat.objects.filter(pk__in=[(1, 2), (3, 4)]).cache()._cond_dnfs
+    assert dict(several) == {"gallery_seat": [{"row": 1, "number": 2}, {"row": 3, "number": 4}]}
+    assert names(seats) == ["a"]
+    assert Seat.objects.cache().get(pk=(1, 2)).name == "a"
+
+    Seat.objects.create(row=1, number=3)
+
+    assert is_cached(seats)
+    seat = Seat.objects.get(pk=(1, 2))
+    seat.name = "b"
+    seat.save()
+    assert names(seats) == ["b"]
+    assert list(Seat.objects.exclude(pk=(1, 2)).cache()._cond_dnfs["gallery_seat"]) == [{}]
+
+
 def test_conditions_stay_narrow(team, player):
     inner = Player.objects.filter(team=OuterRef("pk"), number=1)
     for teams in [

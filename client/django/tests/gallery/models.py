@@ -1,5 +1,6 @@
 """What is read in ways of its own: a self-made field, a view, a model whose writes nobody looks at."""
 
+import django
 from django.db import models
 
 
@@ -44,3 +45,12 @@ class Roster(models.Model):
     class Meta:
         managed = False
         db_table = "gallery_roster"
+
+
+if django.VERSION >= (5, 2):
+
+    class Seat(models.Model):
+        pk = models.CompositePrimaryKey("row", "number")
+        row = models.IntegerField()
+        number = models.IntegerField()
+        name = models.CharField(max_length=100, default="")
