@@ -67,6 +67,7 @@ def _replace(home, **functions) -> None:
 def _replace_methods() -> None:
     from cacheops.query import ManagerMixin, QuerySetMixin
     from cacheops.transaction import AtomicMixIn, CursorWrapperMixin, TransactionState
+    from django.db.models import QuerySet
     from funcy import cached_property
 
     from . import fresh_reads, queries, saving, statement, transactions, updates, writes
@@ -76,6 +77,7 @@ def _replace_methods() -> None:
     QuerySetMixin._cache_key = queries.cache_key
     QuerySetMixin._cond_dnfs = cached_property(queries._cond_dnfs)
     for method in (queries.aggregate, queries.count, queries.exists, queries.first, queries.get):
+        method.__doc__ = getattr(QuerySet, method.__name__).__doc__
         setattr(QuerySetMixin, method.__name__, method)
     QuerySetMixin._fetch_all = queries.fetch_all
     QuerySetMixin.invalidated_update = updates.invalidated_update

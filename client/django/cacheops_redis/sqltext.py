@@ -78,33 +78,35 @@ _DATES = _words("date datetime time timestamp")
 
 PURE = _words(
     """
-    abs acos add_months akeys any_value array_agg array_length array_position array_remove array_to_string ascii asin
-    atan atan2 avals avg bin_to_uuid bit_and bit_count bit_length bit_or bit_xor bitxor bool_and bool_or btrim
-    cardinality cbrt ceil ceiling char char_length character_length chr coalesce concat concat_ws convert corr cos cot
-    count covar_pop covar_samp cume_dist date_add date_bin date_format date_part date_sub date_trunc datediff day
-    dayname dayofmonth dayofweek dayofyear decode degrees dense_rank django_date_extract django_date_trunc
-    django_datetime_cast_date django_datetime_cast_time django_datetime_extract django_datetime_trunc
-    django_format_dtdelta django_power django_time_diff django_time_extract django_time_trunc django_timestamp_diff
-    encode every exp field find_in_set first_value floor format gcd generate_series get_byte glob greatest
-    group_concat hex hour hstore hstore_to_json ifnull iif initcap insert instr isempty isfinite json_agg json_array
-    json_array_length json_arrayagg json_build_array json_build_object json_contains json_contains_path json_each
+    abs acos add_months adddate akeys any_value array_agg array_length array_position array_remove array_to_string
+    ascii asin atan atan2 avals avg bin_to_uuid bit_and bit_count bit_length bit_or bit_xor bitand bitxor bool_and
+    bool_or btrim cardinality cbrt ceil ceiling char char_length character_length chr coalesce concat concat_ws
+    convert convert_tz corr cos cot count covar_pop covar_samp cume_dist date_add date_bin date_format date_part
+    date_sub date_trunc datediff day dayname dayofmonth dayofweek dayofyear decode degrees dense_rank digest
+    django_date_extract django_date_trunc django_datetime_cast_date django_datetime_cast_time
+    django_datetime_extract django_datetime_trunc django_format_dtdelta django_power django_time_diff
+    django_time_extract django_time_trunc django_timestamp_diff encode every exp field find_in_set first_value floor
+    format from_tz gcd generate_series get_byte glob greatest group_concat hex host hour hstore hstore_to_json
+    ifnull iif initcap insert instr isempty isfinite json json_agg json_array json_array_length json_arrayagg
+    json_build_array json_build_object json_contains json_contains_path json_each json_equal json_exists
     json_extract json_extract_path json_extract_path_text json_keys json_length json_object json_object_agg
     json_objectagg json_overlaps json_query json_quote json_type json_typeof json_unquote json_valid json_value
     jsonb_agg jsonb_array_length jsonb_build_array jsonb_build_object jsonb_each jsonb_exists jsonb_extract_path
     jsonb_extract_path_text jsonb_object_agg jsonb_path_exists jsonb_path_query jsonb_set jsonb_strip_nulls
-    jsonb_typeof lag last_day last_value lcase lcm lead least left length likelihood likely listagg ln locate log log10
-    log2 lower lower_inc lower_inf lpad ltrim make_date make_interval make_time make_timestamp makedate maketime max
-    md5 microsecond mid min minute mod mode month monthname months_between nth_value ntile nullif numtodsinterval nvl
-    json octet_length ord overlay percent_rank percentile_cont percentile_disc phraseto_tsquery pi plainto_tsquery
-    position pow power printf quarter quote radians rank regexp_count regexp_instr regexp_like regexp_match
-    regexp_matches regexp_replace regexp_split_to_array regexp_substr regr_avgx regr_avgy regr_count regr_intercept
-    regr_r2 regr_slope regr_sxx regr_sxy regr_syy repeat replace reverse right round row_number row_to_json rpad rtrim
-    sec_to_time second setweight sha1 sha2 sha224 sha256 sha384 sha512 sign similarity sin skeys slice_array split_part
-    sqrt st_area st_asbinary st_distance st_x st_y starts_with std stddev stddev_pop stddev_samp str_to_date strcmp
-    strict_word_similarity string_agg string_to_array strpos substr substring substring_index sum svals tan
-    time_to_sec timestampadd timestampdiff to_char to_clob to_date to_hex to_json to_jsonb to_nclob to_number to_seconds
-    to_timestamp to_tsquery to_tsvector total translate trim trunc truncate ts_headline ts_rank ts_rank_cd ucase
-    unaccent unhex unicode unistr unlikely unnest upper upper_inc upper_inf uuid_to_bin var_pop var_samp variance
+    jsonb_typeof lag last_day last_value lcase lcm lead least left length likelihood likely listagg ln locate log
+    log10 log2 lower lower_inc lower_inf lpad ltrim make_date make_interval make_time make_timestamp makedate
+    maketime max md5 microsecond mid min minute mod mode month monthname months_between nth_value ntile nullif
+    numtodsinterval nvl octet_length ord overlay percent_rank percentile_cont percentile_disc phraseto_tsquery pi
+    plainto_tsquery position pow power printf quarter quote radians rank rawtohex regexp_count regexp_instr
+    regexp_like regexp_match regexp_matches regexp_replace regexp_split_to_array regexp_substr regr_avgx regr_avgy
+    regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy repeat replace reverse right round
+    row_number row_to_json rpad rtrim sec_to_time second setweight sha1 sha2 sha224 sha256 sha384 sha512 sign
+    similarity sin skeys slice_array split_part sqrt st_area st_asbinary st_distance st_x st_y standard_hash
+    starts_with std stddev stddev_pop stddev_samp str_to_date strcmp strict_word_similarity string_agg
+    string_to_array strpos subdate substr substring substring_index sum svals tan time_to_sec timediff timestampadd
+    timestampdiff to_blob to_char to_clob to_date to_hex to_json to_jsonb to_nclob to_number to_seconds to_timestamp
+    to_tsquery to_tsvector total translate trim trunc truncate ts_headline ts_rank ts_rank_cd ucase unaccent unhex
+    unicode unistr unlikely unnest upper upper_inc upper_inf uuid_to_bin var_pop var_samp variance
     websearch_to_tsquery week weekday weekofyear width_bucket word_similarity year yearweek zeroblob
     """
 )

@@ -35,10 +35,6 @@ class Statement(NamedTuple):
     params: tuple
     selects: list[Select]
 
-    @property
-    def alias(self) -> str:
-        return self.compiler.connection.alias
-
 
 def compiled(compiler: SQLCompiler) -> Statement:
     with _collecting() as selects:

@@ -12,7 +12,7 @@ from django.db.models import Avg, CharField, Count, F, Func, IntegerField, Max, 
 from django.db.models.functions import Cast, TruncDate, TruncMonth
 from django.test import override_settings
 from django.utils.safestring import SafeString
-from gallery.models import Player, Team
+from gallery.models import Painting, Player, Team
 from shop.models import Article, Category, Local
 
 from cacheops_redis.encode import NoKey, encode
@@ -98,6 +98,16 @@ def test_the_type_of_a_value_counts(one, other):
         return lambda cached: [(type(found), found) for found in rows(queryset)(cached)]
 
     both(types(one), types(other))
+
+
+def test_values_of_a_database_driver_have_keys(hits):
+    Painting.objects.create(title="a", about={"year": 1}, image=b"x")
+
+    for filters in ({"about": {"year": 1}}, {"about__year": 1}, {"about": {"year": "1"}}, {"about__year": "1"}):
+        both(rows(Painting.objects.filter(**filters)), rows(Painting.objects.filter(**filters)))
+    assert hits() == 8
+
+    both(rows(Painting.objects.filter(image=b"x")), rows(Painting.objects.filter(image=b"y")))
 
 
 # Columns

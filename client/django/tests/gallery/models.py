@@ -35,6 +35,8 @@ class Frame(models.Model):
 class Painting(models.Model):
     title = models.CharField(max_length=100)
     frame = models.ForeignKey(Frame, models.CASCADE, null=True)
+    about = models.JSONField(null=True)
+    image = models.BinaryField(null=True)
 
 
 class Roster(models.Model):
