@@ -21,6 +21,7 @@ mod version;
 
 mod acl;
 mod cluster;
+mod defrag;
 mod documents;
 mod eviction;
 mod flushing;

@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use cacheops_index::Slot;
+use cacheops_index::{Relocate, Slot, Stamps};
 use cacheops_protocol::Dependencies;
 
 use crate::config;
@@ -51,6 +51,11 @@ pub(crate) fn conditions(entry: EntryRef<'_>) -> Option<Conditions> {
         state.panic_if("save");
         state.find(entry.slot())?.conditions(entry.slot())
     })
+}
+
+/// Packs what the index keeps of an entry. Answers slot and stamps that it has from now on, if they have changed.
+pub(crate) fn pack(slot: Slot, relocate: &mut impl Relocate) -> Option<(Slot, Stamps)> {
+    with_state(|state| state.find(slot)?.pack(slot, relocate))
 }
 
 /// About what the index keeps of an entry, in bytes.

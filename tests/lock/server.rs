@@ -47,6 +47,32 @@ fn transactions_and_scripts_are_answered_at_once() {
     assert_eq!(other.info("cacheops_waits"), 0);
 }
 
+/// Valkey since 8.1.1 lets modules block no client that has subscribed.
+#[test]
+fn a_subscriber_with_resp3_waits_on_redis_and_is_answered_at_once_on_valkey() {
+    let server = Server::start();
+    let (mut con, mut other) = (server.connect(), server.connect_resp3());
+    let _pushes = other.pushes();
+    let token = lock(&mut con, ASK);
+    other.send("SUBSCRIBE channel");
+    eventually("the client has subscribed", || con.info("pubsub_channels") == 1);
+    other.send(ASK_AND_WAIT);
+    let is_valkey = con.info_field("server_name").as_deref() == Some("valkey");
+    if !is_valkey {
+        eventually("the client waits", || con.info("cacheops_waiting") == 1);
+        con.ok(&format!("CACHEOPS.STORE q stored TOKEN {token} ON post id=1"));
+    }
+
+    let expected = if is_valkey { Value::Nil } else { Value::BulkString(b"stored".to_vec()) };
+    // The answer to SUBSCRIBE may come first.
+    eventually("the client is answered", || other.receive().expect("an answer") == expected);
+
+    assert_eq!(con.info("cacheops_waits"), i64::from(!is_valkey));
+    assert_eq!(other.text("PING").as_deref(), Some("PONG"), "the connection goes on");
+    con.int(&format!("CACHEOPS.RELEASE q {token}"));
+    nothing_is_left(&mut con);
+}
+
 #[test]
 fn a_script_takes_no_lock_since_no_connection_would_end_it() {
     let server = Server::start();

@@ -11,12 +11,13 @@ use crate::dead::{Dead, Death, Flushed, Queue, Trash};
 use crate::history::{Clock, Tick, Tombstones};
 use crate::members::Members;
 use crate::node::NIL;
+use crate::pack::Relocate;
 use crate::plan::Plan;
 use crate::record::{Link, Record};
 use crate::report::{Cause, Counters, Explanation, Sizes, TableReport, TopOrder, TopReport};
 use crate::scheme::{Hashes, Scheme};
 use crate::top::{Busy, Wide};
-use crate::{Limits, Refused, Slot, Stamps};
+use crate::{Limits, Refused, Slot, Stamps, UNNUMBERED};
 
 /// Batches of dead entries that one [`Index::explain`] looks through.
 const MAX_SEARCHED: usize = 10_000;
@@ -82,7 +83,7 @@ pub struct DeadKey {
 }
 
 impl Index {
-    /// An empty index. `id` is unique among the indexes of the process, `seeds` key the hashes, `random` starts the epoch.
+    /// An empty index. `id` is unique among the indexes of the process, or [`UNNUMBERED`]; `seeds` key the hashes, `random` starts the epoch.
     pub fn new(id: u16, seeds: [u64; 4], random: u64, tombstones: usize) -> Self {
         let hashes = Hashes::new(seeds);
         Self {
@@ -164,6 +165,9 @@ impl Index {
         token: Option<u64>,
         limits: &Limits,
     ) -> Result<Stored, Refused> {
+        if self.id() == UNNUMBERED {
+            return Err(Refused::Limit);
+        }
         let request = Request { now, hashes: &self.hashes, limits, is_check: false };
         let resolved = self.core.resolve(deps, &request, &mut self.scratch);
         self.counters.collapsed += self.scratch.collapsed;
@@ -208,6 +212,9 @@ impl Index {
         token: u64,
         limits: &Limits,
     ) -> Result<bool, Refused> {
+        if self.id() == UNNUMBERED {
+            return Err(Refused::Limit);
+        }
         let now = self.clock.advance();
         let request = Request { now, hashes: &self.hashes, limits, is_check: true };
         let resolved = self.core.resolve(deps, &request, &mut self.scratch);
@@ -281,6 +288,13 @@ impl Index {
     /// Takes an entry out. To be called when its key goes, for whatever reason; harmless if it is out already. O(conjunctions).
     pub fn remove(&mut self, slot: Slot) {
         self.core.unlink(Handle(slot.record), slot.born);
+    }
+
+    /// Brings what is kept of a living entry together with that of others, and lets its memory be moved. To be called while
+    /// the server defragments its memory. Answers slot and stamps if they have changed: the old ones are void then.
+    /// O(conjunctions).
+    pub fn pack(&mut self, slot: Slot, relocate: &mut impl Relocate) -> Option<(Slot, Stamps)> {
+        self.core.pack(slot, || self.clock.advance(), relocate)
     }
 
     /// Kills every entry whose condition one of the rows satisfies.
