@@ -51,7 +51,7 @@ pub(crate) struct Sweep {
 }
 
 /// Counters of what the indexes do not see.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) hits: u64,
     pub(crate) misses: u64,
