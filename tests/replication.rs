@@ -158,6 +158,41 @@ fn nothing_is_refused_on_a_replica_that_the_primary_accepted() {
 }
 
 #[test]
+fn past_the_limit_of_schemes_a_replica_tracks_what_its_primary_tracks() {
+    let (primary, replica) = pair();
+    let (mut con, mut copy) = (primary.connect(), replica.connect());
+    con.ok("CONFIG SET cacheops.max-schemes 4");
+    for number in 0..30 {
+        con.store(&format!("q:{number}"), &format!("post author={number}&f{number}=1 user *"));
+    }
+    assert!(con.info("cacheops_collapsed_conjunctions") > 20);
+
+    replica.catch_up_with(&primary);
+
+    wait_for_equal_gauges(&mut copy, &mut con);
+    assert_eq!(copy.info("cacheops_schemes"), con.info("cacheops_schemes"));
+    con.invalidate("post author=29&f0=2&f1=2&f2=2");
+    replica.catch_up_with(&primary);
+    assert!(!copy.hits("q:29") && copy.hits("q:28"));
+}
+
+#[test]
+fn a_replica_forgets_schemes_that_no_entry_uses_any_more() {
+    let primary = Server::start();
+    let replica = Server::builder().arg("cacheops.max-schemes", "4").replica_of(&primary).start();
+    replica.catch_up_with(&primary);
+    let mut con = primary.connect();
+    for number in 0..50 {
+        con.store("q", &format!("post f{number}=1"));
+    }
+
+    replica.catch_up_with(&primary);
+
+    assert!(replica.connect().info("cacheops_schemes") <= 5);
+    assert!(con.info("cacheops_schemes") == 50);
+}
+
+#[test]
 fn an_expired_entry_in_the_stream_ends_as_an_expired_key() {
     let (primary, replica) = pair();
     let (mut con, mut copy) = (primary.connect(), replica.connect());

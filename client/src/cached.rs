@@ -74,7 +74,7 @@ impl<'a> CachedAs<'a> {
     }
 
     /// What else the result depends on: an argument, a language, a user. One that cannot be
-    /// serialised turns the cache off for this call.
+    /// serialised turns the cache off for this call. What serde leaves out of it (`#[serde(skip)]`) does not count.
     pub fn extra<X: Serialize + ?Sized>(mut self, extra: &X) -> Self {
         self.extra.push(rmp_serde::to_vec_named(extra).map_or(Extra::Unknown, Extra::Bytes));
         self

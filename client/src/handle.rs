@@ -9,9 +9,11 @@ use tracing::Instrument;
 
 use crate::builder::Builder;
 use crate::cached::CachedAs;
+use crate::codec::{self, Codec};
 use crate::flight::Flights;
 use crate::hooks::{Hooks, Invalidated};
 use crate::link::Link;
+use crate::once::Once;
 use crate::profile::Profiles;
 use crate::read::Read;
 use crate::simple::Simple;
@@ -41,7 +43,10 @@ pub(crate) struct Inner {
     pub(crate) near: crate::near::Near,
     pub(crate) hooks: Hooks,
     pub(crate) profiles: Profiles,
+    pub(crate) warned: Once,
     pub(crate) format: Format,
+    /// What the application calls the meaning of its values.
+    pub(crate) version: String,
     pub(crate) names: crate::builder::Names,
     pub(crate) enabled: bool,
     pub(crate) strict: bool,
@@ -308,6 +313,23 @@ impl Cacheops {
 }
 
 impl Inner {
+    /// The bytes of an entry.
+    pub(crate) fn encode<T, C: Codec<T>>(&self, codec: &C, value: &T) -> Result<Vec<u8>, Error> {
+        codec::frame(codec, &self.version, value)
+    }
+
+    /// The value of an entry; none, and counted, if it is of another type, format or version.
+    pub(crate) fn decode<T, C: Codec<T>>(&self, codec: &C, bytes: &[u8]) -> Option<T> {
+        match codec::unframe(codec, &self.version, bytes) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                tracing::debug!(exception.message = %error, "cacheops: an entry is not used");
+                count(&self.link.counters.undecodable);
+                None
+            }
+        }
+    }
+
     /// One attempt to tell the server, and no second. Answers the links that were cut.
     pub(crate) async fn tell(&self, changes: &Changes) -> Result<u64, Error> {
         let Some(client) = self.link.up() else {

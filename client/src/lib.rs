@@ -88,6 +88,7 @@
 //! |---|---|---|
 //! | `cacheops_reads_total` | `op`, `table`, `result`: `hit`, `near_hit`, `miss`, `coalesced`, `bypass`, `error` | reads |
 //! | `cacheops_read_duration_seconds` | `op`, `table` | how long they took, loader included |
+//! | `cacheops_stores_total` | `op`, `table`, `result`: `stored`, `refused`, `rejected`, `unencodable`, `error` | results that were to be stored |
 //! | `cacheops_invalidations_total` | `table`, `kind`: `rows`, `table`, `everything`; `result`: `confirmed`, `queued` | invalidations, one a table |
 //! | `cacheops_links_cut_total` | | what the confirmed ones have cut |
 //!
@@ -115,6 +116,7 @@ mod codec;
 mod condition;
 mod connection;
 mod deps;
+mod digest;
 mod endpoint;
 mod error;
 mod explain;
@@ -125,6 +127,7 @@ mod handle;
 mod hooks;
 mod invalidate;
 mod key;
+mod layout;
 mod link;
 #[cfg(feature = "metrics")]
 mod meter;
@@ -133,6 +136,7 @@ mod near;
 #[cfg(feature = "cluster")]
 mod newcomers;
 mod number;
+mod once;
 mod outbox;
 mod pending;
 mod profile;
@@ -140,7 +144,6 @@ mod read;
 mod scope;
 #[cfg(feature = "sentinel")]
 mod sentinel;
-mod shape;
 mod simple;
 mod snapshot;
 mod stats;
@@ -160,7 +163,7 @@ pub use deps::Deps;
 pub use error::{Error, ErrorKind};
 pub use explain::{Explanation, State};
 pub use handle::Cacheops;
-pub use hooks::{InvalidateEvent, Invalidated, ReadEvent, ReadOutcome};
+pub use hooks::{InvalidateEvent, Invalidated, ReadEvent, ReadOutcome, StoreEvent, StoreOutcome};
 pub use invalidate::Invalidate;
 pub use key::{Key, QueryKey};
 pub use number::{Token, Version};

@@ -6,8 +6,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::ask::{Answer, Ask};
-use crate::codec;
-use crate::stats::count;
 use crate::{Cacheops, Deps, Error, ErrorKind, Key};
 
 /// The table on which all values without dependencies depend: invalidate it to forget them all.
@@ -46,13 +44,7 @@ impl<'a> Simple<'a> {
         // There, but it has not yet heard of everything: it may have been told to forget.
         let Some(client) = inner.trusted() else { return Ok(None) };
         match client.ask(&self.full(key), Ask::default()).await {
-            Ok(Answer::Hit(bytes, _)) => {
-                let value = codec::open(&inner.format, &bytes);
-                if value.is_err() {
-                    count(&inner.link.counters.undecodable);
-                }
-                Ok(value.ok())
-            }
+            Ok(Answer::Hit(bytes, _)) => Ok(inner.decode(&inner.format, &bytes)),
             Ok(_) => Ok(None),
             Err(error) => {
                 inner.link.failed(&client, &error);
@@ -79,7 +71,7 @@ impl<'a> Simple<'a> {
         if !inner.enabled {
             return Ok(());
         }
-        let bytes = codec::seal(&inner.format, value)?;
+        let bytes = inner.encode(&inner.format, value)?;
         let client = self.0.client()?;
         let (key, deps) = (self.full(key), Self::deps());
         let mut store = client.store(&key, &bytes).deps(&deps);

@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use cacheops_index::Slot;
+use cacheops_index::{Relocate, Slot, Stamps};
 use cacheops_protocol::Dependencies;
 
 use crate::config;
@@ -35,6 +35,8 @@ pub(crate) enum Origin {
 pub(crate) const UNBOUND: cacheops_index::Limits = cacheops_index::Limits {
     tables: usize::MAX,
     schemes: usize::MAX,
+    catalog_bytes: usize::MAX,
+    may_exceed: true,
     probes: usize::MAX,
     partial_scan: 100_000,
 };
@@ -49,6 +51,11 @@ pub(crate) fn conditions(entry: EntryRef<'_>) -> Option<Conditions> {
         state.panic_if("save");
         state.find(entry.slot())?.conditions(entry.slot())
     })
+}
+
+/// Packs what the index keeps of an entry. Answers slot and stamps that it has from now on, if they have changed.
+pub(crate) fn pack(slot: Slot, relocate: &mut impl Relocate) -> Option<(Slot, Stamps)> {
+    with_state(|state| state.find(slot)?.pack(slot, relocate))
 }
 
 /// About what the index keeps of an entry, in bytes.

@@ -16,6 +16,9 @@ class Options(NamedTuple):
     SEE_UPDATES: bool = True
     """UPDATE of many rows, and writes of models without a profile, invalidate what they may concern."""
 
+    READ_FUNCTIONS: tuple[str, ...] = ()
+    """Functions of the database's own that do not write. After others, a transaction caches nothing."""
+
     FLUSHDB: bool = False
     """`invalidate_all()` empties the whole database of the server, as cacheops does without the module."""
 
@@ -75,7 +78,11 @@ def _read(given: dict) -> Options:
         )
     if not isinstance(read.OUTBOX_ROWS, int) or read.OUTBOX_ROWS < 1:
         raise ImproperlyConfigured(f"CACHEOPS_MODULE['OUTBOX_ROWS'] is {read.OUTBOX_ROWS!r}, it must be 1 or more")
-    return read
+    if isinstance(read.READ_FUNCTIONS, str) or not all(isinstance(name, str) for name in read.READ_FUNCTIONS):
+        raise ImproperlyConfigured(
+            f"CACHEOPS_MODULE['READ_FUNCTIONS'] is {read.READ_FUNCTIONS!r}, it must be a list of names of functions"
+        )
+    return read._replace(READ_FUNCTIONS=tuple(name.lower() for name in (*read.READ_FUNCTIONS, *read.PURE_FUNCTIONS)))
 
 
 def _forget(setting: str, **_kwargs) -> None:

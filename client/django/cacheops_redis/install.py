@@ -67,12 +67,13 @@ def _replace(home, **functions) -> None:
 def _replace_methods() -> None:
     from cacheops.query import ManagerMixin, QuerySetMixin
     from cacheops.transaction import AtomicMixIn, CursorWrapperMixin, TransactionState
+    from django.db.backends.utils import CursorWrapper
     from django.db.models import QuerySet
     from funcy import cached_property
 
-    from . import fresh_reads, queries, saving, statement, transactions, updates, writes
+    from . import compiled, fresh_reads, queries, saving, transactions, updates, writes
 
-    statement.install()
+    compiled.install()
     QuerySetMixin._cacheprofile = cached_property(queries._cacheprofile)
     QuerySetMixin._cache_key = queries.cache_key
     QuerySetMixin._cond_dnfs = cached_property(queries._cond_dnfs)
@@ -100,3 +101,4 @@ def _replace_methods() -> None:
     CursorWrapperMixin.execute = transactions.execute
     CursorWrapperMixin.executemany = transactions.executemany
     CursorWrapperMixin.callproc = transactions.callproc
+    CursorWrapper.__getattr__ = transactions.cursor_attribute

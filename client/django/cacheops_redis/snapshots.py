@@ -14,26 +14,23 @@ import time
 from collections.abc import Iterable
 
 import redis
-from cacheops.transaction import is_sql_dirty, transaction_states
+from cacheops.transaction import transaction_states
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
-from . import server
+from . import server, statements
 
 TOKEN = "cacheops_redis.token"  # in the outermost context of a transaction; None: it cannot fill
 PAUSE_SECONDS = 5.0  # without tokens, when the server is away
-_HARMLESS = ("BEGIN", "SAVEPOINT")  # they see no data
 
 _paused_until = 0.0
 
 
-def before_statement(alias: str, sql: object) -> None:
+def before_statement(alias: str, kind: str) -> None:
     state = transaction_states[alias]
-    if not state or TOKEN in state[0]:
+    if not state or TOKEN in state[0] or kind == statements.NOTHING:
         return
-    if isinstance(sql, str) and sql.startswith(_HARMLESS):
-        return
-    state[0][TOKEN] = None if _is_dirty(sql) else _take()
+    state[0][TOKEN] = None if kind == statements.WRITE else _take()
 
 
 def missed(token: int) -> None:
@@ -62,10 +59,6 @@ def _is_manual(alias: str) -> bool:
     """Is autocommit off by hand? Then nobody knows since when the transaction lasts."""
     connection = connections[alias or "default"]
     return connection.connection is not None and not connection.autocommit and not connection.in_atomic_block
-
-
-def _is_dirty(sql: object) -> bool:
-    return not isinstance(sql, (str, bytes)) or is_sql_dirty(sql)
 
 
 def _take() -> int | None:

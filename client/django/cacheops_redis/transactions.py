@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import logging
 
-from cacheops.transaction import AtomicMixIn, CursorWrapperMixin, TransactionState, transaction_states
+from cacheops.transaction import AtomicMixIn, TransactionState, transaction_states
+from django.db.backends.utils import CursorWrapper
 
-from . import snapshots
+from . import snapshots, statements
 from .invalidation import run_queued
+from .statements import WRITE, words
 
 logger = logging.getLogger("cacheops_redis")
 
 _upstream_enter = AtomicMixIn.__enter__
 _upstream_exit = AtomicMixIn.__exit__
-_upstream_execute = CursorWrapperMixin.execute
-_upstream_executemany = CursorWrapperMixin.executemany
-_upstream_callproc = CursorWrapperMixin.callproc
+_django_attribute = CursorWrapper.__getattr__
+
+# Attributes of cursors by which no statement is run.
+_HARMLESS = words(
+    """
+    arraysize cancel close closed connection description fetchall fetchmany fetchone itersize lastrowid mogrify name
+    nextset query rowcount rownumber scroll scrollable setinputsizes setoutputsize statusmessage tzinfo_factory
+    withhold bindnames getimplicitresults prefetchrows rowfactory outputtypehandler inputtypehandler warning_count
+    pgresult format adapters row_factory
+    """
+)
 
 
 def commit(self: TransactionState) -> None:
@@ -70,15 +80,34 @@ def _send_behind_failure(queued: list) -> None:
 
 
 def execute(self, sql, params=None):
-    snapshots.before_statement(self.db.alias, sql)
-    return _upstream_execute(self, sql, params)
+    _before_statement(self, sql)
+    return self._no_monkey.execute(self, sql, params)
 
 
 def executemany(self, sql, param_list):
-    snapshots.before_statement(self.db.alias, sql)
-    return _upstream_executemany(self, sql, param_list)
+    _before_statement(self, sql)
+    return self._no_monkey.executemany(self, sql, param_list)
 
 
-def callproc(self, procname, params=None):
-    snapshots.before_statement(self.db.alias, None)
-    return _upstream_callproc(self, procname, params)
+def callproc(self, *args, **kwargs):
+    _before_statement(self, None)
+    return self._no_monkey.callproc(self, *args, **kwargs)
+
+
+def cursor_attribute(self, name):
+    """What the driver's cursor has besides, such as `copy()` or `executescript()`, goes past `execute()`."""
+    if name not in _HARMLESS:
+        _before_statement(self, None)
+    return _django_attribute(self, name)
+
+
+def _before_statement(cursor, sql) -> None:
+    """A transaction is dirty from before the statement, so whatever fails after it does not leave it clean."""
+    alias = cursor.db.alias
+    state = transaction_states[alias]
+    if not state:
+        return
+    kind = WRITE if sql is None else statements.kind(sql, cursor.db.vendor, cursor.cursor)
+    snapshots.before_statement(alias, kind)
+    if kind == WRITE:
+        state.mark_dirty()

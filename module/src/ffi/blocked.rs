@@ -41,7 +41,8 @@ impl BlockedClients {
     }
 
     /// Keeps the client of a command waiting until it is answered, and tells the number that it is known by. `None` where
-    /// nobody may be kept waiting: within MULTI, a script, or what another module calls.
+    /// nobody may be kept waiting: within MULTI, a script, or what another module calls, and after SUBSCRIBE on Valkey, which
+    /// blocks clients of its type "normal" only.
     pub(crate) fn block(&mut self, ctx: &Context) -> Option<u64> {
         if !ctx.may_block() {
             return None;

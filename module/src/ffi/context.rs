@@ -94,6 +94,20 @@ impl Context {
         unsafe { api!(RedisModule_GetClientId(self.raw)) }
     }
 
+    /// The connection that the command came through, if its end will be told: not that of a script, which runs under a client
+    /// of the server's own, nor that of what another module calls.
+    pub(crate) fn connection(&self) -> Option<u64> {
+        let flags = self.flags();
+        let is_transaction = flags & raw::REDISMODULE_CTX_FLAGS_MULTI != 0;
+        let is_called = flags & raw::REDISMODULE_CTX_FLAGS_LUA != 0
+            || flags & raw::REDISMODULE_CTX_FLAGS_DENY_BLOCKING != 0 && !is_transaction;
+        let client = self.client();
+        // SAFETY: NULL asks only whether there is such a client.
+        let status: c_int =
+            unsafe { api!(RedisModule_GetClientInfoById(std::ptr::null_mut(), client)) };
+        (!is_called && status == raw::REDISMODULE_OK as c_int).then_some(client)
+    }
+
     /// Whether the client may be kept waiting: not within MULTI, a script, or what another module calls.
     pub(super) fn may_block(&self) -> bool {
         const DENIED: u32 = raw::REDISMODULE_CTX_FLAGS_MULTI

@@ -148,6 +148,24 @@ impl<'k> EntryRef<'k> {
         self.head().record.set(Slot::NONE.record);
     }
 
+    /// Tells the entry where it stands in the index from now on.
+    ///
+    /// # Safety
+    ///
+    /// Nothing borrows the stamps.
+    pub(super) unsafe fn set_place(self, slot: Slot, stamps: &[u32]) {
+        self.head().born.set(slot.born);
+        self.head().record.set(slot.record);
+        let count = stamps.len().min((self.head().lengths >> LEN_BITS) as usize);
+        // SAFETY: as many stamps lie behind the head, and the caller promises that they are not borrowed.
+        unsafe {
+            self.head
+                .add(1)
+                .cast::<u32>()
+                .copy_from_nonoverlapping(NonNull::from(stamps).cast(), count);
+        }
+    }
+
     /// Forgets where the entry stands in the index, because it leaves its key; it is counted in [`orphans`] until it is freed.
     pub(super) fn leave_key(self) {
         if !self.is_orphan() {
