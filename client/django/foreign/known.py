@@ -101,7 +101,7 @@ MODULES = [
 
 OLD_ROW = "counts the statements of a save(), which reads the old row of a model with a profile"
 DELETION = (
-    "counts the statements of a deletion, or expects a fast one: cacheops listens to post_delete, so the rows are read, "
+    "counts the statements of a deletion, or expects a fast one: cacheops listens to post_delete, so rows are read, "
     "and invalidate by what they hold"
 )
 M2M = "counts the statements of add(), which reads what is there where m2m_changed has a receiver, as cacheops is one"
