@@ -41,6 +41,10 @@ class Options(NamedTuple):
     def pure_functions(self) -> frozenset[str]:
         return frozenset(name.lower() for name in self.PURE_FUNCTIONS)
 
+    @property
+    def read_functions(self) -> frozenset[str]:
+        return self.pure_functions | {name.lower() for name in self.READ_FUNCTIONS}
+
 
 _options: Options | None = None
 
@@ -82,7 +86,7 @@ def _read(given: dict) -> Options:
         raise ImproperlyConfigured(
             f"CACHEOPS_MODULE['READ_FUNCTIONS'] is {read.READ_FUNCTIONS!r}, it must be a list of names of functions"
         )
-    return read._replace(READ_FUNCTIONS=tuple(name.lower() for name in (*read.READ_FUNCTIONS, *read.PURE_FUNCTIONS)))
+    return read
 
 
 def _forget(setting: str, **_kwargs) -> None:

@@ -67,11 +67,12 @@ def _replace(home, **functions) -> None:
 def _replace_methods() -> None:
     from cacheops.query import ManagerMixin, QuerySetMixin
     from cacheops.transaction import AtomicMixIn, CursorWrapperMixin, TransactionState
+    from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.backends.utils import CursorWrapper
     from django.db.models import QuerySet
     from funcy import cached_property
 
-    from . import compiled, fresh_reads, queries, saving, transactions, updates, writes
+    from . import compiled, fresh_reads, queries, saving, simple, transactions, updates, writes
 
     compiled.install()
     QuerySetMixin._cacheprofile = cached_property(queries._cacheprofile)
@@ -86,6 +87,7 @@ def _replace_methods() -> None:
 
     should_cache = QuerySetMixin._should_cache
     QuerySetMixin._should_cache = lambda self, op: fresh_reads.may_cache() and should_cache(self, op)
+    simple.install()
     writes.install()
     fresh_reads.install()
 
@@ -102,3 +104,6 @@ def _replace_methods() -> None:
     CursorWrapperMixin.executemany = transactions.executemany
     CursorWrapperMixin.callproc = transactions.callproc
     CursorWrapper.__getattr__ = transactions.cursor_attribute
+    for name in ("commit", "rollback", "close", "set_autocommit"):
+        end = transactions.ending(getattr(BaseDatabaseWrapper, name), rolls_back=name == "rollback")
+        setattr(BaseDatabaseWrapper, name, end)
