@@ -104,6 +104,10 @@ test-mariadb: build ## run the tests of the SeaORM adapter and the analyser on M
 test-django: build ## run the tests of django-cacheops 7.2 and of its bridge, on SQLite and PostgreSQL (minutes)
 	CACHEOPS_MODULE=$(MODULE) python3 client/django/tools/test.py
 
+.PHONY: test-foreign
+test-foreign: build ## run Django's own tests with everything cached, every answer compared with SQLite (from PyPI, long)
+	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so python3 client/django/tools/foreign.py
+
 .PHONY: bench-django
 bench-django: build ## django-cacheops with and without the bridge: its bench.py, a large fan-out, stale hits
 	CACHEOPS_MODULE=$(MODULE) python3 client/django/bench/run.py

@@ -319,6 +319,7 @@ impl Builder {
             hooks: self.hooks,
             profiles,
             warned: Once::default(),
+            refusals: Default::default(),
             format: self.format,
             version: self.version,
             names: self.names,

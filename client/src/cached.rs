@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Cacheops, Changes, Condition, Deps, Invalidated, Key, Row, Snapshot};
+use crate::{Cacheops, Changes, Condition, Deps, Invalidated, Key, Row, Snapshot, codec};
 
 /// The table on which results depend that can be forgotten one by one. Deleting the key would not do: who computes at
 /// that moment would store an older result afterwards, and hand it to readers that asked later.
@@ -76,7 +76,7 @@ impl<'a> CachedAs<'a> {
     /// What else the result depends on: an argument, a language, a user. One that cannot be
     /// serialised turns the cache off for this call. What serde leaves out of it (`#[serde(skip)]`) does not count.
     pub fn extra<X: Serialize + ?Sized>(mut self, extra: &X) -> Self {
-        self.extra.push(rmp_serde::to_vec_named(extra).map_or(Extra::Unknown, Extra::Bytes));
+        self.extra.push(codec::argument(extra, true).map_or(Extra::Unknown, Extra::Bytes));
         self
     }
 

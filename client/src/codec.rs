@@ -56,7 +56,7 @@ pub trait Codec<T> {
 /// default, comes back empty. So each value is decoded once before it is stored, and compared: if another one comes back,
 /// encoding fails, nothing is stored, and the first time for each type a warning says why. `#[serde(skip)]` is a
 /// statement of the type about itself, and is believed: such a field is not part of the value. An `alias` of a field that
-/// `skip_serializing_if` has left out counts as a lost field.
+/// `skip_serializing_if` has left out counts as a lost field, unless the field is an option.
 ///
 /// A value may be nested 128 levels deep; a deeper one is not stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -228,6 +228,16 @@ fn encoding(error: impl std::fmt::Display) -> Error {
 
 fn decoding(error: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::Decode, format!("the entry is not of this type: {error}"))
+}
+
+/// The bytes of an argument, for a key. One that is nested too deeply for the stack is an error, as any that serde refuses.
+pub(crate) fn argument<A: Serialize + ?Sized>(argument: &A, named: bool) -> Result<Vec<u8>, Error> {
+    digest::digest(argument, false).map_err(encoding)?;
+    let bytes = match named {
+        true => rmp_serde::to_vec_named(argument),
+        false => rmp_serde::to_vec(argument),
+    };
+    bytes.map_err(encoding)
 }
 
 /// The version of how this crate frames values and builds keys. A new one makes old entries misses.

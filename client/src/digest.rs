@@ -11,7 +11,7 @@ use crate::layout::{FNV_OFFSET, MAX_DEPTH, TOO_DEEP, fnv};
 
 /// The number of a value, to be compared with that of another of its type; and the names of fields that it has left out
 /// of its own accord (`skip_serializing_if`).
-pub(crate) fn digest<T: Serialize>(
+pub(crate) fn digest<T: Serialize + ?Sized>(
     value: &T,
     readable: bool,
 ) -> Result<(u64, HashSet<&'static str>), String> {

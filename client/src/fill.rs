@@ -151,6 +151,9 @@ impl Fill {
                 }
                 let stored = version.is_some();
                 let outcome = if stored { StoreOutcome::Stored } else { StoreOutcome::Refused };
+                if !stored {
+                    crate::refusals::look(&self.inner, &client, &self.key);
+                }
                 self.told(deps, options, outcome);
                 version
             }

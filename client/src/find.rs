@@ -218,6 +218,9 @@ impl Find<'_> {
             Some(_) => self.ask_for_lock(client, ask).await,
             None => (self.put_question(client, ask).await, None),
         };
+        if matches!(answer, Ok(Answer::Miss(None))) && ask.token && ask.lock.is_none() {
+            self.inner.warn_of_replica();
+        }
         if let (Ok(Answer::Unchanged), Some((_, bytes))) = (&answer, near) {
             return match self.inner.decode(codec, &bytes) {
                 Some(value) => Asked::Value(value, ReadOutcome::NearHit),

@@ -44,6 +44,7 @@ pub(crate) struct Inner {
     pub(crate) hooks: Hooks,
     pub(crate) profiles: Profiles,
     pub(crate) warned: Once,
+    pub(crate) refusals: crate::refusals::Refusals,
     pub(crate) format: Format,
     /// What the application calls the meaning of its values.
     pub(crate) version: String,
@@ -316,6 +317,17 @@ impl Inner {
     /// The bytes of an entry.
     pub(crate) fn encode<T, C: Codec<T>>(&self, codec: &C, value: &T) -> Result<Vec<u8>, Error> {
         codec::frame(codec, &self.version, value)
+    }
+
+    /// A miss without a token, where nobody else holds a lock.
+    pub(crate) fn warn_of_replica(&self) {
+        if self.warned.first("replica") {
+            let server = self.link.endpoint().name();
+            tracing::warn!(
+                cacheops.server = server,
+                "cacheops: the server is a replica: reads are answered, but nothing is stored; connect to its primary"
+            );
+        }
     }
 
     /// The value of an entry; none, and counted, if it is of another type, format or version.

@@ -13,6 +13,8 @@ pub(crate) const SIMPLE_TABLE: &str = "cacheops:simple";
 
 /// A cache of values by name, without dependencies: see [`Cacheops::cache`].
 ///
+/// Its names are those of [`Cacheops::read`] too: what one stores under a name, the other finds there.
+///
 /// Its errors are the caller's, unlike those of a [`Read`](crate::Read). Values end with their time,
 /// with [`delete`](Self::delete), and with [`Cacheops::invalidate_all`].
 #[derive(Debug)]
@@ -82,7 +84,7 @@ impl<'a> Simple<'a> {
             Ok(Some(_)) => Ok(()),
             Ok(None) => Err(Error::new(
                 ErrorKind::Rejected,
-                "the server tracks no more tables: raise the directive cacheops.max-tables",
+                "the server tracks no more tables: raise cacheops.max-tables or cacheops.max-catalog-bytes",
             )),
             Err(error) => {
                 inner.link.failed(&client, &error);

@@ -125,6 +125,44 @@ async fn what_keeps_results_out_of_the_cache_is_a_warning_once_for_each_cause() 
     assert_eq!((cacheops.stats().stores_rejected, cacheops.stats().unencodable), (6, 3));
 }
 
+#[tokio::test]
+async fn a_server_that_keeps_nothing_new_is_a_warning() {
+    let log = log();
+    let server = Server::builder().arg("cacheops.max-tables", "1").start();
+    let replica = Server::builder().replica_of(&server).start();
+    replica.catch_up_with(&server);
+    let warnings = |cause: &str| {
+        let log = log.0.lock().unwrap();
+        log.lines().filter(|line| line.contains(" WARN ") && line.contains(cause)).count()
+    };
+    let read = async |server: &Server| {
+        let cacheops = Cacheops::builder(format!("redis://127.0.0.1:{}/", server.port()))
+            .response_timeout(support::deadline())
+            .connect_timeout(support::deadline())
+            .build()
+            .await
+            .unwrap();
+        for table in ["one", "two", "three"] {
+            let read = cacheops.read(table).on(table, Condition::all());
+            read.get_or_store(|| async { Ok::<_, Infallible>(1) }).await.unwrap();
+        }
+        cacheops.stats()
+    };
+
+    assert_eq!(read(&server).await.stores_refused, 2);
+    let warned = async {
+        while warnings("cacheops.max-tables") == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(support::deadline(), warned).await.unwrap();
+    assert_eq!(warnings("cacheops.max-tables"), 1);
+
+    let stats = read(&replica).await;
+    assert_eq!((stats.stores, stats.stores_refused, stats.misses), (0, 0, 3));
+    assert_eq!(warnings("is a replica"), 1);
+}
+
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Lossy {
     #[serde(skip_deserializing)]

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use cacheops_index::{CatalogBytes, Counters, DeadKey, Index, Sizes, Slot, index_id};
+use cacheops_index::{CatalogBytes, Counters, DeadKey, Index, Sizes, Slot, UNNUMBERED, index_id};
 
 use crate::ffi;
 use crate::flight::Airspace;
@@ -51,7 +51,7 @@ pub(crate) struct Sweep {
 }
 
 /// Counters of what the indexes do not see.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) hits: u64,
     pub(crate) misses: u64,
@@ -115,10 +115,11 @@ impl State {
         let owners = &mut self.owners;
         let (seeds, catalogs) = (self.seeds, &self.catalogs);
         let index = self.indexes[database].get_or_insert_with(|| {
-            // An id is never given again, so that a slot of an index that is gone is known nowhere. There are 65535 of them:
-            // a server has fewer databases, and only a panic replaces an index.
-            let id = u16::try_from(owners.len()).unwrap_or(u16::MAX);
-            owners.push(database);
+            // An id is never given again, so that a slot of an index that is gone is known nowhere. There are 65535 of them.
+            let id = u16::try_from(owners.len()).unwrap_or(UNNUMBERED);
+            if id != UNNUMBERED {
+                owners.push(database);
+            }
             Index::new(id, seeds, ffi::random(), crate::config::tombstones())
                 .sharing(catalogs.clone())
         });

@@ -20,14 +20,15 @@ from cacheops.conf import settings
 from cacheops.redis import redis_client
 from cacheops.sharding import get_prefix
 from cacheops.signals import cache_invalidated
-from cacheops.transaction import queue_when_in_transaction, transaction_states
+from cacheops.transaction import transaction_states
 from cacheops.utils import family_has_profile
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Model
+from funcy import decorator
 
-from . import outbox, tables, wire
+from . import isolation, outbox, tables, wire
 from .conf import options
 from .failure import degrades
 
@@ -41,8 +42,35 @@ _upstream_invalidate_dict = upstream.invalidate_dict
 _upstream_invalidate_model = upstream.invalidate_model
 
 
+_BY_HAND = "_cacheops_by_hand"  # of a DatabaseWrapper: what waits for the end of a transaction by hand
+
+
+def queue_by_hand(connection: Any) -> list[tuple]:
+    return connection.__dict__.setdefault(_BY_HAND, [])
+
+
+def take_by_hand(connection: Any) -> list[tuple]:
+    return connection.__dict__.pop(_BY_HAND, [])
+
+
+def _when_committed(using: str | None, function: Callable, *args: Any) -> Any:
+    using = using or DEFAULT_DB_ALIAS
+    if transaction_states[using]:
+        transaction_states[using].push((function, args, {}))
+    elif using in connections and isolation.is_by_hand(connections[using]):
+        queue_by_hand(connections[using]).append((function, args, {}))
+    else:
+        return function(*args)
+    return None
+
+
+@decorator
+def when_committed(call: Any) -> Any:
+    return _when_committed(call.using, call)
+
+
 @skip_on_no_invalidation
-@queue_when_in_transaction
+@when_committed
 def invalidate_dict(model, obj_dict, using=DEFAULT_DB_ALIAS):
     """Invalidates what may depend on a row of which `obj_dict` is known: `{attname: value}`."""
     if upstream.no_invalidation.active or not settings.CACHEOPS_ENABLED:
@@ -63,7 +91,7 @@ def invalidate_obj(obj, using=DEFAULT_DB_ALIAS):
 
 
 @skip_on_no_invalidation
-@queue_when_in_transaction
+@when_committed
 def invalidate_model(model, using=DEFAULT_DB_ALIAS):
     """Invalidates what depends on any row of the model. Costs as little as one row."""
     model = model._meta.concrete_model
@@ -112,10 +140,8 @@ def invalidate_rows(model: type[Model], images: list[dict[str, Any]], using: str
                     upstream.invalidate_dict(model, image, using=using)
                 else:
                     upstream.invalidate_model(model, using=using)
-    elif transaction_states[using]:
-        transaction_states[using].push((_send_unlisted, (model, images, using), {}))
     else:
-        _send_unlisted(model, images, using)
+        _when_committed(using, _send_unlisted, model, images, using)
 
 
 def _send_unlisted(model: type[Model], images: list[dict[str, Any]], using: str) -> None:

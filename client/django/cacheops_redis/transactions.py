@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+from collections.abc import Callable
 
 from cacheops.transaction import AtomicMixIn, TransactionState, transaction_states
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
+from django.db.transaction import get_connection
 
-from . import snapshots, statements
-from .invalidation import run_queued
+from . import isolation, snapshots, statements
+from .invalidation import queue_by_hand, run_queued, take_by_hand
 from .statements import WRITE, words
 
 logger = logging.getLogger("cacheops_redis")
@@ -60,6 +64,11 @@ def atomic_exit(self, exc_type, exc_value, traceback):
     state = transaction_states[self.using]
     depth = max(len(state) - 1, 0)
     outermost = state[0] if depth == 0 and state and exc_type is None else None
+    connection = get_connection(self.using)
+    if depth == 0 and state and not connection.commit_on_exit:
+        # Inside a transaction by hand: its end is not that of the block.
+        queue_by_hand(connection).extend(state[0]["cbs"])
+        state[0]["cbs"] = []
     try:
         return _upstream_exit(self, exc_type, exc_value, traceback)
     except BaseException:
@@ -70,6 +79,27 @@ def atomic_exit(self, exc_type, exc_value, traceback):
         raise
     finally:
         del state[depth:]
+
+
+def ending(end: Callable, rolls_back: bool = False) -> Callable:
+    """A method of a connection that ends a transaction by hand, with which its invalidations are sent.
+
+    They are sent, too, where it fails or is only likely to have ended something: that does no harm.
+    """
+
+    @functools.wraps(end)
+    def wrapper(self: BaseDatabaseWrapper, *args, **kwargs):
+        try:
+            result = end(self, *args, **kwargs)
+        except BaseException:
+            _send_behind_failure(take_by_hand(self))
+            raise
+        queued = take_by_hand(self)
+        if queued and not rolls_back:
+            run_queued(queued)
+        return result
+
+    return wrapper
 
 
 def _send_behind_failure(queued: list) -> None:
@@ -104,6 +134,7 @@ def cursor_attribute(self, name):
 def _before_statement(cursor, sql) -> None:
     """A transaction is dirty from before the statement, so whatever fails after it does not leave it clean."""
     alias = cursor.db.alias
+    isolation.before_statement(cursor.db, sql)
     state = transaction_states[alias]
     if not state:
         return

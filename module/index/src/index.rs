@@ -17,7 +17,7 @@ use crate::record::{Link, Record};
 use crate::report::{Cause, Counters, Explanation, Sizes, TableReport, TopOrder, TopReport};
 use crate::scheme::{Hashes, Scheme};
 use crate::top::{Busy, Wide};
-use crate::{Limits, Refused, Slot, Stamps};
+use crate::{Limits, Refused, Slot, Stamps, UNNUMBERED};
 
 /// Batches of dead entries that one [`Index::explain`] looks through.
 const MAX_SEARCHED: usize = 10_000;
@@ -83,7 +83,7 @@ pub struct DeadKey {
 }
 
 impl Index {
-    /// An empty index. `id` is unique among the indexes of the process, `seeds` key the hashes, `random` starts the epoch.
+    /// An empty index. `id` is unique among the indexes of the process, or [`UNNUMBERED`]; `seeds` key the hashes, `random` starts the epoch.
     pub fn new(id: u16, seeds: [u64; 4], random: u64, tombstones: usize) -> Self {
         let hashes = Hashes::new(seeds);
         Self {
@@ -165,6 +165,9 @@ impl Index {
         token: Option<u64>,
         limits: &Limits,
     ) -> Result<Stored, Refused> {
+        if self.id() == UNNUMBERED {
+            return Err(Refused::Limit);
+        }
         let request = Request { now, hashes: &self.hashes, limits, is_check: false };
         let resolved = self.core.resolve(deps, &request, &mut self.scratch);
         self.counters.collapsed += self.scratch.collapsed;
@@ -209,6 +212,9 @@ impl Index {
         token: u64,
         limits: &Limits,
     ) -> Result<bool, Refused> {
+        if self.id() == UNNUMBERED {
+            return Err(Refused::Limit);
+        }
         let now = self.clock.advance();
         let request = Request { now, hashes: &self.hashes, limits, is_check: true };
         let resolved = self.core.resolve(deps, &request, &mut self.scratch);

@@ -121,11 +121,16 @@ impl Stamps {
     }
 }
 
+/// The id of all indexes beyond the 65 535 that have one of their own. Such an index refuses every store: an entry could not
+/// be told from those of another index.
+pub const UNNUMBERED: u16 = u16::MAX;
+
 /// Why a store was not done. Not an error: the value is good for who computed it, but may not be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
     /// Something it depends on was invalidated since its token, or the token is unknown.
     Token,
-    /// It needs more tables than [`Limits::tables`] or [`Limits::catalog_bytes`] allow, or more entries than there are handles.
+    /// It needs more tables than [`Limits::tables`] or [`Limits::catalog_bytes`] allow, more entries than there are handles, or
+    /// more indexes than there are ids.
     Limit,
 }

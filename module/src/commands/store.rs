@@ -4,7 +4,7 @@
 //! VERSION, so that a replica expires it at the same time and knows it by the same version, and with the conditions that are
 //! tracked. O(terms).
 
-use cacheops_index::{Slot, Stamps};
+use cacheops_index::{Refused, Slot, Stamps};
 use cacheops_protocol::{Expiry, Limits, StoreArgs};
 
 use crate::config;
@@ -19,7 +19,8 @@ enum Source {
     Client,
     /// A primary's stream: nothing is refused, and the token was judged there.
     Stream,
-    /// The own append only file, while it may have missed invalidations.
+    /// The own append only file, while it may have missed invalidations: born dead, without its value. Replicas may hold the
+    /// key, so it is made, and the sweep deletes it here and there.
     Discarded,
     /// A migration brings it to a primary, which may have missed what was invalidated elsewhere: born dead.
     Import,
@@ -42,10 +43,6 @@ pub(crate) fn store(ctx: &Context, args: &Args<'_>) -> Result<(), CommandError> 
     let (Some(name), Some(key_bytes)) = (args.name(0), args.bytes().first()) else {
         return Err(CommandError::Arity);
     };
-    if source == Source::Discarded {
-        ctx.reply_null();
-        return Ok(());
-    }
     let mut key = Key::open(ctx, name, Mode::Write);
     if matches!(key.held(), Held::Foreign) {
         return Err(CommandError::WrongType);
@@ -55,12 +52,17 @@ pub(crate) fn store(ctx: &Context, args: &Args<'_>) -> Result<(), CommandError> 
     let stored = with_state(|state| {
         #[cfg(feature = "panic-injection")]
         state.panic_if("index");
-        let index = state.index(database);
         match source {
-            Source::Client => index.store(key_bytes, &on, token, &config::index_limits()),
-            _ => index.store(key_bytes, &on, None, &config::stream_limits()),
+            Source::Client => {
+                state.index(database).store(key_bytes, &on, token, &config::index_limits())
+            }
+            Source::Stream | Source::Import => {
+                state.index(database).store(key_bytes, &on, None, &config::stream_limits())
+            }
+            Source::Discarded => Err(Refused::Token),
         }
     });
+    let value = if source == Source::Discarded { &[] } else { value };
     let (stored, number) = match stored {
         Ok(stored) if source != Source::Import => (Some(stored), stored.version),
         Ok(stored) => {
@@ -74,7 +76,7 @@ pub(crate) fn store(ctx: &Context, args: &Args<'_>) -> Result<(), CommandError> 
             ctx.reply_null();
             return Ok(());
         }
-        // What cannot be linked is kept as dead: the key exists on the primary, and will be deleted by it.
+        // What cannot be linked is kept as dead: the key exists on the primary, which will delete it, or on replicas.
         Err(_) => (None, 1),
     };
     let tracked = stored.filter(|stored| !stored.is_exact).map(|stored| stored.slot);
