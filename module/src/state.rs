@@ -197,6 +197,16 @@ impl State {
         crate::reaper::schedule_with(self);
     }
 
+    /// Forgets some schemes and tables that nothing uses, if the catalogs are nearly full: a store that needs room looks for it in
+    /// its own database only.
+    pub(crate) fn trim_catalogs(&mut self) {
+        const STEPS: usize = 256;
+        let most = crate::config::index_limits().catalog_bytes;
+        if self.catalogs.get() > most / 4 * 3 {
+            self.indexes().for_each(|(_, index)| index.forget_unused(STEPS));
+        }
+    }
+
     /// Has the keyspace searched for entries that no index knows.
     pub(crate) fn start_sweep(&mut self) {
         self.sweep = Some(Sweep { database: 0, scan: ffi::Scan::new(), started: Instant::now() });

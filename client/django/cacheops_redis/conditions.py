@@ -4,7 +4,7 @@ Takes the place of `cacheops.tree.dnfs` and keeps its shape. What is returned fo
 that can have a part in the result; so it may always be wider than the query, and never narrower:
 
 * The compiled statement says which queries there are, and which tables each reads, for SELECT, ORDER BY, select_related
-  and subqueries wherever they stand (statement.py).
+  and subqueries wherever they stand (compiled.py).
 * What is not understood is true. Negation is pushed down to the leaves first, so that widening stays widening.
 * `IS NULL` on the side of an outer join that may be missing says nothing of any row there: the row need not exist.
 * A value goes over a join's `a.x = b.y` to the other side; NULL does not.
@@ -29,8 +29,8 @@ from django.db.models.sql.query import Query
 from django.db.models.sql.where import NothingNode, WhereNode
 
 from . import seen, sqltext, tables
+from .compiled import Select, Statement, compiled
 from .conf import options
-from .statement import Select, Statement, compiled
 
 try:
     from django.db.models.fields.tuple_lookups import TupleExact, TupleIn

@@ -72,9 +72,9 @@ def _replace_methods() -> None:
     from django.db.models import QuerySet
     from funcy import cached_property
 
-    from . import fresh_reads, queries, saving, simple, statement, transactions, updates, writes
+    from . import compiled, fresh_reads, queries, saving, simple, transactions, updates, writes
 
-    statement.install()
+    compiled.install()
     QuerySetMixin._cacheprofile = cached_property(queries._cacheprofile)
     QuerySetMixin._cache_key = queries.cache_key
     QuerySetMixin._cond_dnfs = cached_property(queries._cond_dnfs)

@@ -21,8 +21,8 @@ from django.db.models import Field, Model, QuerySet
 from django.db.models.expressions import Col
 from django.db.models.sql.query import Query
 
+from .compiled import Statement
 from .encode import NoKey, digest, encode, part, path, sequence, text
-from .statement import Statement
 
 logger = logging.getLogger("cacheops_redis")
 

@@ -1,6 +1,6 @@
 """What takes the place of the reading methods of `cacheops.query.QuerySetMixin`.
 
-Each finds out what Django would send (statement.py), looks up the entry of that, and runs Django's own method if there
+Each finds out what Django would send (compiled.py), looks up the entry of that, and runs Django's own method if there
 is none. So whatever Django says to a query, its errors included, it says with the cache.
 """
 
@@ -18,9 +18,9 @@ from django.db.models import QuerySet
 from django.db.models.query import ModelIterable
 
 from . import fills, keys, owners, seen
+from .compiled import Statement, compiled, rehearsed
 from .conditions import LazyConditions
 from .encode import NoKey, encode
-from .statement import Statement, compiled, rehearsed
 
 
 def _cond_dnfs(self: QuerySet) -> LazyConditions:

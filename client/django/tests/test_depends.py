@@ -17,7 +17,7 @@ from gallery.models import Frame, Painting, Player, Roster, Team
 from shop.models import Article, Special
 
 from cacheops_redis import sqltext
-from cacheops_redis.statement import MARK
+from cacheops_redis.compiled import MARK
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
