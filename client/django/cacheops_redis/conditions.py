@@ -9,7 +9,7 @@ that can have a part in the result; so it may always be wider than the query, an
 * `IS NULL` on the side of an outer join that may be missing says nothing of any row there: the row need not exist.
 * A value goes over a join's `a.x = b.y` to the other side; NULL does not.
 * Of two values for one field either may stand, for the database may call them equal.
-* A table that raw SQL names may be read in any way. What no write of the ORM can tell of is not cached (`reason`).
+* A table that raw SQL names may be read in any way. What is written past the ORM is not cached (`reason`).
 """
 
 from __future__ import annotations

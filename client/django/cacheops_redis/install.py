@@ -32,7 +32,7 @@ def install() -> None:
 
 
 def _replace_functions() -> None:
-    from cacheops import getset, invalidation, query, reaper, simple, tree
+    from cacheops import getset, invalidation, query, reaper, simple, tree, utils
 
     from . import conditions, fills, functions
     from . import invalidation as ours
@@ -40,6 +40,7 @@ def _replace_functions() -> None:
 
     _replace(getset, getting=fills.getting, cache_thing=fills.cache_thing)
     _replace(tree, dnfs=conditions.dnfs)
+    _replace(utils, cached_view_fab=functions.cached_view_fab)
     _replace(query, cached_as=functions.cached_as)
     simple.BaseCache.cached = functions.cached
     _replace(simple, cached=simple.cache.cached)

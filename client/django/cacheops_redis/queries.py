@@ -171,10 +171,10 @@ def _name(queryset: QuerySet, make: Callable[[], str]) -> str | None:
 
 @contextmanager
 def _look_up(queryset: QuerySet, name: str, statement: Statement) -> Iterator[tuple[Any, Callable | None]]:
-    """The entry's value, and what stores another; neither if the statement reads what no write tells of."""
+    """The entry's value, and what stores another; neither if the result cannot be kept right (`conditions.reason`)."""
     profile = queryset._cacheprofile
     conditions = LazyConditions(statement)
-    if profile["lock"] and conditions.reason:  # nobody is to wait for what is not going to be stored
+    if profile["lock"] and conditions.reason:  # others would wait for a result that is not going to be stored
         keys.warn(f"a query of {queryset.model._meta.label}", conditions.reason)
         yield None, None
         return
