@@ -54,7 +54,7 @@ pub(crate) struct Sweep {
 }
 
 /// Counters of what the indexes do not see.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) hits: u64,
     pub(crate) misses: u64,
@@ -194,6 +194,16 @@ impl State {
         self.is_reaper_scheduled = false;
         self.start_sweep();
         crate::reaper::schedule_with(self);
+    }
+
+    /// Forgets some schemes and tables that nothing uses, if the catalogs are nearly full: a store that needs room looks for it in
+    /// its own database only.
+    pub(crate) fn trim_catalogs(&mut self) {
+        const STEPS: usize = 256;
+        let most = crate::config::index_limits().catalog_bytes;
+        if self.catalogs.get() > most / 4 * 3 {
+            self.indexes().for_each(|(_, index)| index.forget_unused(STEPS));
+        }
     }
 
     /// Has the keyspace searched for entries that no index knows.

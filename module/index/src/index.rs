@@ -315,6 +315,12 @@ impl Index {
         cut
     }
 
+    /// Forgets up to so many schemes that nothing depends on, and tables with them.
+    pub fn forget_unused(&mut self, schemes: usize) {
+        let now = self.clock.advance();
+        self.core.forget_unused(schemes, now, &mut self.scratch);
+    }
+
     /// Whether anything may depend on a table.
     pub fn knows(&self, table: &[u8]) -> bool {
         self.core.table(table).is_some()
