@@ -23,7 +23,7 @@ class Options(NamedTuple):
     """Rows that are remembered while the server is away. Beyond, whole tables are remembered in their place."""
 
     FOLD_TEXT: bool | None = None
-    """Texts that differ in case only are equal to the database. None: decided by the engines in DATABASES."""
+    """A collation decides which letters beyond ASCII are equal. None: decided by the engines in DATABASES."""
 
     MOVING: str | None = None
     """While a site moves: 'lua' or 'module' serves all reads, and changes invalidate in both."""

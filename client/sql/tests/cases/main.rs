@@ -8,6 +8,7 @@ mod law;
 mod purity;
 mod reads;
 mod rules;
+mod shared;
 mod statements;
 mod traps;
 mod values;
