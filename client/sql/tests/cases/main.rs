@@ -3,6 +3,7 @@
 
 mod bounds;
 mod disguises;
+mod granular;
 mod joined;
 mod law;
 mod purity;
@@ -12,6 +13,7 @@ mod shared;
 mod statements;
 mod traps;
 mod values;
+mod weight;
 mod writes;
 
 use cacheops_sql::{Analyser, ColumnKind, Conditions, Dialect, Schema, Table, Value};
