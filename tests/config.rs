@@ -2,7 +2,7 @@
 
 use support::{Server, as_map, as_text};
 
-const NUMBERS: [(&str, &str, &str, &str); 13] = [
+const NUMBERS: [(&str, &str, &str, &str); 16] = [
     // name, default, a valid value, one out of range
     ("reap-slice-us", "500", "1000", "1001"),
     ("reap-inline", "0", "1000", "1001"),
@@ -10,11 +10,14 @@ const NUMBERS: [(&str, &str, &str, &str); 13] = [
     ("max-key-bytes", "1024", "65000", "65001"),
     ("max-terms", "16", "64", "65"),
     ("max-conjunctions", "1024", "16384", "16385"),
+    ("max-condition-bytes", "1048576", "1024", "1023"),
     ("max-tables", "4096", "100", "-1"),
-    ("max-schemes", "128", "1024", "1025"),
+    ("max-schemes", "256", "1024", "1025"),
+    ("max-catalog-bytes", "16777216", "1024", "1023"),
     ("max-probes", "200000", "100000", "-1"),
     ("partial-scan", "1000", "500", "-1"),
     ("max-locks", "65536", "0", "1048577"),
+    ("max-lock-bytes", "33554432", "0", "-1"),
     ("max-waiting", "2000", "0", "1000001"),
     ("tombstones", "524288", "1024", "1023"),
 ];
@@ -117,6 +120,11 @@ fn limits_bind_stores_of_clients() {
         ("max-key-bytes", "10", "CACHEOPS.STORE q2345678901 v ON post author=7"),
         ("max-terms", "2", "CACHEOPS.STORE q v ON post a=1&b=2&c=3"),
         ("max-conjunctions", "2", "CACHEOPS.STORE q v ON post a=1|b=2 user c=3"),
+        (
+            "max-condition-bytes",
+            "1024",
+            &format!("CACHEOPS.STORE q v ON post a={}", "1".repeat(1100)),
+        ),
     ] {
         con.ok(&format!("CONFIG SET cacheops.{directive} {limit}"));
 

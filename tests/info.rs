@@ -2,7 +2,7 @@
 
 use support::Server;
 
-const FIELDS: [&str; 31] = [
+const FIELDS: [&str; 33] = [
     "entries",
     "dead",
     "tables",
@@ -10,6 +10,8 @@ const FIELDS: [&str; 31] = [
     "conjunctions",
     "links",
     "index_bytes",
+    "catalog_bytes",
+    "lock_bytes",
     "value_bytes",
     "index_bytes_per_entry",
     "stores",

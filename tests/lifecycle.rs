@@ -288,3 +288,39 @@ fn renaming_a_key_that_is_no_entry_is_nobodys_business() {
     assert_eq!(con.info("cacheops_reclaimed"), 0);
     assert!(con.hits("q"));
 }
+
+#[test]
+fn a_database_beyond_those_that_can_have_an_index_caches_nothing() {
+    const INDEXES: usize = 65_535;
+    let server = Server::builder().arg("databases", "65540").start();
+    let mut con = server.connect();
+    // Each of these makes the index of its database.
+    for first in (0..INDEXES).step_by(5000) {
+        let databases = first..INDEXES.min(first + 5000);
+        con.pipeline(
+            databases
+                .flat_map(|database| [format!("SELECT {database}"), "CACHEOPS.TOKEN".to_owned()]),
+        );
+    }
+    con.store("last", "post author=7");
+    let stores = con.info("cacheops_stores");
+
+    for database in [INDEXES, INDEXES + 1] {
+        con.ok(&format!("SELECT {database}"));
+        let token = con.int("CACHEOPS.TOKEN");
+        assert_eq!(con.text("CACHEOPS.STORE q v ON post author=7"), None);
+        assert_eq!(con.text(&format!("CACHEOPS.STORE q v TOKEN {token} ON post author=7")), None);
+        assert_eq!(con.int(&format!("CACHEOPS.CHECK {token} ON post author=7")), 0);
+        assert_eq!(con.text("CACHEOPS.GET q"), None);
+        assert_eq!(con.invalidate("post author=7"), 0);
+        assert_eq!(con.int("CACHEOPS.FLUSH"), 0);
+        assert_eq!(con.int("EXISTS q"), 0);
+    }
+
+    assert_eq!(con.info("cacheops_stores"), stores);
+    assert_eq!(con.info("cacheops_stores_refused_limit"), 4);
+    con.ok(&format!("SELECT {}", INDEXES - 1));
+    assert!(con.hits("last"));
+    con.ok("DEL last");
+    con.assert_index_is_empty();
+}

@@ -21,10 +21,13 @@ mod version;
 
 mod acl;
 mod cluster;
+mod defrag;
 mod documents;
 mod eviction;
 mod flushing;
 mod lifecycle;
+mod limits;
+mod loadex;
 mod loading;
 mod model;
 mod panic;

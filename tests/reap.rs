@@ -1,6 +1,6 @@
 //! `CACHEOPS.REAP`: reclaims dead entries now, and audits large conjunctions.
 
-use support::{Client, Server, Value};
+use support::{Client, Server, Value, eventually};
 
 #[test]
 fn dead_entries_are_reclaimed_at_once() {
@@ -82,4 +82,44 @@ fn pair(answer: &Value) -> [i64; 2] {
         },
         other => panic!("not an array: {other:?}"),
     }
+}
+
+#[test]
+fn large_values_are_freed_in_another_thread_and_some_megabytes_a_slice() {
+    let server = Server::start();
+    let mut con = server.connect();
+    con.ok("CACHEOPS.STORE small v ON post author=7");
+    let large = "v".repeat(1_000_000);
+    con.pipeline(
+        (0..40).map(|number| format!("CACHEOPS.STORE q:{number} {large} ON post author=7")),
+    );
+    let slices = con.info("cacheops_reap_slices");
+    let freed = con.info("lazyfreed_objects");
+
+    con.invalidate("post author=7");
+    con.wait_for_empty_index();
+
+    assert_eq!(con.int("DBSIZE"), 0);
+    eventually("the large ones are freed", || con.info("lazyfreed_objects") - freed == 40);
+    assert_eq!(con.info("cacheops_value_bytes"), 0);
+    assert!(con.info("cacheops_reap_slices") - slices >= 3);
+}
+
+#[test]
+fn a_command_that_reclaims_large_values_ends_with_its_slice() {
+    let server = Server::start();
+    let mut con = server.connect();
+    con.ok("CONFIG SET cacheops.reap-inline 1000");
+    let large = "v".repeat(4_000_000);
+    con.pipeline((0..10).map(|number| format!("CACHEOPS.STORE q:{number} {large} ON post *")));
+
+    con.ok("MULTI");
+    con.ok("CACHEOPS.INVALIDATE ON post *");
+    con.ok("DBSIZE");
+    let answers = con.list("EXEC");
+
+    let left = answers.last().map(support::as_text).and_then(|left| left.parse().ok());
+    assert!(left.is_some_and(|left: u32| (4..10).contains(&left)), "{answers:?}");
+    con.wait_until_reclaimed();
+    assert_eq!(con.int("DBSIZE"), 0);
 }

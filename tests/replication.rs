@@ -158,6 +158,41 @@ fn nothing_is_refused_on_a_replica_that_the_primary_accepted() {
 }
 
 #[test]
+fn past_the_limit_of_schemes_a_replica_tracks_what_its_primary_tracks() {
+    let (primary, replica) = pair();
+    let (mut con, mut copy) = (primary.connect(), replica.connect());
+    con.ok("CONFIG SET cacheops.max-schemes 4");
+    for number in 0..30 {
+        con.store(&format!("q:{number}"), &format!("post author={number}&f{number}=1 user *"));
+    }
+    assert!(con.info("cacheops_collapsed_conjunctions") > 20);
+
+    replica.catch_up_with(&primary);
+
+    wait_for_equal_gauges(&mut copy, &mut con);
+    assert_eq!(copy.info("cacheops_schemes"), con.info("cacheops_schemes"));
+    con.invalidate("post author=29&f0=2&f1=2&f2=2");
+    replica.catch_up_with(&primary);
+    assert!(!copy.hits("q:29") && copy.hits("q:28"));
+}
+
+#[test]
+fn a_replica_forgets_schemes_that_no_entry_uses_any_more() {
+    let primary = Server::start();
+    let replica = Server::builder().arg("cacheops.max-schemes", "4").replica_of(&primary).start();
+    replica.catch_up_with(&primary);
+    let mut con = primary.connect();
+    for number in 0..50 {
+        con.store("q", &format!("post f{number}=1"));
+    }
+
+    replica.catch_up_with(&primary);
+
+    assert!(replica.connect().info("cacheops_schemes") <= 5);
+    assert!(con.info("cacheops_schemes") == 50);
+}
+
+#[test]
 fn an_expired_entry_in_the_stream_ends_as_an_expired_key() {
     let (primary, replica) = pair();
     let (mut con, mut copy) = (primary.connect(), replica.connect());
@@ -442,4 +477,92 @@ fn gauges(con: &mut Client) -> Vec<i64> {
         .iter()
         .map(|field| con.info(&format!("cacheops_{field}")))
         .collect()
+}
+
+#[test]
+fn an_append_only_file_that_is_loaded_again_leaves_no_dead_key_on_a_replica() {
+    for (preamble, policy) in
+        [("yes", "discard"), ("no", "discard"), ("yes", "keep"), ("no", "keep")]
+    {
+        let (primary, replica) = appending_pair(preamble, policy);
+        let mut con = primary.connect();
+        fill(&mut con);
+
+        con.ok("DEBUG LOADAOF");
+
+        check_restart(&primary, &replica, policy, &format!("preamble {preamble}, {policy}"));
+    }
+}
+
+#[test]
+fn a_primary_that_restarts_from_its_append_only_file_leaves_no_dead_key_on_its_replica() {
+    for (preamble, policy) in
+        [("yes", "discard"), ("no", "discard"), ("yes", "keep"), ("no", "keep")]
+    {
+        let (mut primary, replica) = appending_pair(preamble, policy);
+        fill(&mut primary.connect());
+        replica.catch_up_with(&primary);
+
+        primary.restart();
+
+        check_restart(&primary, &replica, policy, &format!("preamble {preamble}, {policy}"));
+    }
+}
+
+fn appending_pair(preamble: &str, policy: &str) -> (Server, Server) {
+    let primary = Server::builder()
+        .arg("appendonly", "yes")
+        .arg("aof-use-rdb-preamble", preamble)
+        .arg("cacheops.on-restart", policy)
+        .start();
+    let replica = Server::builder().replica_of(&primary).start();
+    replica.catch_up_with(&primary);
+    (primary, replica)
+}
+
+/// Entries of two databases, some before the file is rewritten and some after, some dead; and plain keys.
+fn fill(con: &mut Client) {
+    for when in ["before", "after"] {
+        con.ok(&format!("SET plain:{when} value"));
+        for database in [0, 1] {
+            con.ok(&format!("SELECT {database}"));
+            con.store(&format!("q:{when}"), "post author=7");
+            con.store(&format!("p:{when}"), "post author=8");
+            con.ok(&format!("CACHEOPS.STORE t:{when} v EX 1000 ON post author=8"));
+        }
+        con.ok("SELECT 0");
+        if when == "before" {
+            con.ok("BGREWRITEAOF");
+            eventually("the file is rewritten", || con.info("aof_rewrite_in_progress") == 0);
+        }
+    }
+    con.invalidate("post author=7");
+}
+
+fn check_restart(primary: &Server, replica: &Server, policy: &str, case: &str) {
+    let mut con = primary.connect();
+    con.wait_until_reclaimed();
+    let entries = if policy == "keep" { 4 } else { 0 };
+    for server in [primary, replica] {
+        let mut con = server.connect();
+        eventually(&format!("{case}: dead keys are deleted"), || con.int("DBSIZE") == 2 + entries);
+        for when in ["before", "after"] {
+            assert_eq!(con.text(&format!("GET plain:{when}")).as_deref(), Some("value"), "{case}");
+            assert_eq!(con.hits(&format!("p:{when}")), policy == "keep", "{case}");
+            assert!(!con.hits(&format!("q:{when}")), "{case}");
+        }
+        let mut other = server.connect_to(1);
+        eventually(&format!("{case}: dead keys are deleted"), || {
+            other.int("DBSIZE") == if policy == "keep" { 6 } else { 0 }
+        });
+    }
+    con.store("new", "post author=9");
+    replica.catch_up_with(primary);
+    let mut copy = replica.connect();
+    assert!(copy.hits("new"), "{case}");
+    assert_eq!(gauges(&mut copy), gauges(&mut con), "{case}");
+    con.invalidate("post author=9");
+    con.wait_until_reclaimed();
+    replica.catch_up_with(primary);
+    assert_eq!(copy.int("EXISTS new"), 0, "{case}");
 }

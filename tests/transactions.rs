@@ -1,6 +1,6 @@
 //! MULTI and Lua: the commands do in them what they do outside.
 
-use support::{Server, Stream, Value, as_text};
+use support::{Client, Server, Stream, Value, as_text};
 
 #[test]
 fn a_transaction_stores_reads_and_invalidates_in_order() {
@@ -151,4 +151,46 @@ fn watch_sees_a_key_that_is_stored_again() {
     con.ok("PING");
 
     assert_eq!(con.ok("EXEC"), Value::Nil);
+}
+
+#[test]
+fn watch_sees_an_invalidated_entry_when_it_is_reclaimed_and_a_read_in_the_transaction_before() {
+    let server = Server::start();
+    let (mut con, mut other) = (server.connect(), server.connect());
+    con.store("q", "post author=7");
+    con.ok("WATCH q");
+    assert!(con.hits("q"));
+    invalidate_and_pause(&mut other);
+
+    con.ok("MULTI");
+    con.ok("CACHEOPS.GET q");
+    assert_eq!(con.list("EXEC"), [Value::Nil]);
+
+    con.ok("WATCH q");
+    other.ok("CLIENT UNPAUSE");
+    other.wait_until_reclaimed();
+    con.ok("MULTI");
+    con.ok("PING");
+    assert_eq!(con.ok("EXEC"), Value::Nil);
+}
+
+#[test]
+fn watch_sees_an_invalidation_at_once_where_the_command_reclaims_the_entry() {
+    let server = Server::builder().arg("cacheops.reap-inline", "10").start();
+    let (mut con, mut other) = (server.connect(), server.connect());
+    con.store("q", "post author=7");
+    con.ok("WATCH q");
+    invalidate_and_pause(&mut other);
+    con.ok("MULTI");
+    con.ok("PING");
+
+    assert_eq!(con.ok("EXEC"), Value::Nil);
+}
+
+/// While writes are paused, no timer reclaims the dead.
+fn invalidate_and_pause(con: &mut Client) {
+    con.ok("MULTI");
+    con.ok("CACHEOPS.INVALIDATE ON post author=7");
+    con.ok("CLIENT PAUSE 600000 WRITE");
+    con.ok("EXEC");
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::endpoint::{Endpoint, Timeouts};
 use crate::flight::Flights;
 use crate::handle::Inner;
-use crate::hooks::{Hooks, InvalidateEvent, ReadEvent};
+use crate::hooks::{Hooks, InvalidateEvent, ReadEvent, StoreEvent};
 use crate::link::{Link, Settings};
+use crate::once::Once;
 use crate::outbox::Bounds;
 use crate::profile::Profiles;
 use crate::wait::Waiting;
@@ -23,6 +24,7 @@ pub struct Builder {
     lock: LockTimes,
     names: Names,
     format: Format,
+    version: String,
     hooks: Hooks,
     profiles: Vec<(String, Option<Profile>)>,
     defaults: Profile,
@@ -110,6 +112,7 @@ impl Builder {
             lock: LockTimes { hold: Duration::from_secs(30), wait: Duration::from_secs(30) },
             names: Names { namespace: "cacheops".to_owned(), prefix: None },
             format: Format::default(),
+            version: String::new(),
             hooks: Hooks::default(),
             profiles: Vec::new(),
             defaults: Profile::new(),
@@ -179,6 +182,9 @@ impl Builder {
 
     /// What a key begins with, before the namespace: a tenant, a schema. Called at each read.
     ///
+    /// Prefix and key are joined without a border: let it end in a character that no prefix contains otherwise, as
+    /// `tenant/` does, or two tenants may come to share a key.
+    ///
     /// Invalidations know no prefix: a changed row concerns the entries of all of them.
     pub fn prefix(mut self, prefix: impl Fn(&Deps) -> String + Send + Sync + 'static) -> Self {
         self.names.prefix = Some(Box::new(prefix));
@@ -188,6 +194,19 @@ impl Builder {
     /// The format of values; MessagePack by default.
     pub fn format(mut self, format: Format) -> Self {
         self.format = format;
+        self
+    }
+
+    /// What the values mean; empty by default. An entry that was written under another version is a miss, and is replaced.
+    ///
+    /// Change it when a value of the same type comes to mean something else, or when a cached function computes something
+    /// else: what the types themselves tell, and what they do not, stands at [`Codec`](crate::Codec). With
+    /// `env!("CARGO_PKG_VERSION")` every release of the application begins anew.
+    ///
+    /// Keys stay the same, so that one release deletes and invalidates what another has stored; while two run side by
+    /// side, they replace each other's entries. A [`namespace`](Self::namespace) for each keeps them apart.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = version.into();
         self
     }
 
@@ -253,6 +272,12 @@ impl Builder {
         self
     }
 
+    /// Calls a function after each result that was stored, or was to be. It must be quick.
+    pub fn on_store(mut self, hook: impl Fn(&StoreEvent<'_>) + Send + Sync + 'static) -> Self {
+        self.hooks.on_store(hook);
+        self
+    }
+
     /// Calls a function after each invalidation that was confirmed or went to the outbox. It must be quick.
     pub fn on_invalidate(
         mut self,
@@ -293,7 +318,10 @@ impl Builder {
             near: crate::near::Near::new(self.near_bytes),
             hooks: self.hooks,
             profiles,
+            warned: Once::default(),
+            refusals: Default::default(),
             format: self.format,
+            version: self.version,
             names: self.names,
             enabled: self.enabled,
             strict: self.strict,

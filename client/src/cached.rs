@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Cacheops, Changes, Condition, Deps, Invalidated, Key, Row, Snapshot};
+use crate::{Cacheops, Changes, Condition, Deps, Invalidated, Key, Row, Snapshot, codec};
 
 /// The table on which results depend that can be forgotten one by one. Deleting the key would not do: who computes at
 /// that moment would store an older result afterwards, and hand it to readers that asked later.
@@ -14,7 +14,11 @@ pub(crate) const NAMED_TABLE: &str = "cacheops:named";
 /// A function's result in the making: see [`Cacheops::cached_as`] and [`Cacheops::cached`].
 ///
 /// The key is a hash of name, extras and dependencies: the same function over other rows is another
-/// entry.
+/// entry. Two functions of one name, with equal extras and dependencies, share an entry: give each function a name of its
+/// own, and each argument of the function as an [`extra`](Self::extra).
+///
+/// The name is required. The place of the call would be no identity: it changes with each release, and is the same for
+/// all callers of a helper function.
 ///
 /// ```no_run
 /// # use cacheops::{Cacheops, Condition};
@@ -23,8 +27,7 @@ pub(crate) const NAMED_TABLE: &str = "cacheops:named";
 /// # async fn run(cacheops: Cacheops) -> Result<(), Box<dyn std::error::Error>> {
 /// let category = 3;
 /// let menu: String = cacheops
-///     .cached_as([("article", Condition::all().term("category_id", category))])
-///     .key("menu")
+///     .cached_as("menu", [("article", Condition::all().term("category_id", category))])
 ///     .extra("en")
 ///     .timeout(Duration::from_secs(120))
 ///     .get_or_try(|| build(category))
@@ -55,11 +58,11 @@ enum Extra {
 }
 
 impl<'a> CachedAs<'a> {
-    pub(crate) fn new(cacheops: &'a Cacheops, deps: Deps) -> Self {
+    pub(crate) fn new(cacheops: &'a Cacheops, name: String, deps: Deps) -> Self {
         Self {
             cacheops,
             deps,
-            name: String::new(),
+            name,
             extra: Vec::new(),
             timeout: None,
             lock: None,
@@ -70,16 +73,10 @@ impl<'a> CachedAs<'a> {
         }
     }
 
-    /// What is computed: the function's name.
-    pub fn key(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
-        self
-    }
-
     /// What else the result depends on: an argument, a language, a user. One that cannot be
-    /// serialised turns the cache off for this call.
+    /// serialised turns the cache off for this call. What serde leaves out of it (`#[serde(skip)]`) does not count.
     pub fn extra<X: Serialize + ?Sized>(mut self, extra: &X) -> Self {
-        self.extra.push(rmp_serde::to_vec_named(extra).map_or(Extra::Unknown, Extra::Bytes));
+        self.extra.push(codec::argument(extra, true).map_or(Extra::Unknown, Extra::Bytes));
         self
     }
 

@@ -1,5 +1,6 @@
 //! The thin layer: one connection to a server with the module, and its commands.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use redis::aio::ConnectionManager;
 use redis::{Cmd, FromRedisValue, IntoConnectionInfo, RedisError, Value};
 
 use crate::connection::Connection;
+use crate::endpoint::{EXPECTED_URL, name_of};
 use crate::{Changes, Check, Error, ErrorKind, Explanation, Invalidate, Store, Token};
 
 /// The grammar of commands that this crate speaks.
@@ -54,8 +56,13 @@ impl Client {
     /// [`ErrorKind::ModuleMissing`] and [`ErrorKind::ModuleTooOld`] if the server has no module that
     /// this crate can use, [`ErrorKind::Connection`] if there is no server.
     pub async fn connect(url: impl IntoConnectionInfo) -> Result<Self, Error> {
-        let connection = ConnectionManager::new(redis::Client::open(url)?).await?;
-        Self::new(connection).await
+        let unreadable = |error: RedisError| {
+            Error::new(ErrorKind::InvalidConfig, format!("{error}; {EXPECTED_URL}"))
+        };
+        let client = redis::Client::open(url).map_err(unreadable)?;
+        let name = name_of(client.get_connection_info());
+        let connecting = async { Self::new(ConnectionManager::new(client).await?).await };
+        connecting.await.map_err(|error| error.of(&name))
     }
 
     /// Uses a connection with settings of its own: timeouts, retries, TLS. A `ConnectionManager`
@@ -80,18 +87,33 @@ impl Client {
     }
 
     /// The values of several entries, in the order of the keys. A key of another type is a miss.
+    ///
+    /// In a cluster it is one command for each slot, since a command may not name keys of several.
     pub async fn get_many<K: AsRef<[u8]>>(
         &self,
         keys: impl IntoIterator<Item = K>,
     ) -> Result<Vec<Option<Vec<u8>>>, Error> {
-        let mut command = redis::cmd("CACHEOPS.MGET");
-        for key in keys {
-            command.arg(key.as_ref());
+        let keys: Vec<K> = keys.into_iter().collect();
+        let mut groups = BTreeMap::<u16, Vec<usize>>::new();
+        for (at, key) in keys.iter().enumerate() {
+            groups.entry(self.connection.slot_of(key.as_ref())).or_default().push(at);
         }
-        if command.args_iter().len() == 1 {
-            return Ok(Vec::new());
+        let mut values = vec![None; keys.len()];
+        for places in groups.into_values() {
+            let mut command = redis::cmd("CACHEOPS.MGET");
+            for at in &places {
+                command.arg(keys[*at].as_ref());
+            }
+            let found: Vec<Option<Vec<u8>>> = self.query(&command).await?;
+            if found.len() != places.len() {
+                let text = "MGET answered another number of values than keys";
+                return Err(Error::new(ErrorKind::UnexpectedReply, text));
+            }
+            for (at, value) in places.into_iter().zip(found) {
+                values[at] = value;
+            }
         }
-        self.query(&command).await
+        Ok(values)
     }
 
     /// The value of an entry, or the token for storing it: both in one round trip.

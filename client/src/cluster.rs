@@ -19,8 +19,15 @@ use crate::endpoint::Timeouts;
 use crate::newcomers::Newcomers;
 use crate::{Error, ErrorKind, Token};
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct ClusterEndpoint(Vec<String>);
+
+impl std::fmt::Debug for ClusterEndpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The URLs may hold passwords.
+        f.debug_tuple("ClusterEndpoint").field(&self.name()).finish()
+    }
+}
 
 /// A connection to all nodes.
 #[derive(Clone)]
@@ -45,10 +52,19 @@ impl ClusterEndpoint {
         #[cfg(feature = "rustls")]
         crate::endpoint::choose_cryptography();
         // An address that cannot be read shows now and not at the first connection.
+        for node in &nodes {
+            crate::endpoint::read_url(node)?;
+        }
         ClusterClientBuilder::new(nodes.clone()).build().map_err(|error| {
             Error::new(ErrorKind::InvalidConfig, format!("the nodes cannot be used: {error}"))
         })?;
         Ok(Self(nodes))
+    }
+
+    /// Where the cluster is, without what is secret.
+    pub(crate) fn name(&self) -> String {
+        let nodes: Vec<_> = self.0.iter().map(|node| crate::endpoint::redacted(node)).collect();
+        format!("the cluster of {}", nodes.join(", "))
     }
 
     pub(crate) async fn connect(&self, timeouts: Timeouts) -> Result<Connection, Error> {
@@ -235,7 +251,7 @@ impl Tokens {
 }
 
 /// The slot of a key: CRC16 (XMODEM) of the key, or of what stands between its first braces.
-fn slot_of(key: &[u8]) -> u16 {
+pub(crate) fn slot_of(key: &[u8]) -> u16 {
     let tag = key.iter().position(|byte| *byte == b'{').and_then(|open| {
         let rest = &key[open + 1..];
         rest.iter().position(|byte| *byte == b'}').map(|close| &rest[..close])
@@ -264,6 +280,15 @@ mod tests {
         let node =
             |port| Value::Array(vec![Value::BulkString(b"127.0.0.1".to_vec()), Value::Int(port)]);
         Value::Array(vec![Value::Int(first), Value::Int(last), node(port), node(port + 100)])
+    }
+
+    #[test]
+    fn neither_name_nor_debug_output_tells_a_password() {
+        let nodes = ["redis://user:secret@a:1/", "redis://user:secret@b:2/"].map(str::to_owned);
+        let endpoint = ClusterEndpoint::new(nodes.to_vec()).unwrap();
+
+        assert_eq!(endpoint.name(), "the cluster of redis://***@a:1/, redis://***@b:2/");
+        assert!(!format!("{endpoint:?}").contains("secret"));
     }
 
     #[test]

@@ -1,24 +1,36 @@
 //! Values to bytes and back.
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, DeserializeSeed};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{Error, ErrorKind};
+use crate::layout::{self, Root};
+use crate::{Error, ErrorKind, digest};
 
 /// How values of type `T` become the bytes of an entry.
 ///
 /// The formats of serde are [`Format`]s. What does not fit serde has a codec of its own: the rows of
 /// an ORM, or bytes that are to be kept as they are ([`Raw`]).
 ///
-/// Bytes of an entry begin with a mark of eight bytes that stands for codec and type. An entry that
-/// another codec or type has written is a miss, and so is one of a type that had other fields.
+/// # Two releases, one cache
+///
+/// Programs of two releases may run at the same time, and an entry outlives its writer. An entry is a miss, and is
+/// replaced, if it was written
+///
+/// * for another [`Builder::version`](crate::Builder::version), which the application chooses;
+/// * by another codec, or as another type: types are told apart by [`type_name`](std::any::type_name);
+/// * by a [`Format`] for a type with other fields, variants or kinds of numbers, or other names of them, in any part of
+///   this value. They are compared as the type requests them of serde while it decodes the entry;
+/// * by a codec with another [`shape`](Self::shape).
+///
+/// What cannot be seen: a field of the same name and type that means something else (an amount in cents, then in euros),
+/// the code of a function, and what serde buffers before it reads it: fields inside of `#[serde(flatten)]`, and untagged
+/// and internally tagged enums. For these change the version.
 pub trait Codec<T> {
     /// The name of the format, and its version if it has more than one.
     fn name(&self) -> &str;
 
-    /// A number for what is known of the shape of the type: names and kinds of its fields. Programs of two releases may
-    /// share a cache, and a type that has changed still has its name.
+    /// A number for what the codec knows of the type's layout beyond its name: the columns of a row, say.
     fn shape(&self) -> u64 {
         0
     }
@@ -39,6 +51,14 @@ pub trait Codec<T> {
 }
 
 /// The formats that serde provides.
+///
+/// serde may lose parts of a value without an error: a field with `skip_deserializing`, or with `skip_serializing` and a
+/// default, comes back empty. So each value is decoded once before it is stored, and compared: if another one comes back,
+/// encoding fails, nothing is stored, and the first time for each type a warning says why. `#[serde(skip)]` is a
+/// statement of the type about itself, and is believed: such a field is not part of the value. An `alias` of a field that
+/// `skip_serializing_if` has left out counts as a lost field, unless the field is an option.
+///
+/// A value may be nested 128 levels deep; a deeper one is not stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Format {
@@ -76,43 +96,103 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for Format {
         }
     }
 
-    fn shape(&self) -> u64 {
-        #[cfg(feature = "json")]
-        let readable = *self == Self::Json;
-        #[cfg(not(feature = "json"))]
-        let readable = false;
-        crate::shape::of::<T>(readable)
-    }
-
     fn encode(&self, value: &T) -> Result<Vec<u8>, Error> {
-        match self {
-            Self::MessagePack => rmp_serde::to_vec_named(value).map_err(encoding),
-            #[cfg(feature = "json")]
-            Self::Json => serde_json::to_vec(value).map_err(encoding),
-            #[cfg(feature = "bincode")]
-            Self::Bincode => {
-                bincode::serde::encode_to_vec(value, bincode::config::standard()).map_err(encoding)
-            }
-            #[cfg(feature = "postcard")]
-            Self::Postcard => postcard::to_allocvec(value).map_err(encoding),
-        }
+        let readable = self.is_readable();
+        // First: it bounds how deep the value is.
+        let (digest, skipped) = digest::digest(value, readable).map_err(encoding)?;
+        let mut bytes = vec![0; LAYOUT];
+        self.write(value, &mut bytes)?;
+        let body = Body { format: *self, bytes: &bytes[LAYOUT..] };
+        let proven = layout::prove::<T, _>(digest, &skipped, &body, readable);
+        let layout = proven.map_err(|flaw| {
+            let kind = std::any::type_name::<T>();
+            encoding(format_args!("a value of type {kind}: {flaw}"))
+        })?;
+        bytes[..LAYOUT].copy_from_slice(&layout.to_be_bytes());
+        Ok(bytes)
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<T, Error> {
+        let Some((written, bytes)) = bytes.split_first_chunk::<LAYOUT>() else {
+            return Err(decoding("it is too short"));
+        };
+        let (value, layout) = layout::read(&Body { format: *self, bytes })?;
+        if layout.to_be_bytes() != *written {
+            return Err(decoding("fields or variants have changed since"));
+        }
+        Ok(value)
+    }
+}
+
+/// The bytes of a layout, before those of the value.
+const LAYOUT: usize = 8;
+
+impl Format {
+    /// Whether types write themselves for people.
+    fn is_readable(self) -> bool {
+        #[cfg(feature = "json")]
+        return self == Self::Json;
+        #[cfg(not(feature = "json"))]
+        false
+    }
+
+    fn write<T: Serialize>(self, value: &T, bytes: &mut Vec<u8>) -> Result<(), Error> {
         match self {
-            Self::MessagePack => rmp_serde::from_slice(bytes).map_err(decoding),
+            Self::MessagePack => rmp_serde::encode::write_named(bytes, value).map_err(encoding),
             #[cfg(feature = "json")]
-            Self::Json => serde_json::from_slice(bytes).map_err(decoding),
+            Self::Json => serde_json::to_writer(bytes, value).map_err(encoding),
             #[cfg(feature = "bincode")]
             Self::Bincode => {
-                // A length in damaged bytes must not become an allocation of that length.
-                let config = bincode::config::standard().with_limit::<{ 1 << 30 }>();
-                let decoded = bincode::serde::decode_from_slice(bytes, config).map_err(decoding)?;
-                whole(decoded, bytes.len())
+                let config = bincode::config::standard();
+                let body = bincode::serde::encode_to_vec(value, config).map_err(encoding)?;
+                bytes.extend_from_slice(&body);
+                Ok(())
             }
             #[cfg(feature = "postcard")]
             Self::Postcard => {
-                let (value, rest) = postcard::take_from_bytes(bytes).map_err(decoding)?;
+                let body = postcard::to_allocvec(value).map_err(encoding)?;
+                bytes.extend_from_slice(&body);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A value as this format has written it.
+struct Body<'b> {
+    format: Format,
+    bytes: &'b [u8],
+}
+
+impl layout::Source for Body<'_> {
+    type Error = Error;
+
+    fn read<T: for<'de> Deserialize<'de>>(&self, root: Root<'_, '_, T>) -> Result<T, Error> {
+        let bytes = self.bytes;
+        match self.format {
+            Format::MessagePack => {
+                let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
+                root.deserialize(&mut deserializer).map_err(decoding)
+            }
+            #[cfg(feature = "json")]
+            Format::Json => {
+                let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+                let value = root.deserialize(&mut deserializer).map_err(decoding)?;
+                deserializer.end().map_err(decoding)?;
+                Ok(value)
+            }
+            #[cfg(feature = "bincode")]
+            Format::Bincode => {
+                // A length in damaged bytes must not become an allocation of that length.
+                let config = bincode::config::standard().with_limit::<{ 1 << 30 }>();
+                let decoded = bincode::serde::seed_decode_from_slice(root, bytes, config);
+                whole(decoded.map_err(decoding)?, bytes.len())
+            }
+            #[cfg(feature = "postcard")]
+            Format::Postcard => {
+                let mut deserializer = postcard::Deserializer::from_bytes(bytes);
+                let value = root.deserialize(&mut deserializer).map_err(decoding)?;
+                let rest = deserializer.finalize().map_err(decoding)?;
                 whole((value, bytes.len() - rest.len()), bytes.len())
             }
         }
@@ -150,37 +230,49 @@ fn decoding(error: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::Decode, format!("the entry is not of this type: {error}"))
 }
 
-/// The version of how this crate frames values and builds keys. A new one makes old entries misses.
-pub(crate) const FORMAT_VERSION: u8 = 1;
-
-/// What bytes of an entry begin with: version, codec and type.
-pub(crate) fn mark<T, C: Codec<T>>(codec: &C) -> [u8; 8] {
-    let mut hasher = Sha256::new();
-    hasher.update([FORMAT_VERSION]);
-    hasher.update(codec.name());
-    hasher.update([0]);
-    hasher.update(std::any::type_name::<T>());
-    hasher.update([0]);
-    hasher.update(codec.shape().to_be_bytes());
-    let mut mark = [0; 8];
-    mark.copy_from_slice(&hasher.finalize()[..8]);
-    mark
+/// The bytes of an argument, for a key. One that is nested too deeply for the stack is an error, as any that serde refuses.
+pub(crate) fn argument<A: Serialize + ?Sized>(argument: &A, named: bool) -> Result<Vec<u8>, Error> {
+    digest::digest(argument, false).map_err(encoding)?;
+    let bytes = match named {
+        true => rmp_serde::to_vec_named(argument),
+        false => rmp_serde::to_vec(argument),
+    };
+    bytes.map_err(encoding)
 }
 
-/// The bytes of an entry, with their mark.
-pub(crate) fn seal<T, C: Codec<T>>(codec: &C, value: &T) -> Result<Vec<u8>, Error> {
+/// The version of how this crate frames values and builds keys. A new one makes old entries misses.
+pub(crate) const FORMAT_VERSION: u8 = 2;
+
+/// What the bytes of an entry begin with: this crate's version, the application's, codec and type.
+fn header<T, C: Codec<T>>(codec: &C, version: &str) -> [u8; 8] {
+    let mut hasher = Sha256::new();
+    hasher.update([FORMAT_VERSION]);
+    for part in [version, codec.name(), std::any::type_name::<T>()] {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part);
+    }
+    hasher.update(codec.shape().to_be_bytes());
+    let mut header = [0; 8];
+    header.copy_from_slice(&hasher.finalize()[..8]);
+    header
+}
+
+/// The bytes of an entry, with their header.
+pub(crate) fn frame<T, C: Codec<T>>(codec: &C, version: &str, value: &T) -> Result<Vec<u8>, Error> {
     let body = codec.encode(value)?;
     let mut bytes = Vec::with_capacity(8 + body.len());
-    bytes.extend_from_slice(&mark(codec));
+    bytes.extend_from_slice(&header(codec, version));
     bytes.extend_from_slice(&body);
     Ok(bytes)
 }
 
-/// The value of an entry, if its mark is right.
-pub(crate) fn open<T, C: Codec<T>>(codec: &C, bytes: &[u8]) -> Result<T, Error> {
-    match bytes.strip_prefix(&mark(codec)) {
+/// The value of an entry, if its header is right.
+pub(crate) fn unframe<T, C: Codec<T>>(codec: &C, version: &str, bytes: &[u8]) -> Result<T, Error> {
+    match bytes.strip_prefix(&header(codec, version)) {
         Some(body) => codec.decode(body),
-        None => Err(Error::new(ErrorKind::Decode, "the entry is of another type or format")),
+        None => {
+            Err(Error::new(ErrorKind::Decode, "the entry is of another version, type or format"))
+        }
     }
 }
 
@@ -217,27 +309,39 @@ mod tests {
     #[test]
     fn every_format_gives_back_what_it_was_given() {
         for format in formats() {
-            let bytes = seal(&format, &post()).unwrap();
+            let bytes = frame(&format, "1", &post()).unwrap();
 
-            assert_eq!(open::<Post, _>(&format, &bytes).unwrap(), post(), "{format:?}");
+            assert_eq!(unframe::<Post, _>(&format, "1", &bytes).unwrap(), post(), "{format:?}");
         }
-        let bytes = seal(&Raw, &b"as it is".to_vec()).unwrap();
-        assert_eq!(open::<Vec<u8>, _>(&Raw, &bytes).unwrap(), b"as it is");
+        let bytes = frame(&Raw, "1", &b"as it is".to_vec()).unwrap();
+        assert_eq!(unframe::<Vec<u8>, _>(&Raw, "1", &bytes).unwrap(), b"as it is");
     }
 
     #[test]
     fn another_type_format_or_length_does_not_decode() {
         for format in formats() {
-            let bytes = seal(&format, &7_i64).unwrap();
-            assert_eq!(open::<u64, _>(&format, &bytes).unwrap_err().kind(), ErrorKind::Decode);
-            assert_eq!(open::<Post, _>(&format, b"short").unwrap_err().kind(), ErrorKind::Decode);
+            let bytes = frame(&format, "1", &7_i64).unwrap();
+            assert_eq!(
+                unframe::<u64, _>(&format, "1", &bytes).unwrap_err().kind(),
+                ErrorKind::Decode
+            );
+            assert_eq!(
+                unframe::<Post, _>(&format, "1", b"short").unwrap_err().kind(),
+                ErrorKind::Decode
+            );
             for other in formats().into_iter().filter(|other| *other != format) {
-                assert_eq!(open::<i64, _>(&other, &bytes).unwrap_err().kind(), ErrorKind::Decode);
+                assert_eq!(
+                    unframe::<i64, _>(&other, "1", &bytes).unwrap_err().kind(),
+                    ErrorKind::Decode
+                );
             }
 
-            let bytes = seal(&format, &post()).unwrap();
+            let bytes = frame(&format, "1", &post()).unwrap();
             for end in 0..bytes.len() {
-                assert!(open::<Post, _>(&format, &bytes[..end]).is_err(), "{format:?} {end}");
+                assert!(
+                    unframe::<Post, _>(&format, "1", &bytes[..end]).is_err(),
+                    "{format:?} {end}"
+                );
             }
         }
     }

@@ -37,6 +37,9 @@ pub struct Condition(Vec<Terms>);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Row(Terms);
 
+/// The largest value of the directive `cacheops.max-conjunctions`. Lists multiply each other, and may be those of a user.
+const MAX_CONJUNCTIONS: usize = 16_384;
+
 /// The terms of one conjunction or row, by field.
 type Terms = BTreeMap<Vec<u8>, Value>;
 
@@ -67,7 +70,8 @@ impl Condition {
     /// Narrows to the rows with one of these values: SQL's `AND field IN (values)`.
     ///
     /// Every conjunction is repeated for each value. No value at all narrows nothing: what an empty
-    /// list depends on cannot be written down, and `all` is always right.
+    /// list depends on cannot be written down, and `all` is always right. Neither do values that would
+    /// make more than 16,384 conjunctions, the most that a server takes (by default it takes 1,024).
     pub fn one_of<V: Into<Value>>(
         self,
         field: impl AsRef<[u8]>,
@@ -75,7 +79,7 @@ impl Condition {
     ) -> Self {
         let field = field.as_ref();
         let values: Vec<Value> = values.into_iter().map(Into::into).collect();
-        if values.is_empty() {
+        if values.is_empty() || self.0.len().saturating_mul(values.len()) > MAX_CONJUNCTIONS {
             return self;
         }
         let mut narrowed = Vec::with_capacity(self.0.len() * values.len());
@@ -93,8 +97,11 @@ impl Condition {
         Self(narrowed)
     }
 
-    /// Widens to the rows that satisfy either.
+    /// Widens to the rows that satisfy either; to all rows, past 16,384 conjunctions.
     pub fn or(mut self, other: Self) -> Self {
+        if self.0.len() + other.0.len() > MAX_CONJUNCTIONS {
+            return Self::all();
+        }
         for terms in other.0 {
             if !self.0.contains(&terms) {
                 self.0.push(terms);
@@ -273,6 +280,12 @@ mod tests {
         assert_eq!(text(all().term("a", 1).term("a", 2)), "a=1");
         assert_eq!(text(all().term("a", 1).one_of("b", Vec::<i64>::new())), "a=1");
         assert_eq!(text(all().term("a", 1).or(all())), "*");
+        let many = all().one_of("a", 0..1_000_i64).one_of("b", 0..1_000_i64).one_of("c", [7]);
+        assert_eq!(many.0.len(), 1_000, "a million conjunctions would be refused");
+        assert!(many.matches(&Row::new().set("a", 1).set("b", -1).set("c", 7)));
+        assert!(!many.matches(&Row::new().set("a", 1).set("b", 1).set("c", 8)));
+        let most = || all().one_of("a", 0..16_384_i64);
+        assert_eq!((most().0.len(), text(most().or(all().term("b", 1)))), (16_384, "*".into()));
         assert_eq!(text(all().term("a", 1).or(all().null("b")).term("a", 2)), "a=1|a=2&b");
     }
 

@@ -51,6 +51,16 @@ impl Connection {
         }
     }
 
+    /// The slot of a key; all have one where there is one server.
+    pub(crate) fn slot_of(&self, key: &[u8]) -> u16 {
+        let _ = key;
+        match &self.0 {
+            Kind::Managed(_) | Kind::Direct(_) => 0,
+            #[cfg(feature = "cluster")]
+            Kind::Cluster(_) => crate::cluster::slot_of(key),
+        }
+    }
+
     fn inner(&mut self) -> &mut (dyn ConnectionLike + Send) {
         match &mut self.0 {
             Kind::Managed(connection) => connection.as_mut(),

@@ -75,6 +75,11 @@ impl Error {
         matches!(self.kind, ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::Unavailable)
     }
 
+    /// The same error, with the name of the server.
+    pub(crate) fn of(self, server: &str) -> Self {
+        Self { text: format!("{server}: {}", self.text), ..self }
+    }
+
     /// Whether this is an invalidation that the server has not confirmed, which is an error in
     /// [strict mode](crate::Builder::strict) only.
     ///
@@ -87,6 +92,19 @@ impl Error {
     /// The same error, as that of an invalidation which waits in the outbox.
     pub(crate) fn into_unconfirmed(self) -> Self {
         Self { unconfirmed: true, ..self }
+    }
+
+    /// Whether the server refuses the request as it is, and would each time.
+    pub(crate) fn is_of_the_request(&self) -> bool {
+        matches!(
+            self.kind,
+            ErrorKind::Rejected
+                | ErrorKind::ValueTooLarge
+                | ErrorKind::WrongType
+                | ErrorKind::OutOfMemory
+                | ErrorKind::Denied
+                | ErrorKind::InvalidRequest
+        )
     }
 
     /// Whether the connection is of no more use: a request after this one would fail alike.
@@ -111,7 +129,9 @@ impl ErrorKind {
             Self::ValueTooLarge => "cache less, or raise the directive cacheops.max-value-bytes",
             Self::ReadOnly => "connect to the primary, or through its sentinels",
             Self::OutOfMemory => "raise `maxmemory`, or choose a policy that evicts",
-            Self::Denied => "check user, password and the rules of `ACL`",
+            Self::Denied => {
+                "check user and password, redis://user:password@host:port/database, and the rules of `ACL`"
+            }
             Self::Timeout => "see `SLOWLOG` and `LATENCY DOCTOR`, or raise the response timeout",
             _ => return None,
         })
@@ -139,7 +159,11 @@ impl From<RedisError> for Error {
         let text = match kind {
             ErrorKind::ModuleMissing => "the server has not loaded libcacheops.so".to_string(),
             ErrorKind::Timeout => "the server did not answer in time".to_string(),
-            _ => source.to_string(),
+            _ => match (source.code(), source.detail()) {
+                // As the server says it, without the quotes and full stops that would stand in the middle here.
+                (Some(code), Some(detail)) => format!("{code} {}", detail.trim_end_matches('.')),
+                _ => source.to_string(),
+            },
         };
         Self { kind, text, source: Some(source), unconfirmed: false }
     }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use tracing::Instrument;
 
-use crate::codec::{self, Codec};
+use crate::codec::Codec;
 use crate::flight::{Landing, Lead, Outcome, Stamp};
 use crate::handle::Inner;
+use crate::hooks::{StoreEvent, StoreOutcome};
 use crate::read::Options;
 use crate::stats::count;
-use crate::{Client, Deps, ErrorKind, Token, Version};
+use crate::{Client, Deps, Error, ErrorKind, Token, Version};
 
 /// The right to store a result, and the duty to tell those who wait for it. Dropped, it does neither:
 /// the flight is abandoned and the lock given up.
@@ -73,11 +74,12 @@ impl Fill {
         deps: &Deps,
         options: &Options<'_>,
     ) {
-        let bytes: Arc<[u8]> = match codec::seal(codec, value) {
+        let bytes: Arc<[u8]> = match self.inner.encode(codec, value) {
             Ok(bytes) => bytes.into(),
             Err(error) => {
-                tracing::warn!(exception.message = %error, "cacheops: a result is not cached");
                 count(&self.inner.link.counters.unencodable);
+                self.warn(std::any::type_name::<T>(), &error, options);
+                self.told(deps, options, StoreOutcome::Unencodable(&error));
                 return self.failed();
             }
         };
@@ -90,6 +92,25 @@ impl Fill {
             let (asked, token) = (self.asked, self.token);
             lead.end(Outcome::Landed(Landing { bytes, asked, token, version }));
         }
+    }
+
+    /// Warns of what keeps results out of the cache each time, once for each cause.
+    fn warn(&self, cause: &str, error: &Error, options: &Options<'_>) {
+        let op = options.op;
+        if self.inner.warned.first(cause) {
+            tracing::warn!(
+                exception.message = %error,
+                cacheops.op = op,
+                "cacheops: a result is not cached; this is said once, count further ones by on_store"
+            );
+        } else {
+            tracing::debug!(exception.message = %error, cacheops.op = op, "cacheops: a result is not cached");
+        }
+    }
+
+    fn told(&self, deps: &Deps, options: &Options<'_>, outcome: StoreOutcome<'_>) {
+        let (op, key) = (options.op, self.key.as_slice());
+        self.inner.hooks.store(&StoreEvent { op, key, deps, outcome });
     }
 
     async fn put(&mut self, bytes: &[u8], deps: &Deps, options: &Options<'_>) -> Option<Version> {
@@ -111,6 +132,8 @@ impl Fill {
         // refused.
         let Some(client) = link.up() else {
             count(&counters.store_errors);
+            let error = Error::new(ErrorKind::Unavailable, "the server is away");
+            self.told(deps, options, StoreOutcome::Failed(&error));
             return None;
         };
         let mut store = client.store(&self.key, bytes).ttl(options.timeout).deps(deps);
@@ -126,11 +149,26 @@ impl Fill {
                 if let Some(lock) = self.lock.take() {
                     lock.ended();
                 }
+                let stored = version.is_some();
+                let outcome = if stored { StoreOutcome::Stored } else { StoreOutcome::Refused };
+                if !stored {
+                    crate::refusals::look(&self.inner, &client, &self.key);
+                }
+                self.told(deps, options, outcome);
                 version
             }
             Err(error) => {
-                tracing::debug!(exception.message = %error, "cacheops: a result was not stored");
                 count(&counters.store_errors);
+                if error.is_of_the_request() {
+                    count(&counters.stores_rejected);
+                    let table = deps.iter().next().map(|(table, _)| table).unwrap_or_default();
+                    let table = String::from_utf8_lossy(table);
+                    self.warn(&format!("{table} {:?}", error.kind()), &error, options);
+                    self.told(deps, options, StoreOutcome::Rejected(&error));
+                } else {
+                    tracing::debug!(exception.message = %error, "cacheops: a result was not stored");
+                    self.told(deps, options, StoreOutcome::Failed(&error));
+                }
                 // A server that takes no writes, or not from us, may well answer reads.
                 if !matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Denied) {
                     link.failed(&client, &error);

@@ -6,7 +6,7 @@ use std::task::Poll;
 use tokio::sync::oneshot;
 
 use crate::ask::{Answer, Ask};
-use crate::codec::{self, Codec};
+use crate::codec::Codec;
 use crate::fill::{Fill, Lock};
 use crate::flight::{self, Landing, Lead, Outcome, Role, Stamp};
 use crate::handle::Inner;
@@ -153,16 +153,13 @@ impl Find<'_> {
             }
         };
         match answer {
-            Ok(Answer::Hit(bytes, version)) => match codec::open(codec, &bytes) {
-                Ok(value) => {
+            Ok(Answer::Hit(bytes, version)) => match self.inner.decode(codec, &bytes) {
+                Some(value) => {
                     let bytes = bytes.into();
                     lead.end(Outcome::Landed(Landing { bytes, asked, token: None, version }));
                     return Found::Value(value, ReadOutcome::Hit);
                 }
-                Err(_) => {
-                    count(&self.inner.link.counters.undecodable);
-                    miss = Miss { asked, token: self.token(client).await, lock: None };
-                }
+                None => miss = Miss { asked, token: self.token(client).await, lock: None },
             },
             Ok(Answer::Miss(token)) => miss = Miss { token, asked, lock: held },
             Ok(Answer::Unchanged) => {}
@@ -203,9 +200,9 @@ impl Find<'_> {
         let asked = flight::now();
         let ask = Ask { if_not: Some(version.get()), ..again };
         match self.put_question(client, ask).await {
-            Ok(Answer::Unchanged) => match codec::open(codec, &landing.bytes) {
-                Ok(value) => Asked::Value(value, ReadOutcome::Coalesced),
-                Err(_) => self.undecodable(client, asked).await,
+            Ok(Answer::Unchanged) => match self.inner.decode(codec, &landing.bytes) {
+                Some(value) => Asked::Value(value, ReadOutcome::Coalesced),
+                None => self.undecodable(client, asked).await,
             },
             answer => self.answered(client, codec, answer, asked, None).await,
         }
@@ -221,10 +218,13 @@ impl Find<'_> {
             Some(_) => self.ask_for_lock(client, ask).await,
             None => (self.put_question(client, ask).await, None),
         };
+        if matches!(answer, Ok(Answer::Miss(None))) && ask.token && ask.lock.is_none() {
+            self.inner.warn_of_replica();
+        }
         if let (Ok(Answer::Unchanged), Some((_, bytes))) = (&answer, near) {
-            return match codec::open(codec, &bytes) {
-                Ok(value) => Asked::Value(value, ReadOutcome::NearHit),
-                Err(_) => self.undecodable(client, asked).await,
+            return match self.inner.decode(codec, &bytes) {
+                Some(value) => Asked::Value(value, ReadOutcome::NearHit),
+                None => self.undecodable(client, asked).await,
             };
         }
         self.answered(client, codec, answer, asked, lock).await
@@ -273,12 +273,12 @@ impl Find<'_> {
         lock: Option<Lock>,
     ) -> Asked<T> {
         match answer {
-            Ok(Answer::Hit(bytes, version)) => match codec::open(codec, &bytes) {
-                Ok(value) => {
+            Ok(Answer::Hit(bytes, version)) => match self.inner.decode(codec, &bytes) {
+                Some(value) => {
                     self.keep(version, bytes);
                     Asked::Value(value, ReadOutcome::Hit)
                 }
-                Err(_) => self.undecodable(client, asked).await,
+                None => self.undecodable(client, asked).await,
             },
             Ok(Answer::Miss(token)) => Asked::Miss(Miss { token, asked, lock }),
             // Said of a value that nobody named: not to be trusted.
@@ -292,7 +292,6 @@ impl Find<'_> {
 
     /// The entry is there and of no use: as a miss, with a token to replace it.
     async fn undecodable<T>(&self, client: &Client, asked: Stamp) -> Asked<T> {
-        count(&self.inner.link.counters.undecodable);
         Asked::Miss(Miss { token: self.token(client).await, asked, lock: None })
     }
 
@@ -307,13 +306,10 @@ impl Find<'_> {
     }
 
     fn share<T, C: Codec<T>>(&self, codec: &C, miss: Miss, landing: &Landing) -> Found<T> {
-        match codec::open(codec, &landing.bytes) {
-            Ok(value) => Found::Value(value, ReadOutcome::Coalesced),
+        match self.inner.decode(codec, &landing.bytes) {
+            Some(value) => Found::Value(value, ReadOutcome::Coalesced),
             // Two types under one key.
-            Err(_) => {
-                count(&self.inner.link.counters.undecodable);
-                self.nothing(miss, None)
-            }
+            None => self.nothing(miss, None),
         }
     }
 

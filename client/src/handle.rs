@@ -9,9 +9,11 @@ use tracing::Instrument;
 
 use crate::builder::Builder;
 use crate::cached::CachedAs;
+use crate::codec::{self, Codec};
 use crate::flight::Flights;
 use crate::hooks::{Hooks, Invalidated};
 use crate::link::Link;
+use crate::once::Once;
 use crate::profile::Profiles;
 use crate::read::Read;
 use crate::simple::Simple;
@@ -41,7 +43,11 @@ pub(crate) struct Inner {
     pub(crate) near: crate::near::Near,
     pub(crate) hooks: Hooks,
     pub(crate) profiles: Profiles,
+    pub(crate) warned: Once,
+    pub(crate) refusals: crate::refusals::Refusals,
     pub(crate) format: Format,
+    /// What the application calls the meaning of its values.
+    pub(crate) version: String,
     pub(crate) names: crate::builder::Names,
     pub(crate) enabled: bool,
     pub(crate) strict: bool,
@@ -101,14 +107,16 @@ impl Cacheops {
         Read::new(self, key.into())
     }
 
-    /// Caches what a function computes from the rows that `deps` name: see [`CachedAs`].
-    pub fn cached_as(&self, deps: impl Into<Deps>) -> CachedAs<'_> {
-        CachedAs::new(self, deps.into())
+    /// Caches what a function computes from the rows that `deps` name: see [`CachedAs`]. `name` tells the function from
+    /// all others of this namespace.
+    pub fn cached_as(&self, name: impl Into<String>, deps: impl Into<Deps>) -> CachedAs<'_> {
+        CachedAs::new(self, name.into(), deps.into())
     }
 
-    /// Caches what a function computes, by time only: see [`CachedAs`].
-    pub fn cached(&self, timeout: Duration) -> CachedAs<'_> {
-        CachedAs::new(self, Simple::deps()).timeout(timeout)
+    /// Caches what a function computes, by time only: see [`CachedAs`]. `name` tells the function from all others of this
+    /// namespace.
+    pub fn cached(&self, name: impl Into<String>, timeout: Duration) -> CachedAs<'_> {
+        CachedAs::new(self, name.into(), Simple::deps()).timeout(timeout)
     }
 
     /// Values by name and time, without dependencies.
@@ -306,6 +314,34 @@ impl Cacheops {
 }
 
 impl Inner {
+    /// The bytes of an entry.
+    pub(crate) fn encode<T, C: Codec<T>>(&self, codec: &C, value: &T) -> Result<Vec<u8>, Error> {
+        codec::frame(codec, &self.version, value)
+    }
+
+    /// A miss without a token, where nobody else holds a lock.
+    pub(crate) fn warn_of_replica(&self) {
+        if self.warned.first("replica") {
+            let server = self.link.endpoint().name();
+            tracing::warn!(
+                cacheops.server = server,
+                "cacheops: the server is a replica: reads are answered, but nothing is stored; connect to its primary"
+            );
+        }
+    }
+
+    /// The value of an entry; none, and counted, if it is of another type, format or version.
+    pub(crate) fn decode<T, C: Codec<T>>(&self, codec: &C, bytes: &[u8]) -> Option<T> {
+        match codec::unframe(codec, &self.version, bytes) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                tracing::debug!(exception.message = %error, "cacheops: an entry is not used");
+                count(&self.link.counters.undecodable);
+                None
+            }
+        }
+    }
+
     /// One attempt to tell the server, and no second. Answers the links that were cut.
     pub(crate) async fn tell(&self, changes: &Changes) -> Result<u64, Error> {
         let Some(client) = self.link.up() else {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::{Changes, Deps};
+use crate::{Changes, Deps, Error};
 
 /// One read.
 #[derive(Clone, Debug)]
@@ -52,6 +52,51 @@ impl ReadOutcome {
     }
 }
 
+/// One result that was to be stored after a miss.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StoreEvent<'a> {
+    /// The kind of read: `get`, `fetch`, `count`, ..., as the adapter names it.
+    pub op: &'a str,
+    /// The whole key, prefix and namespace included.
+    pub key: &'a [u8],
+    /// What it depends on.
+    pub deps: &'a Deps,
+    /// What became of it.
+    pub outcome: StoreOutcome<'a>,
+}
+
+/// What became of a result that was to be stored. Whatever it is, the caller of the read has the result.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum StoreOutcome<'a> {
+    /// It is an entry now.
+    Stored,
+    /// Not stored, since something that it depends on may have changed while it was loaded; or since it needs another table
+    /// and the server tracks `cacheops.max-tables` already.
+    Refused,
+    /// Not stored, since the server refuses it as it is, and would each time: it is beyond a limit (of the length of key or
+    /// value, of conjunctions or terms), the server's memory is full, or its ACL rules forbid it.
+    Rejected(&'a Error),
+    /// Not stored, since it cannot be encoded, or would not be decoded to what it was.
+    Unencodable(&'a Error),
+    /// Not stored, since the server is away or takes no writes now.
+    Failed(&'a Error),
+}
+
+impl StoreOutcome<'_> {
+    #[cfg(feature = "metrics")]
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::Refused => "refused",
+            Self::Rejected(_) => "rejected",
+            Self::Unencodable(_) => "unencodable",
+            Self::Failed(_) => "error",
+        }
+    }
+}
+
 /// One invalidation.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -77,17 +122,23 @@ pub enum Invalidated {
 }
 
 type OnRead = dyn Fn(&ReadEvent<'_>) + Send + Sync;
+type OnStore = dyn Fn(&StoreEvent<'_>) + Send + Sync;
 type OnInvalidate = dyn Fn(&InvalidateEvent<'_>) + Send + Sync;
 
 #[derive(Default)]
 pub(crate) struct Hooks {
     read: Vec<Box<OnRead>>,
+    store: Vec<Box<OnStore>>,
     invalidate: Vec<Box<OnInvalidate>>,
 }
 
 impl Hooks {
     pub(crate) fn on_read(&mut self, hook: impl Fn(&ReadEvent<'_>) + Send + Sync + 'static) {
         self.read.push(Box::new(hook));
+    }
+
+    pub(crate) fn on_store(&mut self, hook: impl Fn(&StoreEvent<'_>) + Send + Sync + 'static) {
+        self.store.push(Box::new(hook));
     }
 
     pub(crate) fn on_invalidate(
@@ -107,6 +158,12 @@ impl Hooks {
         self.read.iter().for_each(|hook| hook(event));
     }
 
+    pub(crate) fn store(&self, event: &StoreEvent<'_>) {
+        #[cfg(feature = "metrics")]
+        crate::meter::stored(event);
+        self.store.iter().for_each(|hook| hook(event));
+    }
+
     pub(crate) fn invalidate(&self, event: &InvalidateEvent<'_>) {
         #[cfg(feature = "metrics")]
         crate::meter::invalidated(event);
@@ -116,6 +173,8 @@ impl Hooks {
 
 impl fmt::Debug for Hooks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Hooks({} on read, {} on invalidate)", self.read.len(), self.invalidate.len())
+        let Self { read, store, invalidate } = self;
+        let (read, store, invalidate) = (read.len(), store.len(), invalidate.len());
+        write!(f, "Hooks({read} on read, {store} on store, {invalidate} on invalidate)")
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::codec::FORMAT_VERSION;
+use crate::codec::{self, FORMAT_VERSION};
 
 /// What a result is kept under: a name, or a hash of the query it belongs to.
 ///
@@ -42,10 +42,10 @@ impl Key {
 }
 
 impl QueryKey {
-    /// One more value of the statement, as serde sees it.
+    /// One more value of the statement, as serde sees it: what it leaves out (`#[serde(skip)]`) does not count.
     pub fn value<V: Serialize + ?Sized>(self, value: &V) -> Self {
         // What cannot be serialised must not have the key of something else: no two are alike.
-        match rmp_serde::to_vec(value) {
+        match codec::argument(value, false) {
             Ok(bytes) => self.part(&bytes),
             Err(_) => self.part(&crate::number::unique().to_be_bytes()).part(b"!"),
         }
@@ -59,8 +59,8 @@ impl QueryKey {
         self
     }
 
-    /// The type of the result, by its name. Where the type's shape is known, add it as a
-    /// [`part`](Self::part): a struct that changes between two releases keeps its name.
+    /// The type of the result, by its name. A type that changes between two releases keeps it: what happens then stands
+    /// at [`Codec`](crate::Codec).
     pub fn of<T>(self) -> Self {
         self.part(std::any::type_name::<T>().as_bytes())
     }

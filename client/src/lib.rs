@@ -80,6 +80,12 @@
 //! A [`Row`] may be partial. A field that is absent is unknown and could have any value, so
 //! `Row::new().set("category_id", 3)` stands for every row of category 3.
 //!
+//! # Two releases, one cache
+//!
+//! An entry is read as the type it was written as, or not at all: where a type has other fields than in the program that
+//! wrote the entry, and where [`Builder::version`] differs, it is a miss. What is seen and what is not stands at [`Codec`].
+//! What serde would not give back as it was is not stored: see [`Format`].
+//!
 //! # Metrics
 //!
 //! With the feature `metrics`. A table is the first one where there are several.
@@ -88,6 +94,7 @@
 //! |---|---|---|
 //! | `cacheops_reads_total` | `op`, `table`, `result`: `hit`, `near_hit`, `miss`, `coalesced`, `bypass`, `error` | reads |
 //! | `cacheops_read_duration_seconds` | `op`, `table` | how long they took, loader included |
+//! | `cacheops_stores_total` | `op`, `table`, `result`: `stored`, `refused`, `rejected`, `unencodable`, `error` | results that were to be stored |
 //! | `cacheops_invalidations_total` | `table`, `kind`: `rows`, `table`, `everything`; `result`: `confirmed`, `queued` | invalidations, one a table |
 //! | `cacheops_links_cut_total` | | what the confirmed ones have cut |
 //!
@@ -115,6 +122,7 @@ mod codec;
 mod condition;
 mod connection;
 mod deps;
+mod digest;
 mod endpoint;
 mod error;
 mod explain;
@@ -125,6 +133,7 @@ mod handle;
 mod hooks;
 mod invalidate;
 mod key;
+mod layout;
 mod link;
 #[cfg(feature = "metrics")]
 mod meter;
@@ -133,14 +142,15 @@ mod near;
 #[cfg(feature = "cluster")]
 mod newcomers;
 mod number;
+mod once;
 mod outbox;
 mod pending;
 mod profile;
 mod read;
+mod refusals;
 mod scope;
 #[cfg(feature = "sentinel")]
 mod sentinel;
-mod shape;
 mod simple;
 mod snapshot;
 mod stats;
@@ -160,7 +170,7 @@ pub use deps::Deps;
 pub use error::{Error, ErrorKind};
 pub use explain::{Explanation, State};
 pub use handle::Cacheops;
-pub use hooks::{InvalidateEvent, Invalidated, ReadEvent, ReadOutcome};
+pub use hooks::{InvalidateEvent, Invalidated, ReadEvent, ReadOutcome, StoreEvent, StoreOutcome};
 pub use invalidate::Invalidate;
 pub use key::{Key, QueryKey};
 pub use number::{Token, Version};

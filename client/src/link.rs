@@ -22,6 +22,9 @@ use crate::outbox::{Bounds, Outbox, Ticket};
 use crate::stats::{Counters, count};
 use crate::{Changes, Client, Error, ErrorKind};
 
+/// How often it is said that the server is still away: a misspelt host would else be named once, when the program starts.
+const REMINDER: Duration = Duration::from_secs(60);
+
 /// The first pause between two attempts; it doubles up to [`Settings::retry_at_most`].
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
@@ -330,6 +333,7 @@ impl Mending {
     async fn mend(&self) {
         let link = &self.link;
         let mut pause = FIRST_PAUSE;
+        let mut reminded = tokio::time::Instant::now();
         let flapping = link.pause_if_flapping();
         if let Some(pause) = flapping {
             tokio::time::sleep(pause).await;
@@ -344,7 +348,16 @@ impl Mending {
                     pause = FIRST_PAUSE;
                 }
                 Err(error) => {
-                    tracing::debug!(exception.message = %error, "cacheops: still away");
+                    if reminded.elapsed() < REMINDER {
+                        tracing::debug!(exception.message = %error, "cacheops: still away");
+                    } else {
+                        reminded = tokio::time::Instant::now();
+                        tracing::warn!(
+                            otel.status_code = "ERROR",
+                            exception.message = %error,
+                            "cacheops: the cache is still off, reads go to the database"
+                        );
+                    }
                     link.note(Some(error));
                     link.mended.notify_waiters();
                     tokio::time::sleep(pause).await;

@@ -2,7 +2,7 @@
 
 use metrics::{counter, histogram};
 
-use crate::{InvalidateEvent, Invalidated, ReadEvent};
+use crate::{InvalidateEvent, Invalidated, ReadEvent, StoreEvent};
 
 /// Where several tables are concerned, the first; none at all has no name.
 fn name(table: Option<&[u8]>) -> String {
@@ -15,6 +15,13 @@ pub(crate) fn read(event: &ReadEvent<'_>) {
         .record(event.elapsed);
     let result = event.outcome.as_str();
     counter!("cacheops_reads_total", "op" => op, "table" => table, "result" => result).increment(1);
+}
+
+pub(crate) fn stored(event: &StoreEvent<'_>) {
+    let (op, table) = (event.op.to_owned(), name(event.deps.iter().next().map(|(table, _)| table)));
+    let result = event.outcome.as_str();
+    counter!("cacheops_stores_total", "op" => op, "table" => table, "result" => result)
+        .increment(1);
 }
 
 pub(crate) fn invalidated(event: &InvalidateEvent<'_>) {

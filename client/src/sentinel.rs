@@ -1,13 +1,18 @@
 //! A primary that sentinels name.
 
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
-use redis::{ConnectionAddr, IntoConnectionInfo, RedisError, TlsMode};
+use redis::{ConnectionAddr, RedisError, TlsMode};
 use tokio::sync::Mutex;
 
+use crate::endpoint::{read_url, redacted};
 use crate::{Error, ErrorKind};
 
 /// The sentinels. Asked anew for each connection: after a failover they name another primary.
-pub(crate) struct Sentinels(Mutex<SentinelClient>);
+pub(crate) struct Sentinels {
+    client: Mutex<SentinelClient>,
+    /// What errors call the primary.
+    name: String,
+}
 
 impl Sentinels {
     pub(crate) fn new(sentinels: Vec<String>, name: String, url: &str) -> Result<Self, Error> {
@@ -18,10 +23,11 @@ impl Sentinels {
         };
         let addresses = sentinels
             .iter()
-            .map(|sentinel| Ok(sentinel.as_str().into_connection_info()?.addr().clone()))
-            .collect::<Result<Vec<ConnectionAddr>, RedisError>>()
-            .map_err(invalid)?;
-        let primary = url.into_connection_info().map_err(invalid)?;
+            .map(|sentinel| Ok(read_url(sentinel)?.addr().clone()))
+            .collect::<Result<Vec<ConnectionAddr>, Error>>()?;
+        let primary = read_url(url)?;
+        let of: Vec<_> = sentinels.iter().map(|sentinel| redacted(sentinel)).collect();
+        let called = format!("the primary '{name}' of the sentinels {}", of.join(", "));
         let settings = primary.redis_settings();
         let mut builder = SentinelClientBuilder::new(addresses, name, SentinelServerType::Master)
             .map_err(invalid)?
@@ -37,12 +43,16 @@ impl Sentinels {
             let mode = if *insecure { TlsMode::Insecure } else { TlsMode::Secure };
             builder = builder.set_client_to_redis_tls_mode(mode);
         }
-        Ok(Self(Mutex::new(builder.build().map_err(invalid)?)))
+        Ok(Self { client: Mutex::new(builder.build().map_err(invalid)?), name: called })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// The primary of now.
     pub(crate) async fn primary(&self) -> Result<redis::Client, Error> {
-        Ok(self.0.lock().await.async_get_client().await?)
+        Ok(self.client.lock().await.async_get_client().await?)
     }
 }
 

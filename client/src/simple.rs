@@ -6,14 +6,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::ask::{Answer, Ask};
-use crate::codec;
-use crate::stats::count;
 use crate::{Cacheops, Deps, Error, ErrorKind, Key};
 
 /// The table on which all values without dependencies depend: invalidate it to forget them all.
 pub(crate) const SIMPLE_TABLE: &str = "cacheops:simple";
 
 /// A cache of values by name, without dependencies: see [`Cacheops::cache`].
+///
+/// Its names are those of [`Cacheops::read`] too: what one stores under a name, the other finds there.
 ///
 /// Its errors are the caller's, unlike those of a [`Read`](crate::Read). Values end with their time,
 /// with [`delete`](Self::delete), and with [`Cacheops::invalidate_all`].
@@ -46,13 +46,7 @@ impl<'a> Simple<'a> {
         // There, but it has not yet heard of everything: it may have been told to forget.
         let Some(client) = inner.trusted() else { return Ok(None) };
         match client.ask(&self.full(key), Ask::default()).await {
-            Ok(Answer::Hit(bytes, _)) => {
-                let value = codec::open(&inner.format, &bytes);
-                if value.is_err() {
-                    count(&inner.link.counters.undecodable);
-                }
-                Ok(value.ok())
-            }
+            Ok(Answer::Hit(bytes, _)) => Ok(inner.decode(&inner.format, &bytes)),
             Ok(_) => Ok(None),
             Err(error) => {
                 inner.link.failed(&client, &error);
@@ -79,7 +73,7 @@ impl<'a> Simple<'a> {
         if !inner.enabled {
             return Ok(());
         }
-        let bytes = codec::seal(&inner.format, value)?;
+        let bytes = inner.encode(&inner.format, value)?;
         let client = self.0.client()?;
         let (key, deps) = (self.full(key), Self::deps());
         let mut store = client.store(&key, &bytes).deps(&deps);
@@ -90,7 +84,7 @@ impl<'a> Simple<'a> {
             Ok(Some(_)) => Ok(()),
             Ok(None) => Err(Error::new(
                 ErrorKind::Rejected,
-                "the server tracks no more tables: raise the directive cacheops.max-tables",
+                "the server tracks no more tables: raise cacheops.max-tables or cacheops.max-catalog-bytes",
             )),
             Err(error) => {
                 inner.link.failed(&client, &error);

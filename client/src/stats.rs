@@ -45,7 +45,7 @@ counters! {
     waits,
     /// Entries that did not decode, and so were misses.
     undecodable,
-    /// Results that could not be encoded.
+    /// Results that could not be encoded, or would not have been decoded to what they were.
     unencodable,
     /// Results stored.
     stores,
@@ -53,6 +53,8 @@ counters! {
     stores_refused,
     /// Results that could not be stored.
     store_errors,
+    /// Of these, the server refuses them as they are and would each time: for a limit, its memory or its ACL rules.
+    stores_rejected,
     /// Questions that failed.
     read_errors,
     /// Invalidations that the server confirmed.

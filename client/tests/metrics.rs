@@ -66,6 +66,7 @@ async fn reads_and_invalidations_are_counted_by_table() {
             (format!("cacheops_read_duration_seconds {fetch}"), 3),
             (format!("cacheops_reads_total {fetch} result=hit"), 2),
             (format!("cacheops_reads_total {fetch} result=miss"), 1),
+            (format!("cacheops_stores_total {fetch} result=stored"), 1),
         ]
     );
 }

@@ -40,10 +40,10 @@ pub async fn front_page(page: &mut Page, shop: &mut Shop) -> Result<(), Failure>
     let Process { co, db, .. } = &shop.process;
     let front_page = async |language: &str| {
         let reviews = review::Entity::find().filter(review::Column::BookId.eq(BESTSELLER));
-        db.cached_as(book::Entity::find_by_id(BESTSELLER).find_also_related(author::Entity))
+        let bestseller = book::Entity::find_by_id(BESTSELLER).find_also_related(author::Entity);
+        db.cached_as("front page", bestseller)
             .and(reviews)
             .and(setting::Entity::find_by_id("currency"))
-            .key("front page")
             .extra(language)
             .get_or_try(|| render(db.inner(), language))
             .await
@@ -82,7 +82,7 @@ pub async fn front_page(page: &mut Page, shop: &mut Shop) -> Result<(), Failure>
         return Err(format!("hits of the front page: {hits:?}, not [0, 2, 2, 0]").into());
     }
     let [kept, made] = seen[1].1;
-    page.say("db.cached_as(query of the book).and(its reviews).and(the currency).key(\"front page\").extra(language)");
+    page.say("db.cached_as(\"front page\", query of the book).and(its reviews).and(the currency).extra(language)");
     page.say(&format!(
         "  made in {}, kept: {};  a review of book 2: still kept;  of book 1: made again",
         time(made),
@@ -108,7 +108,7 @@ pub async fn everything(
             let prices = some.iter().map(|visitor| {
                 let price = async move || Ok::<_, DbErr>(format!("{visitor}: 20 {value}"));
                 let currency = setting::Entity::find_by_id("currency");
-                db.cached_as(currency).key("price").extra(visitor).get_or_try(price)
+                db.cached_as("price", currency).extra(visitor).get_or_try(price)
             });
             for (visitor, price) in some.iter().zip(try_join_all(prices).await?) {
                 if price != format!("{visitor}: 20 {value}") {

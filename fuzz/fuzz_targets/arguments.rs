@@ -9,7 +9,14 @@ use cacheops_protocol::{
 };
 use libfuzzer_sys::fuzz_target;
 
-const SMALL: Limits = Limits { key_bytes: 4, value_bytes: 4, name_bytes: 4, terms: 2, conjunctions: 3 };
+const SMALL: Limits = Limits {
+    key_bytes: 4,
+    value_bytes: 4,
+    name_bytes: 4,
+    terms: 2,
+    conjunctions: 3,
+    condition_bytes: 40,
+};
 
 fuzz_target!(|input: &[u8]| {
     let Some((first, rest)) = input.split_first() else { return };
@@ -41,7 +48,7 @@ fuzz_target!(|input: &[u8]| {
         assert!((1..MAX_NUMBER).contains(&check.token));
         within(&check.on, &limits);
     }
-    if let Some(invalidate) = accepted(InvalidateArgs::parse(&args)) {
+    if let Some(invalidate) = accepted(InvalidateArgs::parse(&args, &limits, |table| table.len() % 2 == 0)) {
         assert!(!invalidate.on.is_empty());
     }
     if let Some(top) = accepted(TopArgs::parse(&args)) {

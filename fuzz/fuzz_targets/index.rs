@@ -61,17 +61,19 @@ impl Arbitrary<'_> for Op {
 
 #[derive(Debug, Arbitrary)]
 struct Input {
-    /// Tables, schemes, probes and nodes of a partial scan; large ones unless given.
-    limits: Option<[u8; 4]>,
+    /// Tables, schemes, probes, nodes of a partial scan and sixteenths of a kilobyte of the catalog; large ones unless given.
+    limits: Option<[u8; 5]>,
     ops: Vec<Op>,
 }
 
 fuzz_target!(|input: Input| {
-    let limits = input.limits.map(|[tables, schemes, probes, partial_scan]| Limits {
+    let limits = input.limits.map(|[tables, schemes, probes, partial_scan, catalog]| Limits {
         tables: usize::from(tables % 4),
         schemes: usize::from(schemes % 5),
         probes: usize::from(probes % 24),
         partial_scan: usize::from(partial_scan % 5),
+        catalog_bytes: usize::from(catalog) * 64,
+        may_exceed: catalog == 7,
     });
     let mut world = World::new(limits.unwrap_or_default(), limits.is_none(), 1 << 10);
     for op in input.ops.iter().take(400) {

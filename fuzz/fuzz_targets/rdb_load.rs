@@ -9,9 +9,16 @@ use cacheops_protocol::{Dependencies, read_conditions, write_conditions};
 use libfuzzer_sys::fuzz_target;
 
 /// Nothing is collapsed below these, so that what goes in must come out.
-const WIDE: Limits =
-    Limits { tables: 1 << 16, schemes: 1 << 16, probes: 1 << 20, partial_scan: 1 << 20 };
-const NARROW: Limits = Limits { tables: 2, schemes: 2, probes: 10, partial_scan: 1 };
+const WIDE: Limits = Limits {
+    tables: 1 << 16,
+    schemes: 1 << 16,
+    catalog_bytes: usize::MAX,
+    may_exceed: false,
+    probes: 1 << 20,
+    partial_scan: 1 << 20,
+};
+const NARROW: Limits =
+    Limits { tables: 2, schemes: 2, catalog_bytes: 4096, probes: 10, partial_scan: 1, ..WIDE };
 
 /// A field and its value.
 type Term = (Vec<u8>, Option<Vec<u8>>);

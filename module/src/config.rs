@@ -29,11 +29,14 @@ numbers! {
     MAX_KEY_BYTES c"max-key-bytes" 1024 1..=65_000 false nothing;
     MAX_TERMS c"max-terms" 16 1..=64 false nothing;
     MAX_CONJUNCTIONS c"max-conjunctions" 1024 1..=16_384 false nothing;
+    MAX_CONDITION_BYTES c"max-condition-bytes" 1_048_576 1024..=536_870_912 true nothing;
     MAX_TABLES c"max-tables" 4096 1..=16_384 false nothing;
-    MAX_SCHEMES c"max-schemes" 128 1..=1024 false nothing;
+    MAX_SCHEMES c"max-schemes" 256 1..=1024 false nothing;
+    MAX_CATALOG_BYTES c"max-catalog-bytes" 16_777_216 1024..=68_719_476_736 true nothing;
     MAX_PROBES c"max-probes" 200_000 100..=10_000_000 false nothing;
     PARTIAL_SCAN c"partial-scan" 1000 0..=100_000 false nothing;
     MAX_LOCKS c"max-locks" 65_536 0..=1_048_576 false nothing;
+    MAX_LOCK_BYTES c"max-lock-bytes" 33_554_432 0..=68_719_476_736 true nothing;
     MAX_WAITING c"max-waiting" 2_000 0..=1_000_000 false nothing;
     TOMBSTONES c"tombstones" 524_288 1024..=67_108_864 false crate::lifecycle::tombstones_changed;
 }
@@ -96,6 +99,11 @@ pub(crate) fn max_locks() -> usize {
     get(&MAX_LOCKS)
 }
 
+/// What locks and those who wait for them may take.
+pub(crate) fn max_lock_bytes() -> usize {
+    get(&MAX_LOCK_BYTES)
+}
+
 /// How many clients may wait for locks at a time.
 pub(crate) fn max_waiting() -> usize {
     get(&MAX_WAITING)
@@ -110,6 +118,7 @@ pub(crate) fn argument_limits() -> cacheops_protocol::Limits {
         name_bytes: cacheops_protocol::MAX_NAME,
         terms: get(&MAX_TERMS),
         conjunctions: get(&MAX_CONJUNCTIONS),
+        condition_bytes: get(&MAX_CONDITION_BYTES),
     }
 }
 
@@ -119,7 +128,14 @@ pub(crate) fn index_limits() -> cacheops_index::Limits {
     cacheops_index::Limits {
         tables: get(&MAX_TABLES),
         schemes: get(&MAX_SCHEMES),
+        catalog_bytes: get(&MAX_CATALOG_BYTES),
+        may_exceed: false,
         probes: get(&MAX_PROBES),
         partial_scan: get(&PARTIAL_SCAN),
     }
+}
+
+/// Past what the index forgets what no entry uses, where nothing is refused: of what a primary or a file brings.
+pub(crate) fn stream_limits() -> cacheops_index::Limits {
+    cacheops_index::Limits { may_exceed: true, ..index_limits() }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use cacheops_flight::{Asked, Asker, Due, Flights, Handover, Released};
+use cacheops_flight::{Asked, Asker, Bounds, Due, Flights, Handover, Landed, Released};
 use cacheops_protocol::LockArgs;
 
 use crate::config;
@@ -17,6 +17,8 @@ use crate::state::State;
 
 /// Clients that one command or one slice of the timer answers: about a microsecond or two each.
 const SLICE: usize = 256;
+/// Bytes of values that it sends: copying them into replies takes about a tenth of a millisecond.
+const SLICE_BYTES: usize = 1 << 20;
 /// Between two slices.
 const PAUSE_MS: u64 = 1;
 /// A timer that is later than this will not fire any more.
@@ -31,11 +33,24 @@ pub(crate) struct Airspace {
     pub(crate) clients: BlockedClients,
     /// What those who wait have asked for.
     requests: BTreeMap<u64, Request>,
-    /// Who is to be told what, when it is their turn.
-    answers: VecDeque<(u64, Answer)>,
+    /// What was stored, and who waited for it: answered some at a time.
+    landings: VecDeque<Landing>,
+    /// Bytes of the values in `landings`.
+    landing_bytes: usize,
+    /// Those whose wait ends with nothing, when it is their turn.
+    let_go: VecDeque<u64>,
     /// The only timer, and when it fires.
     timer: Option<(u64, Timer)>,
     pub(crate) counts: FlightCounts,
+}
+
+#[derive(Debug)]
+struct Landing {
+    database: usize,
+    waiters: Landed<u64>,
+    version: u64,
+    /// `None` if there was no room to keep it until everybody has it.
+    value: Option<Rc<[u8]>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +81,9 @@ impl Default for Airspace {
             databases: Vec::new(),
             clients: BlockedClients::default(),
             requests: BTreeMap::new(),
-            answers: VecDeque::new(),
+            landings: VecDeque::new(),
+            landing_bytes: 0,
+            let_go: VecDeque::new(),
             timer: None,
             counts: FlightCounts::default(),
         }
@@ -115,16 +132,63 @@ impl Airspace {
 
     /// Answers some of those whose turn it is.
     fn answer_some(&mut self) {
-        let turn = self.answers.len().min(SLICE);
-        for (number, answer) in self.answers.drain(..turn).collect::<Vec<_>>() {
-            self.answer(number, answer);
+        let (mut clients, mut bytes) = (SLICE, SLICE_BYTES);
+        while clients > 0
+            && let Some(number) = self.let_go.pop_front()
+        {
+            clients -= 1;
+            self.answer(number, Answer::Nil);
+        }
+        while clients > 0
+            && bytes > 0
+            && let Some(landing) = self.landings.front_mut()
+        {
+            let flights = self.databases.get_mut(landing.database);
+            let next = flights.and_then(|flights| flights.next_landed(&mut landing.waiters));
+            let (version, value) = (landing.version, landing.value.clone());
+            let Some((number, still_waits)) = next else {
+                self.landing_bytes -= value.map_or(0, |value| value.len());
+                self.landings.pop_front();
+                continue;
+            };
+            clients -= 1;
+            if !still_waits {
+                continue;
+            }
+            let if_not = self.requests.get(&number).and_then(|request| request.if_not);
+            match value {
+                Some(value) => {
+                    bytes = bytes.saturating_sub(value.len());
+                    self.counts.served += 1;
+                    self.answer(number, Answer::Value { version, value, if_not });
+                }
+                None => {
+                    self.counts.turned_away += 1;
+                    self.answer(number, Answer::Nil);
+                }
+            }
         }
     }
 
     fn next_due(&self) -> Option<u64> {
-        match self.answers.is_empty() {
+        match self.landings.is_empty() && self.let_go.is_empty() {
             true => self.databases.iter().filter_map(Flights::next_due).min(),
             false => Some(0),
+        }
+    }
+
+    /// About what locks, those who wait, and values on their way to them take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.landing_bytes + self.databases.iter().map(Flights::bytes).sum::<usize>()
+    }
+
+    /// What the locks of a database may take.
+    fn bounds(&self, database: usize) -> Bounds {
+        let own = self.databases.get(database).map_or(0, Flights::bytes);
+        let others = self.bytes() - own;
+        Bounds {
+            locks: config::max_locks(),
+            bytes: config::max_lock_bytes().saturating_sub(others),
         }
     }
 
@@ -140,14 +204,20 @@ impl Airspace {
 
 /// A client has missed a key and offers to fetch it. Replies, or keeps it waiting.
 pub(crate) fn ask(ctx: &Context, database: usize, key: &[u8], if_not: Option<u64>, lock: LockArgs) {
-    let asker = Asker { client: ctx.client(), lock_ms: lock.hold_ms };
+    let connection = ctx.connection();
+    let asker = Asker { client: connection.unwrap_or_else(|| ctx.client()), lock_ms: lock.hold_ms };
     let token = with_state(|state| {
         #[cfg(feature = "panic-injection")]
         state.panic_if("lock");
         let now = state.flights.now();
         let (flights, index) = state.flights_and_index(database);
-        let max_locks = config::max_locks();
-        match flights.of(database).ask(key, asker, now, max_locks, || index.next_token()) {
+        let mut bounds = flights.bounds(database);
+        // What cannot be stored need not be fetched by one alone. And a lock ends with the connection that took it: in a
+        // script, or in what another module calls, the server does not say which one that is.
+        if key.len() > config::argument_limits().key_bytes || connection.is_none() {
+            bounds.locks = 0;
+        }
+        match flights.of(database).ask(key, asker, now, bounds, || index.next_token()) {
             Asked::Granted(token) => {
                 flights.counts.granted += 1;
                 flights.schedule();
@@ -174,7 +244,9 @@ pub(crate) fn ask(ctx: &Context, database: usize, key: &[u8], if_not: Option<u64
 /// Keeps a client waiting; false if it must be answered at once.
 fn wait(ctx: &Context, request: Request, key: &[u8], asker: Asker, wait_ms: u64) -> bool {
     with_state(|State { flights, .. }| {
-        if flights.clients.len() >= config::max_waiting() {
+        if flights.clients.len() >= config::max_waiting()
+            || flights.bytes() > config::max_lock_bytes()
+        {
             flights.counts.turned_away += 1;
             return false;
         }
@@ -201,13 +273,12 @@ pub(crate) fn stored(database: usize, key: &[u8], version: u64, value: &[u8]) {
         if waiters.is_empty() {
             return;
         }
-        let value: Rc<[u8]> = value.into();
-        for number in waiters {
-            let if_not = flights.requests.get(&number).and_then(|request| request.if_not);
-            flights.counts.served += 1;
-            let answer = Answer::Value { version, value: Rc::clone(&value), if_not };
-            flights.answers.push_back((number, answer));
-        }
+        // One value is always kept; of more only what may be left behind.
+        let has_room = flights.landings.is_empty()
+            || flights.bytes() + value.len() <= config::max_lock_bytes();
+        let value: Option<Rc<[u8]>> = has_room.then(|| value.into());
+        flights.landing_bytes += value.as_ref().map_or(0, |value| value.len());
+        flights.landings.push_back(Landing { database, waiters, version, value });
         flights.answer_some();
         flights.schedule();
     });
@@ -300,9 +371,7 @@ impl State {
     pub(crate) fn end_flights(&mut self) {
         let flights = &mut self.flights;
         for database in &mut flights.databases {
-            flights
-                .answers
-                .extend(database.clear().into_iter().map(|number| (number, Answer::Nil)));
+            flights.let_go.extend(database.clear());
         }
         flights.schedule();
     }

@@ -9,10 +9,11 @@ use crate::state::State;
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 pub(crate) fn write(info: &InfoWriter) {
-    let (sizes, counters, counts) =
-        with_state(|state| (state.sizes(), state.counters(), state.counts));
-    let (flights, locks, waiting, expired) = with_state(|State { flights, .. }| {
-        (flights.counts, flights.locks(), flights.clients.len(), flights.expired())
+    let (sizes, counters, counts, catalog_bytes) =
+        with_state(|state| (state.sizes(), state.counters(), state.counts, state.catalogs.get()));
+    let (flights, locks, lock_bytes, waiting, expired) = with_state(|State { flights, .. }| {
+        let waiting = flights.clients.len();
+        (flights.counts, flights.locks(), flights.bytes(), waiting, flights.expired())
     });
     let value_bytes = ffi::entry_bytes();
     let index_bytes = ffi::allocated_bytes().saturating_sub(value_bytes);
@@ -25,6 +26,7 @@ pub(crate) fn write(info: &InfoWriter) {
         (c"conjunctions", sizes.conjunctions as u64),
         (c"links", sizes.links as u64),
         (c"index_bytes", index_bytes as u64),
+        (c"catalog_bytes", catalog_bytes as u64),
         (c"value_bytes", value_bytes as u64),
         (c"index_bytes_per_entry", index_bytes.checked_div(sizes.entries).unwrap_or(0) as u64),
         (c"stores", counters.stores),
@@ -34,6 +36,7 @@ pub(crate) fn write(info: &InfoWriter) {
         (c"misses", counts.misses),
         (c"misses_dead", counts.misses_dead),
         (c"locks", locks as u64),
+        (c"lock_bytes", lock_bytes as u64),
         (c"locks_granted", flights.granted),
         (c"locks_unlocked", flights.unlocked),
         (c"locks_expired", expired),

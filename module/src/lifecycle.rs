@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use cacheops_index::Slot;
+use cacheops_index::{Relocate, Slot, Stamps};
 use cacheops_protocol::Dependencies;
 
 use crate::config;
@@ -35,6 +35,8 @@ pub(crate) enum Origin {
 pub(crate) const UNBOUND: cacheops_index::Limits = cacheops_index::Limits {
     tables: usize::MAX,
     schemes: usize::MAX,
+    catalog_bytes: usize::MAX,
+    may_exceed: true,
     probes: usize::MAX,
     partial_scan: 100_000,
 };
@@ -49,6 +51,11 @@ pub(crate) fn conditions(entry: EntryRef<'_>) -> Option<Conditions> {
         state.panic_if("save");
         state.find(entry.slot())?.conditions(entry.slot())
     })
+}
+
+/// Packs what the index keeps of an entry. Answers slot and stamps that it has from now on, if they have changed.
+pub(crate) fn pack(slot: Slot, relocate: &mut impl Relocate) -> Option<(Slot, Stamps)> {
+    with_state(|state| state.find(slot)?.pack(slot, relocate))
 }
 
 /// About what the index keeps of an entry, in bytes.
@@ -76,8 +83,12 @@ pub(crate) fn load(
         (None, _) => config::keeps_on_restore(),
     };
     if let Some(key) = key.filter(|_| is_kept) {
-        let stored =
-            with_state(|state| state.index(database).store(key, conditions, None, &UNBOUND));
+        let stored = with_state(|state| {
+            // A client that sends RESTORE is bound like one that sends STORE.
+            let is_client = loading.is_none() && state.is_primary;
+            let limits = if is_client { config::index_limits() } else { config::stream_limits() };
+            state.index(database).store(key, conditions, None, &limits)
+        });
         if let Ok(stored) = stored {
             return Entry::new(value, stored.slot, stored.stamps.nodes(), version);
         }
@@ -222,6 +233,7 @@ pub(crate) fn cron(ctx: &Context) {
             state.has_listeners = has_listeners;
             // A timer is lost if it could not be made while the module was loaded.
             reaper::schedule_with(state);
+            state.trim_catalogs();
         });
         look_for_orphans(ctx);
     }

@@ -1,6 +1,7 @@
 //! Reclaims dead entries in slices of a timer, so that nobody ever waits for it.
 //!
-//! A slice ends after `cacheops.reap-slice-us`, and the next one starts a millisecond later at the earliest. Only a primary
+//! A slice ends after `cacheops.reap-slice-us` or some megabytes of values, which the server frees in another thread where they
+//! are large, and the next one starts a millisecond later at the earliest. Only a primary
 //! deletes keys, and replicates it; a replica only frees memory that its primary's deletions leave behind. While the server
 //! holds replication back (CLIENT PAUSE, FAILOVER) a slice does nothing: replicating then would end the server.
 
@@ -19,8 +20,38 @@ const WAIT: Duration = Duration::from_millis(20);
 /// After a sweep, the next one for renamed entries waits this many times as long as it took, so that a client that renames
 /// entries all the time cannot keep the server busy with sweeps.
 const SWEEP_REST: u32 = 10;
-/// Dead things taken apart before the clock is looked at again.
+/// Dead things taken apart for one UNLINK.
 const STEPS: usize = 64;
+/// Dead things taken apart before the clock is looked at again: an entry may have a thousand conjunctions to be unlinked from.
+const BATCH: usize = 4;
+/// Bytes of values that one slice deletes. Large ones are freed by another thread of the server, which must keep up.
+const SLICE_BYTES: usize = 8 << 20;
+
+/// What a slice may still spend.
+pub(crate) struct Budget {
+    end: Instant,
+    bytes: usize,
+}
+
+impl Budget {
+    /// That of one slice.
+    pub(crate) fn of_a_slice() -> Self {
+        Self { end: Instant::now() + config::reap_slice(), bytes: SLICE_BYTES }
+    }
+
+    fn is_spent(&self) -> bool {
+        self.bytes == 0 || Instant::now() >= self.end
+    }
+}
+
+/// What [`reclaim`] has done.
+#[derive(Default)]
+pub(crate) struct Reclaimed {
+    steps: usize,
+    deleted: usize,
+    /// Nothing is left.
+    is_over: bool,
+}
 
 /// What a slice leaves behind.
 enum Outcome {
@@ -55,7 +86,7 @@ pub(crate) fn run(ctx: &Context) {
 }
 
 fn slice(ctx: &Context) -> Outcome {
-    let end = Instant::now() + config::reap_slice();
+    let mut budget = Budget::of_a_slice();
     let (is_primary, is_loading) = with_state(|state| (state.is_primary, state.loading.is_some()));
     if is_loading || (is_primary && ffi::must_not_replicate()) {
         with_state(|state| state.counts.reap_postponed += 1);
@@ -63,7 +94,7 @@ fn slice(ctx: &Context) -> Outcome {
     }
     with_state(|state| state.counts.reap_slices += 1);
     if !is_primary {
-        return forget(end);
+        return forget(&budget);
     }
     if with_state(|state| std::mem::take(&mut state.owes_flush)) {
         let mut database = 0;
@@ -82,49 +113,70 @@ fn slice(ctx: &Context) -> Outcome {
         if !ctx.select(database) {
             continue;
         }
-        while reclaim(ctx, database, STEPS).0 == STEPS {
-            if Instant::now() >= end {
+        while !reclaim(ctx, database, STEPS, &mut budget).is_over {
+            if budget.is_spent() {
                 return Outcome::More;
             }
         }
     }
-    sweep(ctx, end)
+    sweep(ctx, &mut budget)
 }
 
 /// On a replica: frees what dead entries leave behind in the index.
-fn forget(end: Instant) -> Outcome {
+fn forget(budget: &Budget) -> Outcome {
     loop {
         let more = with_state(|state| {
             (state.owes_flush, state.sweep) = (false, None);
-            state.indexes().map(|(_, index)| index.forget(STEPS)).any(|steps| steps == STEPS)
+            state.indexes().map(|(_, index)| index.forget(BATCH)).any(|steps| steps == BATCH)
         });
         if !more {
             return Outcome::Done;
         }
-        if Instant::now() >= end {
+        if budget.is_spent() {
             return Outcome::More;
         }
     }
 }
 
-/// Takes up to `steps` dead things of the selected database apart and deletes their keys. Answers steps done and keys deleted.
-pub(crate) fn reclaim(ctx: &Context, database: usize, steps: usize) -> (usize, usize) {
-    let (done, mut dead) = with_state(|state| {
-        let mut dead = std::mem::take(&mut state.dead_keys);
-        (state.get(database).map_or(0, |index| index.reap(steps, &mut dead)), dead)
-    });
-    let deleted = delete(ctx, database, &dead);
+/// Takes up to `steps` dead things of the selected database apart and deletes their keys, as long as the budget lasts.
+pub(crate) fn reclaim(
+    ctx: &Context,
+    database: usize,
+    steps: usize,
+    budget: &mut Budget,
+) -> Reclaimed {
+    let mut done = Reclaimed::default();
+    let mut dead = with_state(|state| std::mem::take(&mut state.dead_keys));
+    loop {
+        let batch = BATCH.min(steps - done.steps);
+        let before = dead.len();
+        let found =
+            with_state(|state| state.get(database).map_or(0, |index| index.reap(batch, &mut dead)));
+        delete(ctx, database, &mut dead, before, budget);
+        done.steps += found;
+        done.is_over = found < batch;
+        if done.is_over || done.steps == steps || budget.is_spent() {
+            break;
+        }
+    }
+    done.deleted = dead.len();
+    replicate(ctx, &dead);
     dead.clear();
     with_state(|state| state.dead_keys = dead);
-    (done, deleted)
+    done
 }
 
-/// Deletes those keys that hold a dead entry, and replicates it. Answers how many.
-fn delete(ctx: &Context, database: usize, dead: &[DeadKey]) -> usize {
-    let (has_listeners, is_cluster) = with_state(|state| (state.has_listeners, state.is_cluster));
-    let mut deleted = 0;
-    let mut unlinked: Vec<&[u8]> = Vec::new();
-    for DeadKey { key: bytes, slot } in dead {
+/// Of the keys from `first` on, deletes those that hold a dead entry, and leaves only these in the list.
+fn delete(
+    ctx: &Context,
+    database: usize,
+    dead: &mut Vec<DeadKey>,
+    first: usize,
+    budget: &mut Budget,
+) {
+    let mut deleted = first;
+    for at in first..dead.len() {
+        let Some(DeadKey { key: bytes, slot }) = dead.get(at) else { break };
         let owned = OwnedName::new(bytes);
         let name = owned.name();
         {
@@ -136,26 +188,34 @@ fn delete(ctx: &Context, database: usize, dead: &[DeadKey]) -> usize {
             if !is_dead {
                 continue;
             }
-            key.delete();
+            budget.bytes = budget.bytes.saturating_sub(entry.size());
+            key.unlink();
         }
         ctx.signal_modified(name);
         ctx.notify_deleted(name);
+        dead.swap(deleted, at);
         deleted += 1;
-        if has_listeners {
-            unlinked.push(bytes);
-        }
     }
+    dead.truncate(deleted);
+}
+
+/// Replicates that these keys were deleted.
+fn replicate(ctx: &Context, deleted: &[DeadKey]) {
+    let (has_listeners, is_cluster) = with_state(|state| (state.has_listeners, state.is_cluster));
+    if !has_listeners || deleted.is_empty() {
+        return;
+    }
+    let keys: Vec<&[u8]> = deleted.iter().map(|dead| &dead.key[..]).collect();
     // In a cluster the keys of one command must share a slot.
     if is_cluster {
-        unlinked.iter().for_each(|key| ctx.replicate(c"UNLINK", &[key]));
-    } else if !unlinked.is_empty() {
-        ctx.replicate(c"UNLINK", &unlinked);
+        keys.iter().for_each(|key| ctx.replicate(c"UNLINK", &[key]));
+    } else {
+        ctx.replicate(c"UNLINK", &keys);
     }
-    deleted
 }
 
 /// Looks through the keyspace for entries that no index knows: after a restart, a promotion, a panic, RENAME or MOVE.
-fn sweep(ctx: &Context, end: Instant) -> Outcome {
+fn sweep(ctx: &Context, budget: &mut Budget) -> Outcome {
     let Some(mut sweep) = with_state(|state| state.sweep.take()) else { return Outcome::Done };
     loop {
         if !ctx.select(sweep.database) {
@@ -168,17 +228,18 @@ fn sweep(ctx: &Context, end: Instant) -> Outcome {
         }
         let mut names = Vec::new();
         let more = sweep.scan.step(ctx, &mut names);
-        let found: Vec<DeadKey> = names
+        let mut found: Vec<DeadKey> = names
             .iter()
             .filter(|name| is_dead_entry(ctx, sweep.database, name))
             .map(|name| DeadKey { key: name[..].into(), slot: Slot::NONE })
             .collect();
-        delete(ctx, sweep.database, &found);
+        delete(ctx, sweep.database, &mut found, 0, budget);
+        replicate(ctx, &found);
         if !more {
             sweep.database += 1;
             sweep.scan = ffi::Scan::new();
         }
-        if Instant::now() >= end {
+        if budget.is_spent() {
             with_state(|state| {
                 // A new sweep may have been asked for by now; it starts at the beginning.
                 state.sweep.get_or_insert(sweep);
@@ -204,19 +265,18 @@ pub(crate) fn reap(
     chunk: usize,
     min_size: usize,
 ) -> (usize, usize) {
-    let end = Instant::now() + config::reap_slice();
+    let mut budget = Budget::of_a_slice();
     let (mut examined, mut freed) = (0, 0);
-    while examined < chunk && Instant::now() < end {
-        let steps = STEPS.min(chunk - examined);
-        let (done, deleted) = reclaim(ctx, database, steps);
-        examined += done;
-        freed += deleted;
-        if done < steps {
+    while examined < chunk && !budget.is_spent() {
+        let done = reclaim(ctx, database, STEPS.min(chunk - examined), &mut budget);
+        examined += done.steps;
+        freed += done.deleted;
+        if done.is_over {
             break;
         }
     }
     let mut audited = 0;
-    while audited < chunk && Instant::now() < end {
+    while audited < chunk && !budget.is_spent() {
         let mut keys = Vec::new();
         let steps = STEPS.min(chunk - audited);
         let done = with_state(|state| {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use cacheops_index::{Counters, DeadKey, Index, Sizes, Slot, index_id};
+use cacheops_index::{CatalogBytes, Counters, DeadKey, Index, Sizes, Slot, UNNUMBERED, index_id};
 
 use crate::ffi;
 use crate::flight::Airspace;
@@ -15,6 +15,8 @@ pub(crate) struct State {
     /// The database of each index, by the index's id.
     owners: Vec<usize>,
     seeds: [u64; 4],
+    /// What the catalogs of all indexes take.
+    pub(crate) catalogs: CatalogBytes,
     /// Counters of indexes that are gone.
     past: Counters,
     pub(crate) is_primary: bool,
@@ -49,7 +51,7 @@ pub(crate) struct Sweep {
 }
 
 /// Counters of what the indexes do not see.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) hits: u64,
     pub(crate) misses: u64,
@@ -70,6 +72,7 @@ impl Default for State {
             indexes: Vec::new(),
             owners: Vec::new(),
             seeds: std::array::from_fn(|_| ffi::random()),
+            catalogs: CatalogBytes::default(),
             past: Counters::default(),
             is_primary: true,
             is_cluster: false,
@@ -110,13 +113,15 @@ impl State {
             self.indexes.resize_with(database + 1, || None);
         }
         let owners = &mut self.owners;
-        let seeds = self.seeds;
+        let (seeds, catalogs) = (self.seeds, &self.catalogs);
         let index = self.indexes[database].get_or_insert_with(|| {
-            // An id is never given again, so that a slot of an index that is gone is known nowhere. There are 65535 of them:
-            // a server has fewer databases, and only a panic replaces an index.
-            let id = u16::try_from(owners.len()).unwrap_or(u16::MAX);
-            owners.push(database);
+            // An id is never given again, so that a slot of an index that is gone is known nowhere. There are 65535 of them.
+            let id = u16::try_from(owners.len()).unwrap_or(UNNUMBERED);
+            if id != UNNUMBERED {
+                owners.push(database);
+            }
             Index::new(id, seeds, ffi::random(), crate::config::tombstones())
+                .sharing(catalogs.clone())
         });
         (&mut self.flights, index)
     }
@@ -185,10 +190,21 @@ impl State {
             // Taking it apart might panic again.
             std::mem::forget(index);
         }
+        self.catalogs = CatalogBytes::default();
         self.owes_flush = true;
         self.is_reaper_scheduled = false;
         self.start_sweep();
         crate::reaper::schedule_with(self);
+    }
+
+    /// Forgets some schemes and tables that nothing uses, if the catalogs are nearly full: a store that needs room looks for it in
+    /// its own database only.
+    pub(crate) fn trim_catalogs(&mut self) {
+        const STEPS: usize = 256;
+        let most = crate::config::index_limits().catalog_bytes;
+        if self.catalogs.get() > most / 4 * 3 {
+            self.indexes().for_each(|(_, index)| index.forget_unused(STEPS));
+        }
     }
 
     /// Has the keyspace searched for entries that no index knows.

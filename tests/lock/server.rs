@@ -41,10 +41,136 @@ fn transactions_and_scripts_are_answered_at_once() {
     let script = "return redis.call('CACHEOPS.GET', 'p', 'LOCK', 60000, 'WAIT', 60000)";
     assert!(
         matches!(other.call(["EVAL", script, "1", "p"]), Ok(Value::Int(_))),
-        "a free lock is given"
+        "a miss is answered with a token"
     );
 
     assert_eq!(other.info("cacheops_waits"), 0);
+}
+
+/// Valkey since 8.1.1 lets modules block no client that has subscribed.
+#[test]
+fn a_subscriber_with_resp3_waits_on_redis_and_is_answered_at_once_on_valkey() {
+    let server = Server::start();
+    let (mut con, mut other) = (server.connect(), server.connect_resp3());
+    let _pushes = other.pushes();
+    let token = lock(&mut con, ASK);
+    other.send("SUBSCRIBE channel");
+    eventually("the client has subscribed", || con.info("pubsub_channels") == 1);
+    other.send(ASK_AND_WAIT);
+    let is_valkey = con.info_field("server_name").as_deref() == Some("valkey");
+    if !is_valkey {
+        eventually("the client waits", || con.info("cacheops_waiting") == 1);
+        con.ok(&format!("CACHEOPS.STORE q stored TOKEN {token} ON post id=1"));
+    }
+
+    let expected = if is_valkey { Value::Nil } else { Value::BulkString(b"stored".to_vec()) };
+    // The answer to SUBSCRIBE may come first.
+    eventually("the client is answered", || other.receive().expect("an answer") == expected);
+
+    assert_eq!(con.info("cacheops_waits"), i64::from(!is_valkey));
+    assert_eq!(other.text("PING").as_deref(), Some("PONG"), "the connection goes on");
+    con.int(&format!("CACHEOPS.RELEASE q {token}"));
+    nothing_is_left(&mut con);
+}
+
+#[test]
+fn a_script_takes_no_lock_since_no_connection_would_end_it() {
+    let server = Server::start();
+    let (mut con, mut other) = (server.connect(), server.connect());
+    let script = "return redis.call('CACHEOPS.GET', 'q', 'LOCK', 3600000)";
+
+    let in_script = token(other.call(["EVAL", script, "1", "q"]).expect("an answer"));
+
+    assert_eq!(con.info("cacheops_locks"), 0);
+    assert_eq!(con.info("cacheops_locks_unlocked"), 1);
+    lock(&mut con, ASK);
+    assert_eq!(other.call(["EVAL", script, "1", "q"]), Ok(Value::Nil), "a lock is respected");
+    let line = format!("CACHEOPS.STORE q v TOKEN {in_script} ON post author=7");
+    assert!(other.text(&line).is_some(), "its token is as good as any");
+
+    // In a transaction it is the connection itself that asks.
+    other.ok("MULTI");
+    other.ok("CACHEOPS.GET p LOCK 3600000");
+    other.ok("EXEC");
+    assert_eq!(con.info("cacheops_locks"), 1);
+    drop(other);
+    nothing_is_left(&mut con);
+}
+
+#[test]
+fn a_key_that_could_not_be_stored_is_not_locked() {
+    let server = Server::start();
+    let mut con = server.connect();
+    let before = con.info("used_memory");
+    for number in 0..5 {
+        let key = format!("{number}{}", "k".repeat(4_000_000));
+
+        lock(&mut con, &format!("CACHEOPS.GET {key} LOCK 3600000 WAIT 1000"));
+    }
+
+    assert_eq!(con.info("cacheops_locks"), 0);
+    assert_eq!(con.info("cacheops_lock_bytes"), 0);
+    assert_eq!(con.info("cacheops_locks_unlocked"), 5);
+    eventually("nothing is left", || con.info("used_memory") < before + 8_000_000);
+}
+
+#[test]
+fn locks_and_waiters_of_all_databases_are_bounded_in_bytes() {
+    let server = Server::start();
+    let mut con = server.connect();
+    con.ok("CONFIG SET cacheops.max-lock-bytes 20000");
+    // Each keeps its locks until the end.
+    let mut others = [0, 1, 2].map(|database| server.connect_to(database));
+    for (database, other) in others.iter_mut().enumerate() {
+        for number in 0..20 {
+            let key = format!("{database}:{number}:{}", "k".repeat(900));
+            lock(&mut con, &format!("CACHEOPS.GET {key} LOCK 60000"));
+            lock(other, &format!("CACHEOPS.GET other:{key} LOCK 60000"));
+        }
+        assert!(con.info("cacheops_lock_bytes") <= 20_000);
+        assert!((12..=20).contains(&con.info("cacheops_locks")));
+    }
+    assert!(con.info("cacheops_locks_unlocked") > 80);
+
+    con.ok("CONFIG SET cacheops.max-lock-bytes 0");
+    let line = format!("CACHEOPS.GET 0:0:{} LOCK 60000 WAIT 60000", "k".repeat(900));
+    assert_eq!(server.connect().text(&line), None);
+    assert_eq!(con.info("cacheops_waits_turned_away"), 1);
+}
+
+#[test]
+fn values_on_their_way_to_who_waits_are_bounded_in_bytes() {
+    let server = Server::start();
+    let mut con = server.connect();
+    con.ok("CONFIG SET cacheops.max-lock-bytes 1mb");
+    for key in ["p", "q"] {
+        lock(&mut con, &format!("CACHEOPS.GET {key} LOCK 60000"));
+    }
+    let mut waiters: Vec<Client> = (0..6)
+        .map(|number| {
+            let mut waiter = server.connect();
+            let key = if number < 3 { "p" } else { "q" };
+            waiter.send(&format!("CACHEOPS.GET {key} LOCK 60000 WAIT 60000"));
+            waiter
+        })
+        .collect();
+    eventually("all wait", || con.info("cacheops_waiting") == 6);
+
+    // Of two megabytes one answer is enough for a slice, so that the value of `p` is still on its way at the second store.
+    con.pipeline(
+        ["p", "q"].map(|key| format!("CACHEOPS.STORE {key} {} ON post *", "v".repeat(2_000_000))),
+    );
+
+    for (number, waiter) in waiters.iter_mut().enumerate() {
+        match waiter.receive().expect("an answer") {
+            Value::Nil => assert!(number >= 3, "{number}"),
+            value => assert!(number < 3 && support::as_text(&value).len() == 2_000_000),
+        }
+    }
+    assert_eq!(con.info("cacheops_waits_turned_away"), 3);
+    assert!(con.text("CACHEOPS.GET q").is_some());
+    nothing_is_left(&mut con);
+    assert_eq!(con.info("cacheops_lock_bytes"), 0);
 }
 
 #[test]

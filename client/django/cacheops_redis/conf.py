@@ -13,8 +13,11 @@ class Options(NamedTuple):
     KEY_PREFIX: str = "co1:"
     """Stands between CACHEOPS_PREFIX and the rest of a key. Keeps entries apart from the strings of the Lua scripts."""
 
-    SEE_UPDATES: bool = False
-    """`QuerySet.update()` and `bulk_update()` invalidate what their conditions and values may concern."""
+    SEE_UPDATES: bool = True
+    """UPDATE of many rows, and writes of models without a profile, invalidate what they may concern."""
+
+    READ_FUNCTIONS: tuple[str, ...] = ()
+    """Functions of the database's own that do not write. After others, a transaction caches nothing."""
 
     FLUSHDB: bool = False
     """`invalidate_all()` empties the whole database of the server, as cacheops does without the module."""
@@ -25,8 +28,22 @@ class Options(NamedTuple):
     FOLD_TEXT: bool | None = None
     """A collation decides which letters beyond ASCII are equal. None: decided by the engines in DATABASES."""
 
+    VIEWS: dict[str, list[str]] = {}
+    """What is below a view: the label of its unmanaged model, or its name, and the models or tables it reads."""
+
+    PURE_FUNCTIONS: tuple[str, ...] = ()
+    """Functions of the database that make their result of their arguments alone. Others are not cached."""
+
     MOVING: str | None = None
     """While a site moves: 'lua' or 'module' serves all reads, and changes invalidate in both."""
+
+    @property
+    def pure_functions(self) -> frozenset[str]:
+        return frozenset(name.lower() for name in self.PURE_FUNCTIONS)
+
+    @property
+    def read_functions(self) -> frozenset[str]:
+        return self.pure_functions | {name.lower() for name in self.READ_FUNCTIONS}
 
 
 _options: Options | None = None
@@ -55,8 +72,20 @@ def _read(given: dict) -> Options:
         )
     if read.MOVING not in (None, "lua", "module"):
         raise ImproperlyConfigured(f"CACHEOPS_MODULE['MOVING'] is {read.MOVING!r}, it must be None, 'lua' or 'module'")
+    if not isinstance(read.VIEWS, dict) or not all(isinstance(below, (list, tuple)) for below in read.VIEWS.values()):
+        raise ImproperlyConfigured(
+            f"CACHEOPS_MODULE['VIEWS'] is {read.VIEWS!r}, it must be a dict like {{'app.View': ['app.Model', 'table']}}"
+        )
+    if isinstance(read.PURE_FUNCTIONS, str):
+        raise ImproperlyConfigured(
+            f"CACHEOPS_MODULE['PURE_FUNCTIONS'] is {read.PURE_FUNCTIONS!r}, it must be a list of names"
+        )
     if not isinstance(read.OUTBOX_ROWS, int) or read.OUTBOX_ROWS < 1:
         raise ImproperlyConfigured(f"CACHEOPS_MODULE['OUTBOX_ROWS'] is {read.OUTBOX_ROWS!r}, it must be 1 or more")
+    if isinstance(read.READ_FUNCTIONS, str) or not all(isinstance(name, str) for name in read.READ_FUNCTIONS):
+        raise ImproperlyConfigured(
+            f"CACHEOPS_MODULE['READ_FUNCTIONS'] is {read.READ_FUNCTIONS!r}, it must be a list of names of functions"
+        )
     return read
 
 

@@ -106,10 +106,24 @@ def cache_thing(
     token = snapshots.fill_token(look_up.token, dbs)
     if token is None:
         return None
-    version = _store(look_up.key, settings.CACHEOPS_SERIALIZER.dumps(data), timeout, token, prefix, cond_dnfs)
+    pickled = _serialized(look_up.key, data)
+    if pickled is None:
+        return None
+    version = _store(look_up.key, pickled, timeout, token, prefix, cond_dnfs)
+    if version is not None:
+        snapshots.stored(version)
     if version is not None and token == look_up.token:
         look_up.owns_lock = False  # the store has given it up, and served those who wait
     return None
+
+
+def _serialized(key: str, data: Any) -> bytes | None:
+    """A result that has no bytes is none the worse for the caller."""
+    try:
+        return settings.CACHEOPS_SERIALIZER.dumps(data)
+    except Exception as error:
+        logger.warning("the result of %r cannot be serialized and is not cached: %s", key, error)
+        return None
 
 
 @degrades
@@ -117,8 +131,13 @@ def _read(look_up: LookUp, lock: bool) -> bytes | None:
     """The value, or None and the token in `look_up`."""
     if outbox:
         deliver()
+    acceptable = snapshots.acceptable()
+    if acceptable is not None and acceptable.none:
+        look_up.token = acceptable.token
+        return None
+    asked = () if acceptable is None else ("IFNOT", 0)
     try:
-        reply = _get_or_lock(look_up) if lock else server.get(look_up.key, "TOKEN")
+        reply = _get_or_lock(look_up, asked) if lock else server.get(look_up.key, *asked, "TOKEN")
     except redis.ResponseError as error:
         if not str(error).startswith("WRONGTYPE"):
             raise
@@ -129,17 +148,22 @@ def _read(look_up: LookUp, lock: bool) -> bytes | None:
         look_up.owns_lock = lock
         snapshots.missed(reply)
         return None
+    if acceptable is not None and reply is not None:
+        version, reply = reply
+        if not acceptable.is_met_by(version):
+            look_up.token = acceptable.token
+            return None
     return reply
 
 
-def _get_or_lock(look_up: LookUp) -> Any:
+def _get_or_lock(look_up: LookUp, asked: tuple) -> Any:
     lock_ms = int(getset.LOCK_TIMEOUT * 1000)
     deadline = time.monotonic() + getset.LOCK_TIMEOUT
     while True:
         wait = min(_longest_wait(), deadline - time.monotonic())
         if wait <= 0:
             return None
-        reply = server.get(look_up.key, "TOKEN", "LOCK", lock_ms, "WAIT", max(1, int(wait * 1000)))
+        reply = server.get(look_up.key, *asked, "TOKEN", "LOCK", lock_ms, "WAIT", max(1, int(wait * 1000)))
         if reply is not None:
             return reply
 

@@ -16,6 +16,8 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
     "shop",
+    "gallery",
+    "stock",
 ]
 SECRET_KEY = "tests"
 USE_TZ = True
@@ -45,6 +47,8 @@ else:
     }
     DATABASES["default"]["DIRECTORY"] = _directory
 
+DATABASES["other"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+
 CACHEOPS_REDIS = {
     "host": "127.0.0.1",
     "port": SERVER.port,
@@ -56,5 +60,13 @@ CACHEOPS = {
     "shop.local": {"local_get": True, "ops": {"get"}},
     "shop.saved": {"cache_on_save": True, "ops": {"get"}},
     "shop.*": {},
+    "stock.kept": {"cache_on_save": True, "ops": {"get"}},
+    "stock.unlisted": None,
+    "stock.*": {},
     "auth.*": {},
+    "gallery.team": {},
+    "gallery.player": {"ops": "get"},
+    "gallery.painting": {},
+    "gallery.seat": {},
+    "gallery.roster": {},
 }

@@ -43,17 +43,19 @@ def _write_ahead_log():
 def _clean(request, db_is_transactional):
     from cacheops import query
     from cacheops.redis import redis_client
+    from cacheops.transaction import transaction_states
 
     redis_client.flushdb()
+    transaction_states._states.clear()
     query._local_get_cache.clear()
     yield
     if BRIDGE:
-        from cacheops_redis import server, snapshots
+        from cacheops_redis import invalidation, server, snapshots
         from cacheops_redis.outbox import outbox
 
         outbox.clear()
         server.forget_handshake()
-        snapshots._paused_until = 0.0
+        snapshots._paused_until = invalidation._paused_until = 0.0
 
 
 @pytest.fixture

@@ -43,7 +43,8 @@ def test_a_miss_gives_the_token_of_the_transaction():
             titles()
             Category.objects.nocache().count()
 
-    assert names(work) == ["GET", "STORE"]
+    # In SQLite's snapshots the first read is none of the cache's.
+    assert names(work) == ["TOKEN" if connection.vendor == "sqlite" else "GET", "STORE"]
 
 
 def test_a_transaction_that_writes_first_takes_none():
@@ -66,8 +67,10 @@ def test_a_savepoint_that_is_rolled_back_does_not_lead_to_a_fill(article):
 
 def test_a_hit_in_a_transaction(article, django_assert_num_queries):
     titles()
-    with transaction.atomic(), django_assert_num_queries(0):
-        assert titles() == ["old"]
+    with transaction.atomic():
+        Category.objects.nocache().count()
+        with django_assert_num_queries(0):
+            assert titles() == ["old"]
 
 
 def test_own_writes_are_seen_and_not_cached(article):

@@ -50,8 +50,7 @@ impl CachedConn {
     ///
     /// async fn photos(db: &CachedConn, category: i32) -> Result<(u64, u64), DbErr> {
     ///     let articles = || Article::find().filter(article::Column::Category.eq(category));
-    ///     db.cached_as(articles())
-    ///         .key("photos")
+    ///     db.cached_as("photos", articles())
     ///         .get_or_try(|| async {
     ///             let with = articles().filter(article::Column::Photo.eq(true)).count(db).await?;
     ///             Ok((with, articles().count(db).await? - with))
@@ -69,10 +68,15 @@ impl CachedConn {
     /// # }).unwrap();
     /// ```
     ///
-    /// The key is made of [`key`](CachedFunction::key), [`extra`](CachedFunction::extra), the samples and the database.
+    /// The key is made of the name, [`extra`](CachedFunction::extra), the samples and the database. The name tells the
+    /// function from all others.
     /// Timeout and lock come from the profiles of the samples, if nothing else is said.
-    pub fn cached_as<Q: CachedQuery>(&self, sample: Q) -> CachedFunction<'_, Self> {
-        CachedFunction::new(self, sample)
+    pub fn cached_as<Q: CachedQuery>(
+        &self,
+        name: impl Into<String>,
+        sample: Q,
+    ) -> CachedFunction<'_, Self> {
+        CachedFunction::new(self, name.into(), sample)
     }
 
     /// What a query depends on: for [`Cacheops::read`](cacheops::Cacheops::read) and the like. None if its result must
@@ -85,8 +89,12 @@ impl CachedConn {
 
 impl CachedTxn {
     /// As [`CachedConn::cached_as`]: in a transaction that has written the function runs, and nothing is kept.
-    pub fn cached_as<Q: CachedQuery>(&self, sample: Q) -> CachedFunction<'_, Self> {
-        CachedFunction::new(self, sample)
+    pub fn cached_as<Q: CachedQuery>(
+        &self,
+        name: impl Into<String>,
+        sample: Q,
+    ) -> CachedFunction<'_, Self> {
+        CachedFunction::new(self, name.into(), sample)
     }
 }
 
@@ -110,9 +118,9 @@ fn sampled<S: Source, Q: CachedQuery>(db: &S, query: Q) -> Sample<'_> {
 }
 
 impl<'a, S: Source> CachedFunction<'a, S> {
-    fn new<Q: CachedQuery>(db: &'a S, sample: Q) -> Self {
+    fn new<Q: CachedQuery>(db: &'a S, name: String, sample: Q) -> Self {
         let Context { cacheops, shared, .. } = db.context();
-        let cached = cacheops.cached_as(Deps::none()).extra(&shared.database);
+        let cached = cacheops.cached_as(name, Deps::none()).extra(&shared.database);
         Self { db, cached, timeout: None, lock: None, profiles: Profiles::default() }.and(sample)
     }
 
@@ -130,12 +138,6 @@ impl<'a, S: Source> CachedFunction<'a, S> {
             profiles.lock |= profile.get_lock();
         }
         self.cached = self.cached.deps(deps.unwrap_or_default()).extra(&key);
-        self
-    }
-
-    /// What is computed: the function's name.
-    pub fn key(mut self, name: impl Into<String>) -> Self {
-        self.cached = self.cached.key(name);
         self
     }
 

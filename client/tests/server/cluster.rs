@@ -195,8 +195,11 @@ async fn a_primary_to_which_slots_are_just_moved_is_told_too() {
     new.connect().ok(&format!("CLUSTER MEET 127.0.0.1 {} {}", first.port(), first.bus_port()));
     for server in cluster.0.iter().chain([&new]) {
         let mut con = server.connect();
+        // Also that the new one serves: it refuses all questions until it has heard of every slot.
         wait_for("the new one is known", || {
-            con.text("CLUSTER INFO").is_some_and(|info| info.contains("cluster_known_nodes:4"))
+            con.text("CLUSTER INFO").is_some_and(|info| {
+                info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:4")
+            })
         });
     }
     let (one, two) = (cluster.handle().await, cluster.handle().await);
@@ -253,6 +256,22 @@ async fn a_value_kept_elsewhere_is_checked_on_the_shard_of_its_key() {
     for server in &cluster.0 {
         assert!(server.connect().calls_of("cacheops.check") > 0, "the keys are spread");
     }
+}
+
+#[tokio::test]
+async fn many_entries_are_read_from_all_shards_in_the_order_of_their_keys() {
+    let cluster = Cluster::start();
+    let client = cluster.handle().await.client().unwrap();
+    let keys: Vec<String> = (0..KEYS).map(|id| format!("k{id}")).collect();
+    for (id, key) in keys.iter().enumerate().filter(|(id, _)| id % 3 > 0) {
+        client.store(key, &id.to_string()).on("post", author(7)).await.unwrap();
+    }
+
+    let values = client.get_many(&keys).await.unwrap();
+
+    let expected = |id: i64| (id % 3 > 0).then(|| id.to_string().into_bytes());
+    assert_eq!(values, (0..KEYS).map(expected).collect::<Vec<_>>());
+    assert!(client.get_many::<&str>([]).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -172,7 +172,7 @@ async fn a_reader_that_is_alone_waits_for_nobody() {
 
     let alone = cacheops.read("k").on("post", author(7)).alone(true).lock(true);
     assert_eq!(alone.get_or_store(|| async { Ok::<_, &str>(2) }).await, Ok(2));
-    let alone = cacheops.cached_as(("post", author(7))).key("f").alone(true);
+    let alone = cacheops.cached_as("f", ("post", author(7))).alone(true);
     assert_eq!(alone.get_or_try(|| async { Ok::<_, &str>(3) }).await, Ok(3));
     assert_eq!(cacheops.stats().stores, 2);
 

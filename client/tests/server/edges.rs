@@ -20,7 +20,7 @@ async fn a_result_that_is_forgotten_while_it_is_computed_is_not_kept() {
     let server = Server::start();
     let cacheops = handle(&server).await;
     // The table is known from now on.
-    let other = cacheops.cached(Duration::from_secs(60)).key("other");
+    let other = cacheops.cached("other", Duration::from_secs(60));
     assert_eq!(other.get_or(|| async { 0 }).await, 0);
 
     let (began, begun) = oneshot::channel();
@@ -51,7 +51,7 @@ async fn a_result_that_is_forgotten_while_it_is_computed_is_not_kept() {
 }
 
 fn menu(cacheops: &Cacheops) -> CachedAs<'_> {
-    cacheops.cached(Duration::from_secs(60)).key("menu").extra("en")
+    cacheops.cached("menu", Duration::from_secs(60)).extra("en")
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use cacheops::{
     Cacheops, Changes, Condition, Deps, ErrorKind, Invalidated, Ops, Profile, ReadOutcome,
+    StoreOutcome,
 };
 use support::Server;
 
@@ -19,8 +20,7 @@ async fn a_function_is_kept_by_name_extras_and_rows() {
     let cacheops = handle(&server).await;
     let call = async |lang: &str, category: i64, value: u32| {
         cacheops
-            .cached_as([("post", author(category))])
-            .key("menu")
+            .cached_as("menu", [("post", author(category))])
             .extra(lang)
             .extra(&(1, "x"))
             .timeout(Duration::from_secs(60))
@@ -34,11 +34,31 @@ async fn a_function_is_kept_by_name_extras_and_rows() {
     cacheops.invalidate(posts_of(7)).await.unwrap();
     assert_eq!((call("en", 7, 4).await, call("it", 7, 5).await, call("en", 8, 9).await), (4, 5, 3));
 
-    let this =
-        || cacheops.cached_as([("post", author(8))]).key("menu").extra("en").extra(&(1, "x"));
+    let this = || cacheops.cached_as("menu", [("post", author(8))]).extra("en").extra(&(1, "x"));
     assert!(this().invalidate().await.unwrap());
     assert!(!this().invalidate().await.unwrap());
     assert_eq!(call("en", 8, 6).await, 6);
+}
+
+#[tokio::test]
+async fn two_functions_of_one_type_and_time_share_nothing() {
+    let server = Server::start();
+    let cacheops = handle(&server).await;
+    let hour = Duration::from_secs(3600);
+    let (a, b) = (|| cacheops.cached("a", hour), || cacheops.cached("b", hour));
+    let (c, d) = (
+        || cacheops.cached_as("c", ("post", author(7))),
+        || cacheops.cached_as("d", ("post", author(7))),
+    );
+
+    for _ in 0..2 {
+        assert_eq!((a().get_or(async || 1).await, b().get_or(async || 2).await), (1, 2));
+        assert_eq!((c().get_or(async || 3).await, d().get_or(async || 4).await), (3, 4));
+    }
+    assert_eq!(cacheops.stats().hits, 4);
+
+    assert!(a().invalidate().await.unwrap());
+    assert_eq!((a().get_or(async || 5).await, b().get_or(async || 6).await), (5, 2));
 }
 
 #[tokio::test]
@@ -46,7 +66,7 @@ async fn a_function_kept_by_time_ends_with_it_or_with_everything() {
     let server = Server::start();
     let cacheops = handle(&server).await;
     let call = async |timeout: Duration, value: u32| {
-        cacheops.cached(timeout).key("top").get_or(|| async { value }).await
+        cacheops.cached("top", timeout).get_or(|| async { value }).await
     };
 
     let moment = Duration::from_millis(1);
@@ -172,6 +192,57 @@ async fn an_entry_of_another_type_or_format_is_a_miss_and_is_replaced() {
     assert_eq!((stats.undecodable, stats.stores, stats.hits), (1, 2, 1));
 }
 
+#[tokio::test]
+async fn an_entry_of_another_version_is_a_miss_and_is_replaced_under_the_same_key() {
+    let server = Server::start();
+    let old = builder(&server).version("1").build().await.unwrap();
+    let new = builder(&server).version("2").build().await.unwrap();
+    let read = async |cacheops: &Cacheops, value: u32| {
+        let load = || async { Never::Ok(value) };
+        cacheops.get_or_store("k", ("post", author(7)), None, load).await.unwrap()
+    };
+
+    assert_eq!((read(&old, 1).await, read(&new, 2).await, read(&new, 3).await), (1, 2, 2));
+    assert_eq!((read(&old, 4).await, read(&old, 5).await), (4, 4));
+    assert_eq!(server.connect().int("DBSIZE"), 1);
+
+    old.cache().set("s", &1, None).await.unwrap();
+    assert_eq!(new.cache().get::<i32>("s").await.unwrap(), None);
+    assert!(new.cache().delete("s").await.unwrap());
+}
+
+#[tokio::test]
+async fn a_value_that_serde_would_change_is_loaded_each_time_and_counted() {
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Item {
+        #[serde(skip_deserializing)]
+        id: i32,
+    }
+    let server = Server::start();
+    let unencodable = Arc::new(Mutex::new(0));
+    let heard = Arc::clone(&unencodable);
+    let cacheops = builder(&server)
+        .on_store(move |event| {
+            assert!(matches!(event.outcome, StoreOutcome::Unencodable(_)));
+            *heard.lock().unwrap() += 1;
+        })
+        .build()
+        .await
+        .unwrap();
+
+    for _ in 0..2 {
+        let load = || async { Never::Ok(vec![Item { id: 7 }]) };
+        let items = cacheops.get_or_store("k", ("post", author(7)), None, load).await.unwrap();
+        assert_eq!(items[0].id, 7);
+    }
+
+    let stats = cacheops.stats();
+    assert_eq!((stats.unencodable, stats.stores, stats.misses), (2, 0, 2));
+    assert_eq!(*unencodable.lock().unwrap(), 2);
+    let error = cacheops.cache().set("k", &Item { id: 7 }, None).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Encode);
+}
+
 #[cfg(feature = "json")]
 #[tokio::test]
 async fn another_serialisation_is_a_setting() {
@@ -281,7 +352,16 @@ async fn what_cannot_be_used_is_told_when_it_is_built() {
     let url = format!("redis://someone:wrong@127.0.0.1:{}/", server.port());
     let error = Cacheops::builder(url).build().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied);
-    assert!(!error.to_string().contains("wrong@"), "{error}");
+    let text = error.to_string();
+    let name = format!("redis://127.0.0.1:{}/0: ", server.port());
+    assert!(text.starts_with(&name) && !text.contains("wrong@"), "{text}");
+    server.connect().ok("CONFIG SET requirepass secret");
+    let error = builder(&server).build().await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with(&format!("{name}NOAUTH Authentication required: ")), "{text}");
+    assert!(text.contains("redis://user:password@host:port/database"), "{text}");
+    let url = format!("redis://127.0.0.1:{}/", server.port());
+    assert!(cacheops::Client::connect(url).await.unwrap_err().to_string().starts_with(&name));
 
     for url in ["", "http://127.0.0.1/", "redis://127.0.0.1:port/"] {
         let error = Cacheops::builder(url).build().await.unwrap_err();
@@ -292,7 +372,20 @@ async fn what_cannot_be_used_is_told_when_it_is_built() {
 #[tokio::test]
 async fn a_value_that_is_too_large_is_loaded_each_time_and_counted() {
     let server = Server::builder().arg("cacheops.max-value-bytes", "100").start();
-    let cacheops = handle(&server).await;
+    let outcomes = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&outcomes);
+    let cacheops = builder(&server)
+        .on_store(move |event| {
+            assert_eq!((event.key, event.deps.len()), (b"cacheops:k".as_slice(), 1));
+            let rejected = match event.outcome {
+                StoreOutcome::Rejected(error) => Some(error.kind()),
+                _ => None,
+            };
+            heard.lock().unwrap().push(rejected);
+        })
+        .build()
+        .await
+        .unwrap();
     let large = "x".repeat(200);
 
     for _ in 0..2 {
@@ -303,6 +396,8 @@ async fn a_value_that_is_too_large_is_loaded_each_time_and_counted() {
 
     let stats = cacheops.stats();
     assert_eq!((stats.store_errors, stats.misses, stats.breaks), (2, 2, 0));
+    assert_eq!((stats.stores_rejected, stats.stores), (2, 0));
+    assert_eq!(*outcomes.lock().unwrap(), [Some(ErrorKind::ValueTooLarge); 2]);
     let error = cacheops.cache().set("k", &large, None).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ValueTooLarge);
     assert!(error.to_string().contains("cacheops.max-value-bytes"), "{error}");

@@ -31,6 +31,10 @@ pub enum Problem {
     TooManyFields,
     /// The text is longer than 2 GiB.
     TooLong,
+    /// More terms in one conjunction than [`Bounds`](crate::Bounds) allow.
+    TooManyTerms,
+    /// A field with a longer name than [`Bounds`](crate::Bounds) allow.
+    LongField,
 }
 
 impl fmt::Display for ConditionError {
@@ -56,6 +60,8 @@ impl fmt::Display for ConditionError {
             Problem::TooManyFields => {
                 write!(f, "more than {} fields in one conjunction", crate::MAX_FIELDS)?
             }
+            Problem::TooManyTerms => f.write_str("too many terms in one conjunction")?,
+            Problem::LongField => f.write_str("the name of a field is too long")?,
             Problem::TooLong => {
                 return f.write_str("the condition is longer than 2147483647 bytes");
             }

@@ -36,6 +36,20 @@ use smallvec::SmallVec;
 /// Fields that one conjunction or row may name. Beyond it parsing fails: no table has as many columns.
 pub const MAX_FIELDS: usize = 4096;
 
+/// What a caller accepts of a condition; reading ends where it is exceeded.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Terms of one conjunction.
+    pub terms: usize,
+    /// Bytes of the name of a field.
+    pub field_bytes: usize,
+}
+
+impl Bounds {
+    /// Only [`MAX_FIELDS`] binds.
+    pub const NONE: Self = Self { terms: MAX_FIELDS, field_bytes: usize::MAX };
+}
+
 /// A parsed condition: one or more conjunctions, borrowed from their text.
 #[derive(Debug, Clone)]
 pub struct Condition<'a> {
@@ -43,9 +57,13 @@ pub struct Condition<'a> {
     /// What escapes decoded to; most conditions have none and this stays unallocated.
     decoded: Vec<u8>,
     terms: SmallVec<[Span; 6]>,
-    /// For each conjunction, the end of its terms in `terms`.
+    /// For each conjunction, the end of its terms in `terms`. The upper bit tells that it has the fields of the one before, in
+    /// the same order.
     ends: SmallVec<[u32; 4]>,
 }
+
+/// The upper bit of [`Condition::ends`]. Texts are shorter than 2 GiB, and so there are fewer terms than this.
+const REPEATS: u32 = 1 << 31;
 
 /// Where a term's field and value lie, in the text or among the decoded bytes.
 #[derive(Debug, Clone, Copy)]
@@ -81,7 +99,36 @@ impl<'a> Condition<'a> {
     ///
     /// [`ConditionError`] names what is wrong and at which byte.
     pub fn parse(text: &'a [u8]) -> Result<Self, ConditionError> {
-        parse::parse(text)
+        parse::parse::<true>(text, Bounds::NONE)
+    }
+
+    /// [`Condition::parse`] that ends with the first conjunction or field that exceeds the bounds.
+    ///
+    /// # Errors
+    ///
+    /// [`ConditionError`] names what is wrong and at which byte.
+    pub fn parse_within(text: &'a [u8], bounds: Bounds) -> Result<Self, ConditionError> {
+        parse::parse::<true>(text, bounds)
+    }
+
+    /// Reads a condition only to know whether it is well formed and how many conjunctions it has: each of them is `*` in the
+    /// answer. For rows of a table that nothing depends on.
+    ///
+    /// # Errors
+    ///
+    /// [`ConditionError`] names what is wrong and at which byte.
+    pub fn count(text: &'a [u8]) -> Result<Self, ConditionError> {
+        parse::parse::<false>(text, Bounds::NONE)
+    }
+
+    /// `*`: every row.
+    pub fn any() -> Self {
+        Self {
+            text: b"*",
+            decoded: Vec::new(),
+            terms: SmallVec::new(),
+            ends: SmallVec::from_slice(&[0]),
+        }
     }
 
     /// The conjunctions, in the order of the text; repeated ones are kept.
@@ -100,8 +147,10 @@ impl<'a> Condition<'a> {
     }
 
     fn conjunction(&self, at: usize) -> Conjunction<'_> {
-        let start = if at == 0 { 0 } else { self.ends[at - 1] as usize };
-        Conjunction { condition: self, terms: &self.terms[start..self.ends[at] as usize] }
+        let end = |at: usize| (self.ends[at] & !REPEATS) as usize;
+        let start = if at == 0 { 0 } else { end(at - 1) };
+        let repeats = self.ends[at] & REPEATS != 0;
+        Conjunction { condition: self, terms: &self.terms[start..end(at)], repeats }
     }
 
     #[inline]
@@ -115,6 +164,7 @@ impl<'a> Condition<'a> {
 pub struct Conjunction<'c> {
     condition: &'c Condition<'c>,
     terms: &'c [Span],
+    repeats: bool,
 }
 
 /// A field and its value; `None` is NULL.
@@ -133,6 +183,11 @@ impl<'c> Conjunction<'c> {
     /// How many terms there are; none is `*`, which any row satisfies.
     pub fn len(self) -> usize {
         self.terms.len()
+    }
+
+    /// Whether it has the fields of the conjunction before it, in the same order, as rows of one statement do.
+    pub fn repeats_fields(self) -> bool {
+        self.repeats
     }
 
     /// Whether this is `*`.

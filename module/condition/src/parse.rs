@@ -1,8 +1,10 @@
 //! Reading: one pass over the bytes, driven by a table of byte classes.
 
+use std::hash::{BuildHasher, RandomState};
+
 use smallvec::SmallVec;
 
-use crate::{Condition, ConditionError, MAX_FIELDS, Piece, Problem, Span};
+use crate::{Bounds, Condition, ConditionError, MAX_FIELDS, Piece, Problem, REPEATS, Span};
 
 /// Must be escaped in a field.
 pub(crate) const FIELD_RESERVED: u8 = 1;
@@ -31,47 +33,77 @@ pub(crate) fn class(byte: u8) -> u8 {
     CLASSES[usize::from(byte)]
 }
 
-pub(crate) fn parse(text: &[u8]) -> Result<Condition<'_>, ConditionError> {
+/// Without `KEEP` only whether the text is well formed, and how many conjunctions it has.
+pub(crate) fn parse<const KEEP: bool>(
+    text: &[u8],
+    bounds: Bounds,
+) -> Result<Condition<'_>, ConditionError> {
     if text.is_empty() {
         return Err(ConditionError { problem: Problem::EmptyCondition, at: 0 });
     }
     if text.len() > i32::MAX as usize {
         return Err(ConditionError { problem: Problem::TooLong, at: 0 });
     }
-    let mut reader = Reader { text, at: 0, decoded: Vec::new() };
+    let mut reader = Reader { text, at: 0, decoded: Vec::new(), seen: Seen::default() };
     let mut terms: SmallVec<[Span; 6]> = SmallVec::new();
     let mut ends: SmallVec<[u32; 4]> = SmallVec::new();
+    // Where the conjunction before begins.
+    let mut before = 0;
     loop {
         let first = terms.len();
         if !reader.take_star() {
             loop {
                 let at = reader.at;
                 let span = reader.term(terms.len() == first)?;
-                if terms.len() - first == MAX_FIELDS {
-                    return Err(ConditionError { problem: Problem::TooManyFields, at });
+                let count = terms.len() - first;
+                if count >= bounds.terms || span.field.len as usize > bounds.field_bytes {
+                    return Err(ConditionError { problem: exceeded(count, bounds), at });
                 }
                 terms.push(span);
                 if !reader.take(b'&') {
                     break;
                 }
             }
-            reader.no_field_twice(&terms[first..])?;
         }
-        ends.push(terms.len() as u32);
+        let repeats = reader.no_field_twice(&terms[before..first], &terms[first..])?;
+        if KEEP {
+            ends.push(terms.len() as u32 | if repeats { REPEATS } else { 0 });
+            before = first;
+        } else {
+            ends.push(0);
+            terms.drain(..first);
+        }
         if !reader.take(b'|') {
             break;
         }
     }
     // Every piece ends before a byte of `| & =` or at the end, so nothing can be left over.
     debug_assert_eq!(reader.at, text.len());
+    if !KEEP {
+        return Ok(Condition { text, decoded: Vec::new(), terms: SmallVec::new(), ends });
+    }
     Ok(Condition { text, decoded: reader.decoded, terms, ends })
+}
+
+#[cold]
+fn exceeded(terms: usize, bounds: Bounds) -> Problem {
+    match terms >= bounds.terms {
+        true if terms >= MAX_FIELDS => Problem::TooManyFields,
+        true => Problem::TooManyTerms,
+        false => Problem::LongField,
+    }
 }
 
 struct Reader<'a> {
     text: &'a [u8],
     at: usize,
     decoded: Vec<u8>,
+    seen: Seen,
 }
+
+/// Hashes of the names of a long conjunction. Keyed, for whoever sends the names could make them meet.
+#[derive(Default)]
+struct Seen(Option<(RandomState, Vec<u64>)>);
 
 impl Reader<'_> {
     fn peek(&self) -> Option<u8> {
@@ -145,19 +177,41 @@ impl Reader<'_> {
         Ok(Piece { start: from as u32 | Piece::DECODED, len: (self.decoded.len() - from) as u32 })
     }
 
-    fn no_field_twice(&self, terms: &[Span]) -> Result<(), ConditionError> {
-        /// Up to here comparing all pairs beats sorting.
+    /// Answers whether the fields are those of the conjunction before, in the same order.
+    #[inline]
+    fn no_field_twice(&mut self, before: &[Span], terms: &[Span]) -> Result<bool, ConditionError> {
+        /// Up to here comparing all pairs beats hashing.
         const FEW: usize = 12;
         let name = |span: &Span| span.field.of(self.text, &self.decoded);
+        // Rows of one statement have the same fields, which were looked at in the first of them.
+        if before.len() == terms.len()
+            && before.iter().zip(terms).all(|(before, term)| name(before) == name(term))
+        {
+            return Ok(!terms.is_empty());
+        }
         let repeated = if terms.len() <= FEW {
             (1..terms.len())
                 .any(|at| terms[..at].iter().any(|before| name(before) == name(&terms[at])))
         } else {
-            let mut names: Vec<&[u8]> = terms.iter().map(name).collect();
-            names.sort_unstable();
-            names.windows(2).any(|pair| pair[0] == pair[1])
+            self.is_repeated(terms)
         };
-        if repeated { Err(self.error(Problem::RepeatedField)) } else { Ok(()) }
+        if repeated { Err(self.error(Problem::RepeatedField)) } else { Ok(false) }
+    }
+
+    #[cold]
+    fn is_repeated(&mut self, terms: &[Span]) -> bool {
+        let name = |span: &Span| span.field.of(self.text, &self.decoded);
+        let (state, hashes) = self.seen.0.get_or_insert_with(Default::default);
+        hashes.clear();
+        hashes.extend(terms.iter().map(|term| state.hash_one(name(term))));
+        hashes.sort_unstable();
+        if hashes.windows(2).all(|pair| pair[0] != pair[1]) {
+            return false;
+        }
+        // Two hashes that meet are no proof.
+        let mut names: Vec<&[u8]> = terms.iter().map(name).collect();
+        names.sort_unstable();
+        names.windows(2).any(|pair| pair[0] == pair[1])
     }
 
     fn error(&self, problem: Problem) -> ConditionError {

@@ -1,6 +1,6 @@
 //! The grammar, rule by rule, and its round trip.
 
-use cacheops_condition::{Condition, Problem, write_conjunction};
+use cacheops_condition::{Bounds, Condition, Problem, write_conjunction};
 use proptest::prelude::*;
 
 type Parsed = Vec<Vec<(Vec<u8>, Option<Vec<u8>>)>>;
@@ -147,6 +147,55 @@ proptest! {
             let canonical: Vec<Vec<u8>> = condition.iter().map(|conjunction| conjunction.to_text()).collect();
             let canonical = canonical.join(&b'|');
             prop_assert_eq!(parse_bytes(&canonical), parse_bytes(&text));
+        }
+    }
+}
+
+#[test]
+fn reading_ends_where_a_bound_is_exceeded() {
+    let bounds = Bounds { terms: 2, field_bytes: 4 };
+    let read = |text: &str| {
+        Condition::parse_within(text.as_bytes(), bounds)
+            .map(|condition| condition.conjunctions())
+            .map_err(|error| (error.problem, error.at))
+    };
+
+    assert_eq!(read("a=1&b=2|long=3|*"), Ok(3));
+    // What is behind it is not looked at: it is not even well formed.
+    assert_eq!(read("a=1|a=1&b=2&c=3&&&"), Err((Problem::TooManyTerms, 12)));
+    assert_eq!(read("a=1|longer=3|%"), Err((Problem::LongField, 4)));
+    assert_eq!(read("%61%61%61%61=1"), Ok(1), "of the name, not of its escapes");
+}
+
+#[test]
+fn a_conjunction_knows_whether_it_repeats_the_fields_of_the_one_before() {
+    let repeats = |text: &str| -> Vec<bool> {
+        let condition = Condition::parse(text.as_bytes()).expect("well formed");
+        condition.iter().map(|conjunction| conjunction.repeats_fields()).collect()
+    };
+
+    assert_eq!(repeats("a=1&b=2|a=3&b|%61=5&b=6"), [false, true, true]);
+    assert_eq!(repeats("a=1&b=2|b=2&a=1|b=1|b=2&c=3|*|*"), [false; 6]);
+    let wide: Vec<String> = (0..100).map(|field| format!("f{field}=1")).collect();
+    let wide = wide.join("&");
+    assert_eq!(repeats(&format!("{wide}|{wide}|a=1|a=2")), [false, true, false, true]);
+    assert_eq!(
+        parse(&format!("{wide}|{wide}&f7=2")),
+        Err(Problem::RepeatedField),
+        "the one before is no excuse"
+    );
+}
+
+proptest! {
+    #[test]
+    fn counting_accepts_what_reading_accepts(text in "[ab&|=*%<41]{0,20}") {
+        let read = Condition::parse(text.as_bytes());
+        let counted = Condition::count(text.as_bytes());
+
+        prop_assert_eq!(read.as_ref().err(), counted.as_ref().err());
+        if let (Ok(read), Ok(counted)) = (read, counted) {
+            prop_assert_eq!(read.conjunctions(), counted.conjunctions());
+            prop_assert!(counted.iter().all(|row| row.is_empty()), "each stands for any row");
         }
     }
 }

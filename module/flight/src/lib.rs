@@ -15,7 +15,7 @@
 //!
 //! Nothing here knows a server or a clock. Times are milliseconds that the caller counts from wherever it likes, and a waiter
 //! is a handle that the caller can wake. Asking, waiting, leaving cost O(log n) of locks and waiters; what may concern many at
-//! once ([`Flights::due`]) is done in slices. All maps are trees: a hash map that doubles would hold up the server.
+//! once ([`Flights::due`], [`Flights::next_landed`]) is done in slices. All maps are trees: a hash map that doubles would hold up the server.
 //!
 //! Source: leases in Nishtala et al., *Scaling Memcache at Facebook*, 2013; the name from Go's `singleflight`.
 #![forbid(unsafe_code)]
@@ -33,6 +33,26 @@ pub struct Asker {
     pub client: u64,
     /// Milliseconds after which the lock passes on, whatever its owner does.
     pub lock_ms: u64,
+}
+
+/// How many locks there may be, and what they and those who wait may take together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Locks; none are granted if this is 0.
+    pub locks: usize,
+    /// Bytes, as [`Flights::bytes`] counts them.
+    pub bytes: usize,
+}
+
+/// Who waited for a result that is stored; see [`Flights::next_landed`].
+#[derive(Debug)]
+pub struct Landed<H>(BTreeMap<u64, H>);
+
+impl<H> Landed<H> {
+    /// Whether nobody is left.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// What became of the wish to fetch a key.
@@ -90,9 +110,16 @@ pub struct Flights<H> {
     wait_ends: BTreeMap<(u64, u64), H>,
     /// Clients that are gone while they held locks.
     gone: BTreeSet<u64>,
+    /// Bytes of the keys that are locked.
+    key_bytes: usize,
     asked: u64,
     expired: u64,
 }
+
+/// About what a lock takes beside its key: its places in four trees, which are two thirds full, and the head of the key.
+const LOCK_BYTES: usize = 300;
+/// About what one who waits takes here and in the tables of the caller.
+const WAITER_BYTES: usize = 300;
 
 #[derive(Debug)]
 struct Lock<H> {
@@ -119,6 +146,7 @@ impl<H> Default for Flights<H> {
             lock_ends: BTreeMap::new(),
             wait_ends: BTreeMap::new(),
             gone: BTreeSet::new(),
+            key_bytes: 0,
             asked: 0,
             expired: 0,
         }
@@ -128,14 +156,14 @@ impl<H> Default for Flights<H> {
 impl<H: Copy + Ord> Flights<H> {
     /// Gives the lock of `key` to the asker, unless somebody holds it.
     ///
-    /// `now` is the time, `max_locks` how many there may be, and `token` makes a number that it never made before. A lock whose
-    /// end has passed while somebody waits for it is theirs: it passes on with the next [`Flights::due`].
+    /// `now` is the time, and `token` makes a number that it never made before. A lock whose end has passed while somebody waits
+    /// for it is theirs: it passes on with the next [`Flights::due`].
     pub fn ask(
         &mut self,
         key: &[u8],
         asker: Asker,
         now: u64,
-        max_locks: usize,
+        bounds: Bounds,
         token: impl FnOnce() -> u64,
     ) -> Asked {
         match self.locks.get(key) {
@@ -147,8 +175,11 @@ impl<H: Copy + Ord> Flights<H> {
                 self.expired += 1;
                 self.remove(key);
             }
-            None if self.locks.len() >= max_locks => return Asked::Full,
             None => {}
+        }
+        if self.locks.len() >= bounds.locks || self.bytes() + LOCK_BYTES + key.len() > bounds.bytes
+        {
+            return Asked::Full;
         }
         let token = token();
         self.lock(key.into(), asker, token, now, BTreeMap::new());
@@ -172,14 +203,16 @@ impl<H: Copy + Ord> Flights<H> {
         true
     }
 
-    /// The result of `key` is stored: its lock ends, and everybody who waited is answered, in the order of asking.
-    pub fn land(&mut self, key: &[u8]) -> VecDeque<H> {
-        let Some(lock) = self.remove(key) else { return VecDeque::new() };
-        let waiters: VecDeque<H> = lock.queue.into_values().collect();
-        for waiter in &waiters {
-            self.forget(*waiter);
-        }
-        waiters
+    /// The result of `key` is stored: its lock ends, and everybody who waited is to be answered. O(log n), however many they
+    /// are: [`Flights::next_landed`] names them.
+    pub fn land(&mut self, key: &[u8]) -> Landed<H> {
+        Landed(self.remove(key).map_or_else(BTreeMap::new, |lock| lock.queue))
+    }
+
+    /// The next of those who waited, in the order of asking, and whether it still does. O(log n).
+    pub fn next_landed(&mut self, landed: &mut Landed<H>) -> Option<(H, bool)> {
+        let (_, waiter) = landed.0.pop_first()?;
+        Some((waiter, self.forget(waiter).is_some()))
     }
 
     /// Gives up the lock that is known by `token`; the first who waits holds it then.
@@ -263,6 +296,11 @@ impl<H: Copy + Ord> Flights<H> {
         self.locks.len()
     }
 
+    /// About what the locks and those who wait take.
+    pub fn bytes(&self) -> usize {
+        self.key_bytes + LOCK_BYTES * self.locks.len() + WAITER_BYTES * self.waiters.len()
+    }
+
     /// How many wait.
     pub fn waiting(&self) -> usize {
         self.waiters.len()
@@ -308,6 +346,7 @@ impl<H: Copy + Ord> Flights<H> {
     fn lock(&mut self, key: Key, asker: Asker, token: u64, now: u64, queue: BTreeMap<u64, H>) {
         let Asker { client, lock_ms } = asker;
         let ends_at = now.saturating_add(lock_ms);
+        self.key_bytes += key.len();
         self.owned.insert((client, token), Rc::clone(&key));
         self.lock_ends.insert((ends_at, token), Rc::clone(&key));
         self.locks.insert(key, Lock { token, client, ends_at, queue });
@@ -315,6 +354,7 @@ impl<H: Copy + Ord> Flights<H> {
 
     fn remove(&mut self, key: &[u8]) -> Option<Lock<H>> {
         let lock = self.locks.remove(key)?;
+        self.key_bytes = self.key_bytes.saturating_sub(key.len());
         self.owned.remove(&(lock.client, lock.token));
         self.lock_ends.remove(&(lock.ends_at, lock.token));
         Some(lock)

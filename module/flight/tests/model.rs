@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use cacheops_flight::{Asked, Asker, Due, Flights, Handover, Released};
+use cacheops_flight::{Asked, Asker, Bounds, Due, Flights, Handover, Released};
 use proptest::prelude::*;
 
 const MAX_LOCKS: usize = 4;
+const BOUNDS: Bounds = Bounds { locks: MAX_LOCKS, bytes: usize::MAX };
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -160,7 +161,7 @@ impl Both {
                 // Whoever asks is connected, and so is who was given a lock.
                 self.settle();
                 let asker = Asker { client, lock_ms };
-                let asked = self.flights.ask(&[key], asker, now, MAX_LOCKS, || token);
+                let asked = self.flights.ask(&[key], asker, now, BOUNDS, || token);
                 assert_eq!(asked, self.twin.ask(key, asker, now, token));
                 match (asked, wait_ms) {
                     (Asked::Granted(token), _) => self.tokens.push(token),
@@ -175,7 +176,13 @@ impl Both {
                 }
             }
             Step::Land { key } => {
-                assert_eq!(Vec::from(self.flights.land(&[key])), self.twin.land(key));
+                let mut landed = self.flights.land(&[key]);
+                let mut waited = Vec::new();
+                while let Some((waiter, still_waits)) = self.flights.next_landed(&mut landed) {
+                    assert!(still_waits);
+                    waited.push(waiter);
+                }
+                assert_eq!(waited, self.twin.land(key));
             }
             Step::Release { key, ago } => {
                 let Some(&old) = self.tokens.iter().rev().nth(ago) else { return };
@@ -241,6 +248,8 @@ impl Both {
     fn check(&self) {
         assert_eq!(self.flights.locks(), self.twin.locks.len());
         assert_eq!(self.flights.waiting(), self.twin.waiters.len());
+        let is_empty = self.twin.locks.is_empty() && self.twin.waiters.is_empty();
+        assert_eq!(self.flights.bytes() == 0, is_empty);
         assert_eq!(self.flights.is_empty(), self.twin.locks.is_empty());
         for waiter in &self.twin.waiters {
             assert!(self.twin.position(waiter.key).is_some(), "a waiter without a lock");
@@ -275,11 +284,72 @@ proptest! {
 fn a_lock_is_fenced_by_its_token() {
     let mut flights = Flights::<u64>::default();
     let asker = Asker { client: 1, lock_ms: 10 };
-    assert_eq!(flights.ask(b"q", asker, 0, 9, || 7), Asked::Granted(7));
-    assert_eq!(flights.ask(b"q", asker, 10, 9, || 8), Asked::Granted(8));
+    assert_eq!(flights.ask(b"q", asker, 0, BOUNDS, || 7), Asked::Granted(7));
+    assert_eq!(flights.ask(b"q", asker, 10, BOUNDS, || 8), Asked::Granted(8));
 
     assert_eq!(flights.release(b"q", 7, 11, || 9), Released::NotOwner);
     assert_eq!(flights.release(b"q", 8, 11, || 9), Released::Free);
     assert!(flights.is_empty());
     assert_eq!(flights.expired(), 1);
+}
+
+#[test]
+fn locks_and_waiters_are_bounded_in_bytes() {
+    let mut flights = Flights::<u64>::default();
+    let asker = Asker { client: 1, lock_ms: 10 };
+    let bounds = Bounds { locks: 1000, bytes: 10_000 };
+    let mut key = vec![b'k'; 1000];
+    let mut granted = 0;
+    while flights.ask(&key, asker, 0, bounds, || granted + 1) == Asked::Granted(granted + 1) {
+        granted += 1;
+        key.push(b'k');
+    }
+    let full = flights.bytes();
+
+    assert!((5..10).contains(&granted) && (9_000..=10_000).contains(&full), "{granted}: {full}");
+    assert_eq!(flights.ask(&key, asker, 0, bounds, || 99), Asked::Full);
+    assert_eq!(flights.bytes(), full);
+
+    flights.wait(&[b'k'; 1000], 1, asker, 20);
+    assert!(flights.bytes() > full);
+    while flights.due(100, || 99).is_some() {}
+    while flights.due(1000, || 99).is_some() {}
+    assert_eq!(flights.bytes(), 0);
+}
+
+#[test]
+fn a_bound_of_no_locks_grants_none_not_even_one_that_has_ended() {
+    let mut flights = Flights::<u64>::default();
+    let asker = Asker { client: 1, lock_ms: 10 };
+    assert_eq!(flights.ask(b"q", asker, 0, BOUNDS, || 7), Asked::Granted(7));
+    let none = Bounds { locks: 0, ..BOUNDS };
+
+    assert_eq!(flights.ask(b"q", asker, 5, none, || 8), Asked::Locked);
+    assert_eq!(flights.ask(b"q", asker, 10, none, || 9), Asked::Full);
+    assert!(flights.is_empty());
+}
+
+#[test]
+fn who_waited_for_a_result_is_named_one_at_a_time_and_may_leave_in_between() {
+    let mut flights = Flights::<u64>::default();
+    let asker = Asker { client: 1, lock_ms: 10 };
+    flights.ask(b"q", asker, 0, BOUNDS, || 7);
+    for waiter in 0..1000 {
+        assert!(flights.wait(b"q", waiter, asker, 50 + waiter));
+    }
+
+    let mut landed = flights.land(b"q");
+
+    // Nothing is taken apart before it is asked for.
+    assert_eq!((flights.locks(), flights.waiting()), (0, 1000));
+    assert_eq!(flights.next_landed(&mut landed), Some((0, true)));
+    assert!(flights.leave(1));
+    assert_eq!(flights.due(52, || 8), Some(Due::TimedOut(2)));
+    assert_eq!(flights.next_landed(&mut landed), Some((1, false)));
+    assert_eq!(flights.next_landed(&mut landed), Some((2, false)));
+    // A new lock of the key has nothing to do with them.
+    assert_eq!(flights.ask(b"q", asker, 52, BOUNDS, || 9), Asked::Granted(9));
+    assert_eq!(flights.release(b"q", 9, 52, || 10), Released::Free);
+    assert_eq!(flights.next_landed(&mut landed), Some((3, true)));
+    assert_eq!(flights.waiting(), 996);
 }

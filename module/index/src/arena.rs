@@ -10,6 +10,9 @@
 //! ```
 //! A freed string reads as zeros or as empty, until its place is given again. A full class overflows into the next.
 
+use smallvec::SmallVec;
+
+use crate::pack::Relocate;
 use crate::seg::Directory;
 use crate::slab::Slab;
 
@@ -120,6 +123,34 @@ impl Arena {
         }
     }
 
+    /// Moves a string out of a segment of which at most half is used, to the one that new strings are put into. Answers its new
+    /// handle; `None` if it stays.
+    pub(crate) fn pack(&mut self, handle: Handle) -> Option<Handle> {
+        let (at, number) = handle.split();
+        let class = self.classes.get_mut(at)?;
+        let size = (at + 1) * GRAIN;
+        if !class.is_sparse(number) {
+            return None;
+        }
+        let new = Handle((at as u32) << NUMBER_BITS | class.reserve(size)?);
+        let bytes: SmallVec<[u8; 128]> = SmallVec::from_slice(self.get(handle));
+        self.get_mut(new).copy_from_slice(&bytes);
+        self.classes.get_mut(at)?.free(number, size);
+        Some(new)
+    }
+
+    /// Lets the memory of a string be moved that has a block of its own.
+    pub(crate) fn relocate(&mut self, handle: Handle, relocate: &mut impl Relocate) {
+        let (class, number) = handle.split();
+        if class == LONG
+            && let Some(boxed) = self.long.get_mut(number)
+        {
+            let mut bytes = std::mem::take(boxed).into_vec();
+            relocate.vector(&mut bytes);
+            *boxed = bytes.into_boxed_slice();
+        }
+    }
+
     /// Gives the memory of one segment or of one long string back; false when there is none left.
     pub(crate) fn shed(&mut self) -> bool {
         while let Some(class) = self.classes.last_mut() {
@@ -184,6 +215,15 @@ impl Class {
             segment.used += 1;
             return Some(open * SEGMENT as u32 + u32::from(place));
         }
+    }
+
+    fn is_sparse(&self, number: u32) -> bool {
+        let at = number as usize / SEGMENT;
+        self.open.last().is_some_and(|&open| open as usize != at)
+            && self
+                .segments
+                .get(at)
+                .is_some_and(|segment| segment.is_open && usize::from(segment.used) <= SEGMENT / 2)
     }
 
     fn free(&mut self, number: u32, size: usize) {

@@ -58,7 +58,7 @@ impl Trash {
     /// Frees a piece; false when nothing is left. What falls out whole goes to `more`.
     pub(crate) fn shed(&mut self, more: &mut VecDeque<Trash>) -> bool {
         match self {
-            Trash::Core(core, members) => core.shed(members),
+            Trash::Core(core, members) => core.shed(members, more),
             Trash::Members(members) => members.shed(),
             Trash::Map(map) => map.shed(),
             Trash::Buried(queue) => queue.pop().is_some(),

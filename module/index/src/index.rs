@@ -6,20 +6,24 @@ use cacheops_condition::Condition;
 use smallvec::SmallVec;
 
 use crate::arena::Handle;
-use crate::core::{Core, Scratch};
+use crate::core::{CatalogBytes, Core, Request, Scratch};
 use crate::dead::{Dead, Death, Flushed, Queue, Trash};
 use crate::history::{Clock, Tick, Tombstones};
 use crate::members::Members;
 use crate::node::NIL;
+use crate::pack::Relocate;
 use crate::plan::Plan;
 use crate::record::{Link, Record};
 use crate::report::{Cause, Counters, Explanation, Sizes, TableReport, TopOrder, TopReport};
 use crate::scheme::{Hashes, Scheme};
 use crate::top::{Busy, Wide};
-use crate::{Limits, Refused, Slot, Stamps};
+use crate::{Limits, Refused, Slot, Stamps, UNNUMBERED};
 
 /// Batches of dead entries that one [`Index::explain`] looks through.
 const MAX_SEARCHED: usize = 10_000;
+
+/// Bytes of the values of a conjunction that the list of the most frequent invalidations may name: it keeps their text.
+const MAX_NAMED: u32 = 1024;
 
 /// The index of one database: which entries depend on what.
 #[derive(Debug)]
@@ -55,6 +59,9 @@ pub struct Stored {
     pub stamps: Stamps,
     /// The number that the store took: the entry's version.
     pub version: u64,
+    /// Whether all of its conjunctions are tracked by all of their terms. If not, [`Index::conditions`] answers those that are
+    /// tracked.
+    pub is_exact: bool,
 }
 
 /// What an invalidation did.
@@ -76,13 +83,13 @@ pub struct DeadKey {
 }
 
 impl Index {
-    /// An empty index. `id` is unique among the indexes of the process, `seeds` key the hashes, `random` starts the epoch.
+    /// An empty index. `id` is unique among the indexes of the process, or [`UNNUMBERED`]; `seeds` key the hashes, `random` starts the epoch.
     pub fn new(id: u16, seeds: [u64; 4], random: u64, tombstones: usize) -> Self {
         let hashes = Hashes::new(seeds);
         Self {
             clock: Clock::new(id, random),
             tombstones: Tombstones::new(tombstones),
-            core: Core::new(&hashes),
+            core: Core::new(&hashes, CatalogBytes::default()),
             hashes,
             dead: Queue::default(),
             dead_entries: 0,
@@ -97,6 +104,13 @@ impl Index {
             scratch: Scratch::default(),
             plan: Plan::default(),
         }
+    }
+
+    /// Counts the catalog of an index that is still empty together with those of others.
+    #[must_use]
+    pub fn sharing(mut self, catalogs: CatalogBytes) -> Self {
+        self.core = Core::new(&self.hashes, catalogs);
+        self
     }
 
     /// The token of now.
@@ -134,6 +148,7 @@ impl Index {
     ) -> Result<Stored, Refused> {
         let now = self.clock.advance();
         let outcome = self.store_at(now, key, deps, token, limits);
+        self.scratch.shrink();
         match outcome {
             Ok(_) => self.counters.stores += 1,
             Err(Refused::Token) => self.counters.refused_token += 1,
@@ -150,8 +165,13 @@ impl Index {
         token: Option<u64>,
         limits: &Limits,
     ) -> Result<Stored, Refused> {
-        self.core.resolve(deps, now, &self.hashes, limits, &mut self.scratch)?;
+        if self.id() == UNNUMBERED {
+            return Err(Refused::Limit);
+        }
+        let request = Request { now, hashes: &self.hashes, limits, is_check: false };
+        let resolved = self.core.resolve(deps, &request, &mut self.scratch);
         self.counters.collapsed += self.scratch.collapsed;
+        resolved?;
         if let Some(token) = token
             && !self.is_unchanged_since(token)
         {
@@ -177,6 +197,7 @@ impl Index {
             slot: Slot { born: now, record },
             stamps: Stamps::new(self.scratch.links.iter().map(|link| link.node)),
             version: self.clock.number(now),
+            is_exact: self.scratch.collapsed == 0,
         })
     }
 
@@ -184,16 +205,22 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// [`Refused::Limit`] if they need more tables than there may be.
+    /// [`Refused::Limit`] if they need more tables or schemes than there may be, and then nothing more is registered.
     pub fn check(
         &mut self,
         deps: &[(&[u8], Condition<'_>)],
         token: u64,
         limits: &Limits,
     ) -> Result<bool, Refused> {
+        if self.id() == UNNUMBERED {
+            return Err(Refused::Limit);
+        }
         let now = self.clock.advance();
-        self.core.resolve(deps, now, &self.hashes, limits, &mut self.scratch)?;
-        Ok(self.is_unchanged_since(token))
+        let request = Request { now, hashes: &self.hashes, limits, is_check: true };
+        let resolved = self.core.resolve(deps, &request, &mut self.scratch);
+        let is_unchanged = resolved.map(|()| self.is_unchanged_since(token));
+        self.scratch.shrink();
+        is_unchanged
     }
 
     /// The token rule, for the conjunctions that were resolved last.
@@ -263,6 +290,13 @@ impl Index {
         self.core.unlink(Handle(slot.record), slot.born);
     }
 
+    /// Brings what is kept of a living entry together with that of others, and lets its memory be moved. To be called while
+    /// the server defragments its memory. Answers slot and stamps if they have changed: the old ones are void then.
+    /// O(conjunctions).
+    pub fn pack(&mut self, slot: Slot, relocate: &mut impl Relocate) -> Option<(Slot, Stamps)> {
+        self.core.pack(slot, || self.clock.advance(), relocate)
+    }
+
     /// Kills every entry whose condition one of the rows satisfies.
     ///
     /// A row is a conjunction that says what is known of it: a field that it does not name may have any value. `time_ms` is
@@ -276,8 +310,30 @@ impl Index {
         let mut plan = std::mem::take(&mut self.plan);
         plan.make(changes, &self.core, &self.hashes, limits);
         let cut = self.carry_out(&plan, time_ms);
+        plan.shrink();
         self.plan = plan;
         cut
+    }
+
+    /// Forgets up to so many schemes that nothing depends on, and tables with them.
+    pub fn forget_unused(&mut self, schemes: usize) {
+        let now = self.clock.advance();
+        self.core.forget_unused(schemes, now, &mut self.scratch);
+    }
+
+    /// Whether anything may depend on a table.
+    pub fn knows(&self, table: &[u8]) -> bool {
+        self.core.table(table).is_some()
+    }
+
+    /// Positions of changes of the last [`Index::invalidate`] whose tables were dropped because of [`Limits::probes`].
+    pub fn cut_off(&self) -> &[usize] {
+        &self.plan.cut_off
+    }
+
+    /// Counts tables that a caller has dropped because looking closer would have cost too much.
+    pub fn count_over(&mut self, tables: usize) {
+        self.counters.over += tables as u64;
     }
 
     /// The links that [`Index::invalidate`] would cut now; changes nothing.
@@ -285,6 +341,7 @@ impl Index {
         let mut plan = std::mem::take(&mut self.plan);
         plan.make(changes, &self.core, &self.hashes, limits);
         let links = plan.links(&self.core);
+        plan.shrink();
         self.plan = plan;
         links
     }
@@ -303,12 +360,14 @@ impl Index {
             let Some(node_found) = self.core.nodes.get(node) else { continue };
             let (hash, scheme) = (node_found.hash, node_found.scheme);
             let core = &self.core;
-            self.busy.count(hash, tick, |table, text| {
-                let owner =
-                    core.schemes.get(scheme).and_then(|scheme| core.tables.get(scheme.table));
-                table.extend_from_slice(owner.map_or(&[], |table| &table.name));
-                core.write_text(text, scheme, core.node_values(node_found));
-            });
+            if node_found.values_len <= MAX_NAMED {
+                self.busy.count(hash, tick, |table, text| {
+                    let owner =
+                        core.schemes.get(scheme).and_then(|scheme| core.tables.get(scheme.table));
+                    table.extend_from_slice(owner.map_or(&[][..], |table| &table.name));
+                    core.write_text(text, scheme, core.node_values(node_found));
+                });
+            }
             let Some(found) = self.core.detach(node) else { continue };
             let death = Death { tick, number, time_ms, scheme, node };
             links += found.members.len();
@@ -371,7 +430,8 @@ impl Index {
         self.wide = Wide::default();
         self.trash.push_back(Trash::Dead(std::mem::take(&mut self.dead), Members::None));
         self.dead_entries = 0;
-        Box::new(std::mem::replace(&mut self.core, Core::new(&self.hashes)))
+        let empty = Core::new(&self.hashes, self.core.leave_catalogs());
+        Box::new(std::mem::replace(&mut self.core, empty))
     }
 
     fn forget_flushed(&mut self) {

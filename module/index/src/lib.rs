@@ -32,6 +32,7 @@ mod history;
 mod index;
 mod members;
 mod node;
+mod pack;
 mod plan;
 mod record;
 mod report;
@@ -40,8 +41,10 @@ mod seg;
 mod slab;
 mod top;
 
+pub use core::CatalogBytes;
 pub use history::{Tick, index_id};
 pub use index::{Cut, DeadKey, Index, Stored};
+pub use pack::Relocate;
 pub use report::{Cause, Counters, Explanation, Sizes, TableReport, TopOrder, TopReport};
 
 /// What the index may grow to.
@@ -49,8 +52,14 @@ pub use report::{Cause, Counters, Explanation, Sizes, TableReport, TopOrder, Top
 pub struct Limits {
     /// Tables; a store that needs another one is refused.
     pub tables: usize,
-    /// Schemes of one table; what needs another one depends on the whole table.
+    /// Schemes of one table; what needs another one is tracked by a part of its terms.
     pub schemes: usize,
+    /// What the catalogs may take: names of tables and fields, and schemes. Checks may fill a half of it. A store that needs
+    /// another table is refused, what needs another scheme is tracked by a part of its terms.
+    pub catalog_bytes: usize,
+    /// Whether what does not fit is registered all the same: what another server has accepted is not refused. Only what
+    /// nothing uses makes room.
+    pub may_exceed: bool,
     /// Probes and compares of one invalidation; past it tables are dropped.
     pub probes: usize,
     /// Nodes of one scheme that a partial row is compared with; of larger ones it drops all.
@@ -59,7 +68,14 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { tables: 4096, schemes: 128, probes: 200_000, partial_scan: 1000 }
+        Self {
+            tables: 4096,
+            schemes: 256,
+            catalog_bytes: 16 << 20,
+            may_exceed: false,
+            probes: 200_000,
+            partial_scan: 1000,
+        }
     }
 }
 
@@ -105,11 +121,16 @@ impl Stamps {
     }
 }
 
+/// The id of all indexes beyond the 65 535 that have one of their own. Such an index refuses every store: an entry could not
+/// be told from those of another index.
+pub const UNNUMBERED: u16 = u16::MAX;
+
 /// Why a store was not done. Not an error: the value is good for who computed it, but may not be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
     /// Something it depends on was invalidated since its token, or the token is unknown.
     Token,
-    /// It needs more tables than [`Limits::tables`], or more entries than there are handles.
+    /// It needs more tables than [`Limits::tables`] or [`Limits::catalog_bytes`] allow, more entries than there are handles, or
+    /// more indexes than there are ids.
     Limit,
 }

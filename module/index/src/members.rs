@@ -58,6 +58,15 @@ impl Members {
         }
     }
 
+    /// Replaces the dependent at a position, whose record has moved.
+    pub(crate) fn set(&mut self, at: u32, member: Handle) {
+        match self {
+            Members::None => {}
+            Members::One(only) => *only = member,
+            Members::Many(many) => many.set(at as usize, member.0),
+        }
+    }
+
     /// Takes out the dependent at a position. The last one moves there; it is answered, so that its record can be told.
     #[inline]
     pub(crate) fn swap_remove(&mut self, at: u32) -> Option<Handle> {

@@ -1,5 +1,7 @@
 //! Which nodes do changed rows hit? Found out first, done later: a dry run stops in between.
 
+use std::collections::BTreeSet;
+
 use cacheops_condition::{Condition, Conjunction};
 
 use crate::Limits;
@@ -25,7 +27,13 @@ pub(crate) struct Plan {
     pub(crate) whole_tables: u64,
     /// Schemes and tables dropped because looking closer would have cost too much.
     pub(crate) over: u64,
+    /// Positions of changes whose table is dropped because looking closer would have cost too much.
+    pub(crate) cut_off: Vec<usize>,
     probes: usize,
+    /// Tables that are dropped, whatever else their rows say.
+    whole: BTreeSet<u32>,
+    /// The numbers of the fields of the row in work, in its order; `None` if no scheme uses it.
+    fields: Vec<Option<u16>>,
     /// What is known of the row in work, by field number.
     row: Vec<Known>,
 }
@@ -51,13 +59,22 @@ impl Plan {
         }
         self.tables.clear();
         self.conjunctions.clear();
+        self.cut_off = Vec::new();
+        self.whole.clear();
         (self.rows, self.whole_tables, self.over, self.probes) = (0, 0, 0, 0);
-        for (name, rows) in changes {
+        for (at, (name, rows)) in changes.iter().enumerate() {
             self.tables.push(hashes.table(name));
             self.rows += rows.conjunctions() as u64;
             let Some(number) = core.table(name) else { continue };
             self.known.push(number);
-            for row in rows.iter() {
+            for (row_at, row) in rows.iter().enumerate() {
+                // A command may name a table more than once.
+                if !self.whole.is_empty() && self.whole.contains(&number) {
+                    if !self.cut_off.is_empty() {
+                        self.cut_off.push(at);
+                    }
+                    break;
+                }
                 if row.is_empty() {
                     self.whole_tables += 1;
                     self.drop_table(number, core);
@@ -65,10 +82,12 @@ impl Plan {
                 }
                 if self.probes > limits.probes {
                     self.over += 1;
+                    self.cut_off.push(at);
                     self.drop_table(number, core);
                     break;
                 }
-                self.add_row(number, row, core, hashes, limits);
+                let is_first = row_at == 0 || !row.repeats_fields();
+                self.add_row(number, row, is_first, core, hashes, limits);
             }
         }
     }
@@ -86,7 +105,19 @@ impl Plan {
         whole + single.map(|node| node.members.len()).sum::<usize>()
     }
 
+    /// Gives back what an unusually large command has taken.
+    pub(crate) fn shrink(&mut self) {
+        const KEPT: usize = 1 << 14;
+        let largest = [self.nodes.capacity(), self.conjunctions.capacity(), self.fields.capacity()];
+        if largest.into_iter().any(|capacity| capacity > KEPT)
+            || self.tables.capacity().max(self.touched.capacity()) > KEPT
+        {
+            *self = Self { cut_off: std::mem::take(&mut self.cut_off), ..Self::default() };
+        }
+    }
+
     fn drop_table(&mut self, number: u32, core: &Core) {
+        self.whole.insert(number);
         let schemes = core.tables.get(number).map_or(&[][..], |table| &table.schemes);
         self.dropped.extend(schemes.iter().map(|&(_, scheme)| scheme));
     }
@@ -95,17 +126,23 @@ impl Plan {
         &mut self,
         number: u32,
         row: Conjunction<'_>,
+        has_new_fields: bool,
         core: &Core,
         hashes: &Hashes,
         limits: &Limits,
     ) {
         let Some(table) = core.tables.get(number) else { return };
-        self.row.clear();
-        self.row.resize(table.fields(), Known::default());
+        // Rows of one statement have the same fields: these are looked up once.
+        if has_new_fields {
+            self.fields.clear();
+            self.fields.extend(row.terms().map(|(field, _)| table.field(field)));
+            self.row.clear();
+            self.row.resize(table.fields(), Known::default());
+        }
         let mut mask = 0u64;
-        for (at, (field, value)) in row.terms().enumerate() {
+        for (at, ((_, value), field)) in row.terms().zip(&self.fields).enumerate() {
             // A field that no scheme of the table uses cannot matter.
-            let Some(field) = table.field(field) else { continue };
+            let &Some(field) = field else { continue };
             if let Some(known) = self.row.get_mut(usize::from(field)) {
                 *known = Known { hash: hashes.value(value), term: Some(at as u16) };
                 mask |= 1u64.checked_shl(field.into()).unwrap_or(0);

@@ -71,11 +71,23 @@ pub(crate) fn write(place: &mut [u8], born: Tick, key: &[u8], links: &[Link]) {
     head[8..10].copy_from_slice(&(key.len() as u16).to_le_bytes());
     head[10..].copy_from_slice(&(links.len() as u16).to_le_bytes());
     let (places, rest) = rest.split_at_mut(LINK * links.len());
+    write_links(places, links);
+    rest[..key.len()].copy_from_slice(key);
+}
+
+/// Gives a record another birth and other links, as many as it has, ascending by node.
+pub(crate) fn move_links(place: &mut [u8], born: Tick, links: &[Link]) {
+    debug_assert_eq!(usize::from(short(place, 10)), links.len());
+    let Some((head, rest)) = place.split_at_mut_checked(HEAD) else { return };
+    head[..8].copy_from_slice(&born.to_le_bytes());
+    write_links(rest, links);
+}
+
+fn write_links(places: &mut [u8], links: &[Link]) {
     for (place, link) in places.chunks_exact_mut(LINK).zip(links) {
         place[..4].copy_from_slice(&link.node.to_le_bytes());
         place[4..].copy_from_slice(&link.at.to_le_bytes());
     }
-    rest[..key.len()].copy_from_slice(key);
 }
 
 /// Tells the record at `handle` that it now stands at `at` among the members of `node`.

@@ -4,6 +4,7 @@
 //! there are entries. An application has a handful of schemes for each table: one for each shape of query.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use ahash::RandomState;
 use smallvec::SmallVec;
@@ -12,7 +13,9 @@ use crate::history::Tick;
 use crate::node::NodeMap;
 
 /// Field numbers of a scheme, ascending: the *scheme order* of its values.
-pub(crate) type Fields = SmallVec<[u16; 6]>;
+pub(crate) type Fields = SmallVec<[u16; INLINE]>;
+/// Fields that a scheme keeps in itself.
+const INLINE: usize = 6;
 
 /// Up to here comparing names beats hashing them.
 const FEW: usize = 6;
@@ -21,13 +24,25 @@ const MAX_FIELDS: usize = 4096;
 
 #[derive(Debug)]
 pub(crate) struct Table {
-    pub(crate) name: Box<[u8]>,
-    names: Vec<Box<[u8]>>,
-    numbers: HashMap<Box<[u8]>, u16, RandomState>,
+    pub(crate) name: Rc<[u8]>,
+    fields: Vec<Field>,
+    numbers: HashMap<Rc<[u8]>, u16, RandomState>,
+    /// Numbers of fields that no scheme uses any more.
+    free: Vec<u16>,
     /// The hash of a scheme's fields, and its number.
     pub(crate) schemes: Vec<(u64, u32)>,
+    /// The last tick at which a command resolved a condition of this table.
+    pub(crate) used: Tick,
     pub(crate) refused: u64,
     pub(crate) invalidations: u64,
+}
+
+#[derive(Debug, Default)]
+struct Field {
+    /// Empty, which no field's name is, while the number is free.
+    name: Rc<[u8]>,
+    /// Schemes that use it.
+    schemes: u32,
 }
 
 #[derive(Debug)]
@@ -54,12 +69,14 @@ pub(crate) struct Scheme {
 }
 
 impl Table {
-    pub(crate) fn new(name: &[u8], state: RandomState) -> Self {
+    pub(crate) fn new(name: &[u8], now: Tick, state: RandomState) -> Self {
         Self {
             name: name.into(),
-            names: Vec::new(),
+            fields: Vec::new(),
             numbers: HashMap::with_hasher(state),
+            free: Vec::new(),
             schemes: Vec::new(),
+            used: now,
             refused: 0,
             invalidations: 0,
         }
@@ -67,33 +84,89 @@ impl Table {
 
     #[inline]
     pub(crate) fn field(&self, name: &[u8]) -> Option<u16> {
-        if self.names.len() <= FEW {
-            return self.names.iter().position(|known| **known == *name).map(|at| at as u16);
+        if self.fields.len() <= FEW {
+            return self.fields.iter().position(|known| *known.name == *name).map(|at| at as u16);
         }
         self.numbers.get(name).copied()
     }
 
-    /// The number of a field, a new one if need be; `None` when there are too many.
-    pub(crate) fn intern(&mut self, name: &[u8]) -> Option<u16> {
-        if let Some(number) = self.field(name) {
-            return Some(number);
+    /// Whether so many fields more can be told apart.
+    pub(crate) fn has_room_for(&self, fields: usize) -> bool {
+        self.numbers.len() + fields <= MAX_FIELDS
+    }
+
+    /// The number of a field for a scheme that is about to use it; `None` when there are too many.
+    pub(crate) fn take_field(&mut self, name: &[u8]) -> Option<u16> {
+        let number = match self.field(name) {
+            Some(number) => number,
+            None if self.has_room_for(1) => {
+                let name: Rc<[u8]> = name.into();
+                let number = self.free.pop().unwrap_or(self.fields.len() as u16);
+                let field = Field { name: Rc::clone(&name), schemes: 0 };
+                match self.fields.get_mut(usize::from(number)) {
+                    Some(free) => *free = field,
+                    None => self.fields.push(field),
+                }
+                self.numbers.insert(name, number);
+                number
+            }
+            None => return None,
+        };
+        if let Some(field) = self.fields.get_mut(usize::from(number)) {
+            field.schemes += 1;
         }
-        if self.names.len() == MAX_FIELDS {
-            return None;
-        }
-        let number = self.names.len() as u16;
-        self.names.push(name.into());
-        self.numbers.insert(name.into(), number);
         Some(number)
     }
 
+    /// A scheme uses a field no more. Answers what its name took in the catalog if no other scheme uses it.
+    pub(crate) fn release_field(&mut self, number: u16) -> usize {
+        let Some(field) = self.fields.get_mut(usize::from(number)) else { return 0 };
+        field.schemes = field.schemes.saturating_sub(1);
+        if field.schemes > 0 {
+            return 0;
+        }
+        let Field { name, .. } = std::mem::take(field);
+        self.numbers.remove(&name);
+        self.free.push(number);
+        field_bytes(name.len())
+    }
+
+    /// How many schemes use a field.
+    pub(crate) fn schemes_of(&self, name: &[u8]) -> u32 {
+        let field = self.field(name).and_then(|number| self.fields.get(usize::from(number)));
+        field.map_or(0, |field| field.schemes)
+    }
+
+    /// One more than the largest number of a field so far.
     pub(crate) fn fields(&self) -> usize {
-        self.names.len()
+        self.fields.len()
     }
 
     pub(crate) fn field_name(&self, number: u16) -> &[u8] {
-        self.names.get(usize::from(number)).map_or(&[], |name| name)
+        self.fields.get(usize::from(number)).map_or(&[], |field| &field.name)
     }
+}
+
+/// About what the name of a field takes: its bytes, their counters, and its places in the list and the map of its table.
+pub(crate) fn field_bytes(name: usize) -> usize {
+    const COUNTERS: usize = 16;
+    const MAP: usize = 32;
+    name + COUNTERS + size_of::<Field>() + MAP
+}
+
+/// About what a scheme takes: itself and its place in the list of its table.
+pub(crate) fn scheme_bytes(fields: usize) -> usize {
+    const LIST: usize = 32;
+    let spilled = if fields > INLINE { 2 * fields } else { 0 };
+    size_of::<Scheme>() + LIST + spilled
+}
+
+/// About what a table takes without any field: itself, its name, its place in the map of tables, and the scheme of `*`,
+/// which it can always have.
+pub(crate) fn table_bytes(name: usize) -> usize {
+    const COUNTERS: usize = 16;
+    const MAP: usize = 40;
+    name + COUNTERS + size_of::<Table>() + MAP + scheme_bytes(0)
 }
 
 /// Appends a value as a scheme's node keeps it: its length plus one, or zero for NULL, then its bytes.

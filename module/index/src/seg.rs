@@ -3,6 +3,8 @@
 //! A `Vec` of 10^7 elements copies 40 MB when it doubles, and everybody waits. Here a push costs at most one segment's
 //! allocation, and the directory of segments is a thousandth of the data.
 
+use crate::pack::Relocate;
+
 /// Elements in a segment.
 pub(crate) const SEGMENT: usize = 1024;
 
@@ -78,6 +80,22 @@ impl<T: Copy> SegVec<T> {
             self.rest.pop();
         }
         value
+    }
+
+    /// Lets the segment that begins at a position be moved, if one does.
+    pub(crate) fn relocate(&mut self, at: usize, relocate: &mut impl Relocate) {
+        match at {
+            0 => {
+                relocate.vector(&mut self.first);
+                relocate.vector(&mut self.rest);
+            }
+            _ if at.is_multiple_of(SEGMENT) => {
+                if let Some(segment) = self.rest.get_mut(at / SEGMENT - 1) {
+                    relocate.vector(segment);
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Frees the last segment. Answers false when nothing is left to free.

@@ -116,6 +116,16 @@ impl<T> Slab<T> {
         Some(thing)
     }
 
+    /// Whether at most half of the segment of a number is used, and new things are put into another one.
+    pub(crate) fn is_sparse(&self, number: u32) -> bool {
+        let (at, _) = split(number);
+        self.open.last().is_some_and(|&open| open as usize != at)
+            && self
+                .segments
+                .get(at)
+                .is_some_and(|segment| segment.is_open && usize::from(segment.used) <= SEGMENT / 2)
+    }
+
     /// Takes any one thing out, from the end; for dropping a slab step by step.
     pub(crate) fn shed(&mut self) -> Option<T> {
         loop {

@@ -67,7 +67,10 @@ proptest! {
         schemes in 1..4usize,
         partial_scan in 0..4usize,
         probes in 0..20usize,
+        catalog_bytes in 0..5000usize,
+        may_exceed: bool,
     ) {
-        check(&ops, Limits { tables, schemes, probes, partial_scan }, false);
+        let limits = Limits { tables, schemes, probes, partial_scan, catalog_bytes, may_exceed };
+        check(&ops, limits, false);
     }
 }

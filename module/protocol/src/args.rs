@@ -1,4 +1,4 @@
-use cacheops_condition::Condition;
+use cacheops_condition::{Bounds, Condition, Problem};
 use smallvec::SmallVec;
 
 use crate::ArgError;
@@ -20,6 +20,8 @@ pub struct Limits {
     pub terms: usize,
     /// `cacheops.max-conjunctions`: conjunctions of an entry, over all tables.
     pub conjunctions: usize,
+    /// `cacheops.max-condition-bytes`: tables and conditions of one command.
+    pub condition_bytes: usize,
 }
 
 impl Limits {
@@ -30,6 +32,7 @@ impl Limits {
         name_bytes: usize::MAX,
         terms: cacheops_condition::MAX_FIELDS,
         conjunctions: u16::MAX as usize,
+        condition_bytes: usize::MAX,
     };
 }
 
@@ -57,8 +60,11 @@ impl<'c, 'a> Cursor<'c, 'a> {
         self.next().ok_or(ArgError::MissingValue(option))
     }
 
-    /// The pairs of table and condition after `ON`: all that is left.
-    pub(crate) fn pairs(self) -> Result<Dependencies<'a>, ArgError> {
+    /// The pairs of table and condition after `ON`, all that is left, each condition read by `read`.
+    pub(crate) fn pairs(
+        self,
+        mut read: impl FnMut(&'a [u8], &'a [u8]) -> Result<Condition<'a>, ArgError>,
+    ) -> Result<Dependencies<'a>, ArgError> {
         if self.args.is_empty() {
             return Err(ArgError::NoTable);
         }
@@ -71,15 +77,69 @@ impl<'c, 'a> Cursor<'c, 'a> {
             if let Some(option) = misplaced(table, text) {
                 return Err(ArgError::OptionAfterOn(option));
             }
-            let condition = Condition::parse(text)
-                .map_err(|error| ArgError::Condition { table: printable(table), error })?;
-            dependencies.push((table, condition));
+            dependencies.push((table, read(table, text)?));
         }
         match rest.first() {
             None => Ok(dependencies),
             Some(table) => Err(ArgError::NoCondition(printable(table))),
         }
     }
+
+    /// [`Cursor::pairs`] of an entry or a check. The limits are looked at before and while the conditions are read: what is
+    /// refused costs no more than what is accepted.
+    pub(crate) fn pairs_within(self, limits: &Limits) -> Result<Dependencies<'a>, ArgError> {
+        let bytes = self.args.iter().map(|argument| argument.len()).sum();
+        at_most(
+            "the length of tables and conditions",
+            bytes,
+            limits.condition_bytes,
+            "cacheops.max-condition-bytes",
+        )?;
+        // Between conjunctions there is a byte that stands nowhere else.
+        let texts = self.args.iter().skip(1).step_by(2);
+        let conjunctions = texts.map(|text| 1 + count(text, b'|')).sum();
+        at_most(
+            "the number of conjunctions",
+            conjunctions,
+            limits.conjunctions,
+            "cacheops.max-conjunctions",
+        )?;
+        let bounds = Bounds { terms: limits.terms, field_bytes: limits.name_bytes };
+        self.pairs(|table, text| {
+            if table.len() > limits.name_bytes {
+                return Err(ArgError::LongName { limit: limits.name_bytes });
+            }
+            Condition::parse_within(text, bounds).map_err(|error| match error.problem {
+                Problem::TooManyTerms => ArgError::Limit {
+                    what: "the number of terms in a conjunction",
+                    found: most_terms(text),
+                    limit: limits.terms,
+                    directive: "cacheops.max-terms",
+                },
+                Problem::LongField => ArgError::LongName { limit: limits.name_bytes },
+                _ => ArgError::Condition { table: printable(table), error },
+            })
+        })
+    }
+}
+
+fn count(text: &[u8], byte: u8) -> usize {
+    text.iter().filter(|&&other| other == byte).count()
+}
+
+/// The terms of the longest conjunction.
+fn most_terms(text: &[u8]) -> usize {
+    let terms = text.split(|&byte| byte == b'|').map(|conjunction| 1 + count(conjunction, b'&'));
+    terms.max().unwrap_or(0)
+}
+
+pub(crate) fn at_most(
+    what: &'static str,
+    found: usize,
+    limit: usize,
+    directive: &'static str,
+) -> Result<(), ArgError> {
+    if found > limit { Err(ArgError::Limit { what, found, limit, directive }) } else { Ok(()) }
 }
 
 /// An option with its number reads as a table and a condition, "field 5000 is NULL of table PX", which nobody means.

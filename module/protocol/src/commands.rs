@@ -1,6 +1,8 @@
 //! The arguments of each command, without its name.
 
-use crate::args::{Cursor, Dependencies, Limits, number_in, once, unknown};
+use cacheops_condition::Condition;
+
+use crate::args::{Cursor, Dependencies, Limits, at_most, number_in, once, unknown};
 use crate::error::printable;
 use crate::{ArgError, MAX_NUMBER};
 
@@ -85,34 +87,9 @@ impl<'a> StoreArgs<'a> {
                 Some(_) => return Err(ArgError::Conflict("PX, PXAT, EX and EXAT")),
             }
         }
-        let on = cursor.pairs()?;
-        check_dependencies(&on, limits)?;
+        let on = cursor.pairs_within(limits)?;
         Ok(Self { key, value, expiry: expiry.map(|(_, given)| given), token, version, on })
     }
-}
-
-fn check_dependencies(on: &Dependencies<'_>, limits: &Limits) -> Result<(), ArgError> {
-    let mut conjunctions = 0;
-    for (table, condition) in on {
-        let fields =
-            condition.iter().flat_map(|conjunction| conjunction.terms()).map(|(field, _)| field);
-        if fields.chain([*table]).any(|name| name.len() > limits.name_bytes) {
-            return Err(ArgError::LongName { limit: limits.name_bytes });
-        }
-        conjunctions += condition.conjunctions();
-        at_most(
-            "the number of terms in a conjunction",
-            condition.max_terms(),
-            limits.terms,
-            "cacheops.max-terms",
-        )?;
-    }
-    at_most(
-        "the number of conjunctions",
-        conjunctions,
-        limits.conjunctions,
-        "cacheops.max-conjunctions",
-    )
 }
 
 /// `key [IFNOT version] [TOKEN] [LOCK ms [WAIT ms]]`
@@ -221,8 +198,7 @@ impl<'a> CheckArgs<'a> {
                 return Err(unknown(option, "KEY or ON"));
             }
         }
-        let on = cursor.pairs()?;
-        check_dependencies(&on, limits)?;
+        let on = cursor.pairs_within(limits)?;
         Ok(Self { token, key, on })
     }
 }
@@ -233,16 +209,26 @@ impl<'a> CheckArgs<'a> {
 pub struct InvalidateArgs<'a> {
     pub dry_run: bool,
     pub shard: bool,
+    /// Of tables that nothing depends on, the number of rows only.
     pub on: Dependencies<'a>,
+    /// Positions in `on` whose rows were not read because they are too many bytes: any row of the table may have changed.
+    pub unread: Vec<usize>,
 }
 
 impl<'a> InvalidateArgs<'a> {
-    /// Reads the arguments behind the command's name.
+    /// Reads the arguments behind the command's name. `is_known` tells whether anything may depend on a table; rows of other
+    /// tables are only counted. An invalidation is never refused for its length: what is too long is `*`.
     ///
     /// # Errors
     ///
     /// [`ArgError`] names the argument and the rule that it breaks.
-    pub fn parse(args: &[&'a [u8]]) -> Result<Self, ArgError> {
+    pub fn parse(
+        args: &[&'a [u8]],
+        limits: &Limits,
+        is_known: impl Fn(&[u8]) -> bool,
+    ) -> Result<Self, ArgError> {
+        /// Below this, reading costs less than asking.
+        const SHORT: usize = 256;
         if args.len() < 3 {
             return Err(ArgError::Arity);
         }
@@ -260,7 +246,21 @@ impl<'a> InvalidateArgs<'a> {
                 return Err(unknown(option, "DRYRUN, SHARD or ON"));
             }
         }
-        Ok(Self { dry_run: dry_run.is_some(), shard: shard.is_some(), on: cursor.pairs()? })
+        let (mut left, mut at, mut unread) = (limits.condition_bytes, 0, Vec::new());
+        let on = cursor.pairs(|table, text| {
+            at += 1;
+            let Some(rest) = left.checked_sub(text.len()) else {
+                unread.push(at - 1);
+                return Ok(Condition::any());
+            };
+            left = rest;
+            let read = match text.len() < SHORT || is_known(table) {
+                true => Condition::parse(text),
+                false => Condition::count(text),
+            };
+            read.map_err(|error| ArgError::Condition { table: printable(table), error })
+        })?;
+        Ok(Self { dry_run: dry_run.is_some(), shard: shard.is_some(), on, unread })
     }
 }
 
@@ -388,13 +388,4 @@ fn parse_number(text: &[u8], name: &'static str) -> Result<u64, ArgError> {
         1..=MAX_NUMBER - 1,
         "a whole number from 1 to 9007199254740991 that this server gave",
     )
-}
-
-fn at_most(
-    what: &'static str,
-    found: usize,
-    limit: usize,
-    directive: &'static str,
-) -> Result<(), ArgError> {
-    if found > limit { Err(ArgError::Limit { what, found, limit, directive }) } else { Ok(()) }
 }

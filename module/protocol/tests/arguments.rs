@@ -3,8 +3,14 @@
 use cacheops_protocol::*;
 use proptest::prelude::*;
 
-const LIMITS: Limits =
-    Limits { key_bytes: 10, value_bytes: 10, name_bytes: 10, terms: 2, conjunctions: 3 };
+const LIMITS: Limits = Limits {
+    key_bytes: 10,
+    value_bytes: 10,
+    name_bytes: 10,
+    terms: 2,
+    conjunctions: 3,
+    condition_bytes: 40,
+};
 
 fn split(line: &str) -> Vec<&[u8]> {
     line.split(' ')
@@ -71,6 +77,10 @@ fn store_says_what_is_wrong() {
             "k v ON post a&b&c",
             "the number of terms in a conjunction is 3, more than the 2 that cacheops.max-terms allows",
         ),
+        (
+            "k v ON post a=2345678901234567890 user b=12345678901234567890",
+            "the length of tables and conditions is 51, more than the 40 that cacheops.max-condition-bytes allows",
+        ),
         ("k v ON post a|b|c|d", "the number of conjunctions is 4, more than the 3"),
         ("k v ON post a|b user a|b", "the number of conjunctions is 4, more than the 3"),
         (
@@ -93,8 +103,9 @@ fn a_table_may_be_called_like_an_option() {
 
 #[test]
 fn the_other_commands_say_what_is_wrong_too() {
-    let error =
-        |line: &str| InvalidateArgs::parse(&split(line)).err().map(|error| error.to_string());
+    let error = |line: &str| {
+        InvalidateArgs::parse(&split(line), &LIMITS, |_| true).err().map(|error| error.to_string())
+    };
     assert_eq!(error("dryrun SHARD ON post a=1 user *"), None);
     assert_eq!(error("SHARD SHARD ON post *").as_deref(), Some("option SHARD is given twice"));
     assert_eq!(
@@ -174,7 +185,7 @@ proptest! {
     ], 0..12)) {
         let args: Vec<&[u8]> = args.iter().map(|arg| &arg[..]).collect();
         let _ = StoreArgs::parse(&args, &LIMITS).map_err(|error| error.to_string());
-        let _ = InvalidateArgs::parse(&args).map_err(|error| error.to_string());
+        let _ = InvalidateArgs::parse(&args, &LIMITS, |_| true).map_err(|error| error.to_string());
         let _ = GetArgs::parse(&args).map_err(|error| error.to_string());
         let _ = ReleaseArgs::parse(&args).map_err(|error| error.to_string());
         let _ = CheckArgs::parse(&args, &LIMITS).map_err(|error| error.to_string());
@@ -182,5 +193,40 @@ proptest! {
         let _ = ReapArgs::parse(&args).map_err(|error| error.to_string());
         let _ = ShardArgs::parse(&args).map_err(|error| error.to_string());
         let _ = read_conditions(&args.concat());
+    }
+}
+
+#[test]
+fn rows_that_are_too_long_are_any_row_and_those_of_an_unknown_table_are_counted() {
+    let long = format!("a=1{}", "|a=2".repeat(99));
+    let args = [&b"ON"[..], b"post", b"a=1", b"user", long.as_bytes(), b"tag", b"b=2|b=3"];
+    let limits = Limits { condition_bytes: 100, ..LIMITS };
+
+    let read = InvalidateArgs::parse(&args, &limits, |_| true).expect("never refused");
+    let rows = |args: &InvalidateArgs<'_>| -> Vec<(usize, usize)> {
+        args.on.iter().map(|(_, rows)| (rows.conjunctions(), rows.max_terms())).collect()
+    };
+    assert_eq!((rows(&read), read.unread), (vec![(1, 1), (1, 0), (2, 1)], vec![1]));
+
+    let limits = Limits { condition_bytes: 1000, ..LIMITS };
+    let read =
+        InvalidateArgs::parse(&args, &limits, |table| table != b"user").expect("well formed");
+    assert_eq!((rows(&read), read.unread), (vec![(1, 1), (100, 0), (2, 1)], vec![]));
+
+    let damaged = format!("{long}&").into_bytes();
+    let args = [&b"ON"[..], b"user", &damaged];
+    assert!(InvalidateArgs::parse(&args, &limits, |_| false).is_err(), "still well formed");
+}
+
+#[test]
+fn a_refusal_comes_before_the_rest_is_read() {
+    // Were it read, the error would be that of the grammar.
+    for (line, error) in [
+        ("k v ON post %|%|%|%", "the number of conjunctions is 4"),
+        ("k v ON post a&b&c&% user %", "the number of terms in a conjunction is 4"),
+        ("k v ON post a_long_field|%", "the name of a table or a field is longer"),
+    ] {
+        let found = store(line).expect_err("refused");
+        assert!(found.contains(error), "{line}: {found}");
     }
 }

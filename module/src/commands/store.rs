@@ -1,16 +1,17 @@
 //! `CACHEOPS.STORE key value [PX ms | PXAT unix-ms | EX s | EXAT unix-s] [TOKEN t] [VERSION n] ON table condition [...]`:
 //! keeps a query's result with what it depends on.
 //! Reply: integer, the entry's version; nil if its token is too old or there are too many tables. Replicated with PXAT and
-//! VERSION, so that a replica expires it at the same time and knows it by the same version. O(terms).
+//! VERSION, so that a replica expires it at the same time and knows it by the same version, and with the conditions that are
+//! tracked. O(terms).
 
-use cacheops_index::{Slot, Stamps};
+use cacheops_index::{Refused, Slot, Stamps};
 use cacheops_protocol::{Expiry, Limits, StoreArgs};
 
 use crate::config;
 use crate::error::CommandError;
 use crate::ffi::{self, Args, Context, Entry, Held, Key, Mode, with_state};
 use crate::flight;
-use crate::lifecycle::{Loading, UNBOUND};
+use crate::lifecycle::{Conditions, Loading};
 
 /// Where a STORE comes from, and what it may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +19,8 @@ enum Source {
     Client,
     /// A primary's stream: nothing is refused, and the token was judged there.
     Stream,
-    /// The own append only file, while it may have missed invalidations.
+    /// The own append only file, while it may have missed invalidations: born dead, without its value. Replicas may hold the
+    /// key, so it is made, and the sweep deletes it here and there.
     Discarded,
     /// A migration brings it to a primary, which may have missed what was invalidated elsewhere: born dead.
     Import,
@@ -41,10 +43,6 @@ pub(crate) fn store(ctx: &Context, args: &Args<'_>) -> Result<(), CommandError> 
     let (Some(name), Some(key_bytes)) = (args.name(0), args.bytes().first()) else {
         return Err(CommandError::Arity);
     };
-    if source == Source::Discarded {
-        ctx.reply_null();
-        return Ok(());
-    }
     let mut key = Key::open(ctx, name, Mode::Write);
     if matches!(key.held(), Held::Foreign) {
         return Err(CommandError::WrongType);
@@ -54,12 +52,17 @@ pub(crate) fn store(ctx: &Context, args: &Args<'_>) -> Result<(), CommandError> 
     let stored = with_state(|state| {
         #[cfg(feature = "panic-injection")]
         state.panic_if("index");
-        let index = state.index(database);
         match source {
-            Source::Client => index.store(key_bytes, &on, token, &config::index_limits()),
-            _ => index.store(key_bytes, &on, None, &UNBOUND),
+            Source::Client => {
+                state.index(database).store(key_bytes, &on, token, &config::index_limits())
+            }
+            Source::Stream | Source::Import => {
+                state.index(database).store(key_bytes, &on, None, &config::stream_limits())
+            }
+            Source::Discarded => Err(Refused::Token),
         }
     });
+    let value = if source == Source::Discarded { &[] } else { value };
     let (stored, number) = match stored {
         Ok(stored) if source != Source::Import => (Some(stored), stored.version),
         Ok(stored) => {
@@ -73,9 +76,10 @@ pub(crate) fn store(ctx: &Context, args: &Args<'_>) -> Result<(), CommandError> 
             ctx.reply_null();
             return Ok(());
         }
-        // What cannot be linked is kept as dead: the key exists on the primary, and will be deleted by it.
+        // What cannot be linked is kept as dead: the key exists on the primary, which will delete it, or on replicas.
         Err(_) => (None, 1),
     };
+    let tracked = stored.filter(|stored| !stored.is_exact).map(|stored| stored.slot);
     let (slot, stamps) =
         stored.map_or((Slot::NONE, Stamps::default()), |stored| (stored.slot, stored.stamps));
     let version = if source == Source::Client { number } else { version.unwrap_or(number) };
@@ -89,7 +93,7 @@ pub(crate) fn store(ctx: &Context, args: &Args<'_>) -> Result<(), CommandError> 
     }
     drop(key);
 
-    replicate(ctx, args, expires_at, version);
+    replicate(ctx, args, expires_at, version, tracked);
     ctx.signal_modified(name);
     ctx.notify_module(c"cacheops.store", name);
     if source == Source::Client {
@@ -115,7 +119,14 @@ fn source(ctx: &Context) -> Source {
     }
 }
 
-fn replicate(ctx: &Context, args: &Args<'_>, expires_at: Option<u64>, version: u64) {
+/// `tracked` is the entry if it is tracked by other conditions than it was given.
+fn replicate(
+    ctx: &Context,
+    args: &Args<'_>,
+    expires_at: Option<u64>,
+    version: u64,
+    tracked: Option<Slot>,
+) {
     // Where nobody listens the cheap form does: the server drops it at once.
     if !with_state(|state| state.has_listeners) {
         return ctx.replicate_verbatim();
@@ -128,6 +139,17 @@ fn replicate(ctx: &Context, args: &Args<'_>, expires_at: Option<u64>, version: u
         form.extend([&b"PXAT"[..], time.as_bytes()]);
     }
     form.extend([&b"VERSION"[..], version.as_bytes()]);
-    form.extend(options.iter().skip_while(|option| !option.eq_ignore_ascii_case(b"ON")));
+    // A replica tracks what this server tracks, or it would soon have more schemes than the limits allow here.
+    let conditions: Option<Conditions> =
+        tracked.and_then(|slot| with_state(|state| state.find(slot)?.conditions(slot)));
+    match &conditions {
+        Some(conditions) => {
+            form.push(b"ON");
+            form.extend(conditions.iter().flat_map(|(table, text)| [&table[..], &text[..]]));
+        }
+        None => {
+            form.extend(options.iter().skip_while(|option| !option.eq_ignore_ascii_case(b"ON")));
+        }
+    }
     ctx.replicate(c"CACHEOPS.STORE", &form);
 }

@@ -15,6 +15,11 @@ pub(crate) fn allocated_bytes() -> usize {
     ALLOCATED.load(Ordering::Relaxed)
 }
 
+/// Whether a block of this alignment, allocated since the module is loaded, is the server's.
+pub(super) const fn is_of_server(align: usize) -> bool {
+    align <= ALIGN
+}
+
 struct ServerAllocator;
 
 #[global_allocator]

@@ -2,15 +2,16 @@
 
 use std::cell::Cell;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::os::raw::{c_char, c_int, c_void};
 use std::ptr::{null_mut, slice_from_raw_parts};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cacheops_index::Slot;
+use cacheops_index::{Relocate, Slot};
 use cacheops_protocol::read_conditions;
 
 use super::context::OwnedName;
-use super::{Context, Entry, EntryRef, MAX_VALUE, guarded, raw, state, with_state};
+use super::{Context, Entry, EntryRef, MAX_VALUE, alloc, guarded, raw, state, with_state};
 use crate::lifecycle::{self, Origin};
 
 /// The form of what [`save`] writes.
@@ -56,14 +57,13 @@ pub(super) fn register(ctx: &Context) -> bool {
         aux_save: None,
         aux_save_triggers: 0,
         aux_save2: None,
-        // One allocation: always freed at once.
+        // Superseded by free_effort2.
         free_effort: None,
-        free_effort2: None,
+        free_effort2: Some(free_effort),
         // Superseded by unlink2 and copy2.
         unlink: None,
         copy: None,
-        // An entry is one block that nothing points into; the server moves the block's owner itself.
-        defrag: None,
+        defrag: Some(defrag),
         mem_usage2: Some(mem_usage),
         unlink2: Some(unlink),
         copy2: Some(copy),
@@ -265,6 +265,20 @@ unsafe extern "C" fn free(value: *mut c_void) {
     });
 }
 
+/// How much it is to free an entry: the server frees in another thread what is more than 64, where it frees lazily.
+unsafe extern "C" fn free_effort(
+    _ctx: *mut raw::RedisModuleKeyOptCtx,
+    value: *const c_void,
+) -> usize {
+    /// One allocation each, but the system takes back the memory of large ones: from 16 KiB on another thread does it.
+    const UNIT: usize = 256;
+    guarded(1, || {
+        // SAFETY: the server lends the entry for this call.
+        let entry: Option<EntryRef<'_>> = unsafe { EntryRef::from_raw(value.cast_mut()) };
+        entry.map_or(1, |entry| 1 + entry.size() / UNIT)
+    })
+}
+
 /// An entry leaves the keyspace: deleted, expired, evicted, overwritten, renamed or moved.
 unsafe extern "C" fn unlink(_ctx: *mut raw::RedisModuleKeyOptCtx, value: *const c_void) {
     guarded((), || {
@@ -296,6 +310,77 @@ unsafe extern "C" fn copy(
             lifecycle::copy(entry, from == to, to_database, name).into_raw()
         }
     })
+}
+
+/// The server defragments its memory: moves the entry's block, and packs what the index keeps of the entry.
+unsafe extern "C" fn defrag(
+    ctx: *mut raw::RedisModuleDefragCtx,
+    _key: *mut raw::RedisModuleString,
+    value: *mut *mut c_void,
+) -> c_int {
+    /// Nothing is left to do.
+    const DONE: c_int = 0;
+    guarded((), || {
+        // SAFETY: the server lends the context for this call and owns the value, which is an entry. It looks at `value`
+        // afterwards to see where the entry is. An entry is one block, and nothing points into it.
+        unsafe {
+            let moved: *mut c_void = api_ptr!(RedisModule_DefragAlloc(ctx, *value));
+            if !moved.is_null() {
+                *value = moved;
+            }
+            let Some(entry) = EntryRef::from_raw(*value) else { return };
+            let place = lifecycle::pack(entry.slot(), &mut Mover { ctx });
+            if let Some((slot, stamps)) = place {
+                entry.set_place(slot, stamps.nodes());
+            }
+        }
+    });
+    DONE
+}
+
+/// Has the server move blocks of the index where that helps.
+struct Mover {
+    ctx: *mut raw::RedisModuleDefragCtx,
+}
+
+impl Mover {
+    /// Where a block of our allocator's is now.
+    ///
+    /// # Safety
+    ///
+    /// The block is in use, and the answer takes its place.
+    unsafe fn move_block<T>(&self, block: *mut T) -> *mut T {
+        if !alloc::is_of_server(align_of::<T>()) {
+            return block;
+        }
+        // SAFETY: the caller's promise; the server allocated the block, and copies its bytes.
+        let moved: *mut c_void =
+            unsafe { api_ptr!(RedisModule_DefragAlloc(self.ctx, block.cast())) };
+        if moved.is_null() { block } else { moved.cast() }
+    }
+}
+
+impl Relocate for Mover {
+    fn vector<T>(&mut self, vector: &mut Vec<T>) {
+        if vector.capacity() * size_of::<T>() == 0 {
+            return;
+        }
+        let mut vector_taken = ManuallyDrop::new(std::mem::take(vector));
+        let (len, capacity) = (vector_taken.len(), vector_taken.capacity());
+        // SAFETY: the block, its length and its capacity are those of the vector that was taken, and have no other owner now.
+        *vector = unsafe {
+            Vec::from_raw_parts(self.move_block(vector_taken.as_mut_ptr()), len, capacity)
+        };
+    }
+
+    fn boxed<T>(&mut self, boxed: &mut Box<T>) {
+        if size_of::<T>() == 0 {
+            return;
+        }
+        let place: *mut Box<T> = boxed;
+        // SAFETY: the box is read and written back without a drop in between, and `move_block` does not unwind.
+        unsafe { place.write(Box::from_raw(self.move_block(Box::into_raw(place.read())))) };
+    }
 }
 
 unsafe extern "C" fn mem_usage(

@@ -103,10 +103,10 @@ impl<'c> Key<'c> {
         (!self.raw.is_null() && ttl >= 0).then_some(ttl)
     }
 
-    /// Deletes the key.
-    pub(crate) fn delete(&mut self) {
+    /// Deletes the key. A large value is freed in another thread of the server.
+    pub(crate) fn unlink(&mut self) {
         // SAFETY: the key is open for writing.
-        let _: c_int = unsafe { api!(RedisModule_DeleteKey(self.raw)) };
+        let _: c_int = unsafe { api!(RedisModule_UnlinkKey(self.raw)) };
     }
 }
 

@@ -1,9 +1,14 @@
 //! What the server calls when it loads the module.
+//!
+//! There is no `OnUnload`: the data type alone keeps MODULE UNLOAD from happening, and a function that refuses makes Redis 8.2
+//! end by an assertion where it unloads a module after an error of its own.
 
 use std::os::raw::{c_char, c_int};
 
 use super::command::{self, command};
-use super::{Context, config, data_type, events, guard, info, log_warning, raw, state, with_state};
+use super::{
+    Context, config, data_type, events, guard, info, log_warning, probe, raw, state, with_state,
+};
 use crate::commands::{self, specs};
 
 const OK: c_int = raw::REDISMODULE_OK as c_int;
@@ -20,6 +25,10 @@ pub unsafe extern "C" fn RedisModule_OnLoad(
     _argv: *mut *mut raw::RedisModuleString,
     argc: c_int,
 ) -> c_int {
+    if probe::is_loaded_now() {
+        // SAFETY: as for this function.
+        return unsafe { probe::load(ctx) };
+    }
     // Nothing may allocate before this call: the server hands its allocator over here.
     // SAFETY: the server lends the context, and the name ends in NUL.
     unsafe {
@@ -47,12 +56,6 @@ pub unsafe extern "C" fn RedisModule_OnLoad(
     })
 }
 
-/// Refuses to be unloaded: the server would keep entries that nobody can read.
-#[unsafe(no_mangle)]
-pub extern "C" fn RedisModule_OnUnload(_ctx: *mut raw::RedisModuleCtx) -> c_int {
-    ERR
-}
-
 fn load(ctx: &Context, argc: c_int) -> Result<(), &'static str> {
     if argc != 0 {
         return Err(
@@ -77,6 +80,16 @@ fn load(ctx: &Context, argc: c_int) -> Result<(), &'static str> {
     let options = raw::REDISMODULE_OPTIONS_HANDLE_IO_ERRORS | NO_IMPLICIT_SIGNAL_MODIFIED;
     // SAFETY: the context is that of the load.
     unsafe { api!(RedisModule_SetModuleOptions(ctx.raw(), options as c_int)) };
+    // What may be refused comes before the data type and the events: some servers do not forget these when the module is
+    // refused.
+    if !config::register(ctx, crate::config::NUMBERS, crate::config::ENUMS) {
+        return Err("the server refuses a directive, its log names it above");
+    }
+    if probe::finds_unknown_directives(ctx) {
+        return Err(
+            "CONFIG of MODULE LOADEX names a directive that does not exist, see redis.conf.example",
+        );
+    }
     if !data_type::register(ctx) {
         return Err(
             "the server refuses the data type cacheops1, is another module using the name?",
@@ -91,7 +104,7 @@ fn load(ctx: &Context, argc: c_int) -> Result<(), &'static str> {
         command::register(ctx, &specs::MGET, command!(commands::mget)),
         command::register(ctx, &specs::RELEASE, command!(commands::release)),
         command::register(ctx, &specs::TOKEN, command!(commands::token)),
-        command::register(ctx, &specs::CHECK, command!(commands::check)),
+        command::register(ctx, &specs::CHECK, command!(commands::check, key)),
         command::register(ctx, &specs::INVALIDATE, command!(commands::invalidate)),
         command::register(ctx, &specs::FLUSH, command!(commands::flush)),
         command::register(ctx, &specs::REAP, command!(commands::reap)),
@@ -111,10 +124,7 @@ fn load(ctx: &Context, argc: c_int) -> Result<(), &'static str> {
         state.is_primary = ctx.is_primary();
         state.is_cluster = ctx.is_cluster();
     });
-    if !config::register(ctx, crate::config::NUMBERS, crate::config::ENUMS) {
-        return Err("the server refuses a directive, its log names it above");
-    }
-    if !events::subscribe(ctx) || !info::register(ctx) {
+    if !info::register(ctx) || !events::subscribe(ctx) {
         return Err("the server refuses a subscription that the index cannot do without");
     }
     Ok(())

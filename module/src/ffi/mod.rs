@@ -40,6 +40,7 @@ mod guard;
 mod info;
 mod key;
 mod load;
+mod probe;
 mod scan;
 mod state;
 mod timer;

@@ -145,7 +145,7 @@ async fn many_to_many_changes_too() {
 async fn values_by_time_alone() {
     let w = World::new().await;
     let hour = Duration::from_secs(3600);
-    let top = |category: i32| w.co.cached(hour).key("top_articles").extra(&category);
+    let top = |category: i32| w.co.cached("top_articles", hour).extra(&category);
     let call = async |category: i32, value: u32| top(category).get_or(|| async { value }).await;
 
     assert_eq!((call(1, 10).await, call(2, 20).await), (10, 20));

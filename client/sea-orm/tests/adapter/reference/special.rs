@@ -35,7 +35,7 @@ async fn transactions_follow_three_rules() {
         let (hit, seen) = w.hits(titles(&tx)).await;
         assert!(!hit && seen.unwrap().len() == 3, "its own rows, from the database");
     }
-    let (before, counted) = (w.co.stats().stores, tx.cached_as(article::Entity::find()).key("n"));
+    let (before, counted) = (w.co.stats().stores, tx.cached_as("n", article::Entity::find()));
     assert_eq!(counted.get_or_try(|| async { Ok::<_, DbErr>(3) }).await.unwrap(), 3);
     assert_eq!(w.co.stats().stores, before, "a function of a dirty transaction is not kept");
     assert_eq!(still_cached!(w, titles(&w.db)).len(), 2, "others see what is committed");
@@ -75,7 +75,7 @@ async fn values_by_time_do_not_know_of_transactions() {
 async fn a_function_in_a_transaction_is_kept_while_it_is_clean() {
     let w = World::new().await;
     let count = async |tx: &cacheops_sea_orm::CachedTxn, writes: bool| {
-        let articles = tx.cached_as(article::Entity::find()).key("count").extra(&writes);
+        let articles = tx.cached_as("count", article::Entity::find()).extra(&writes);
         let counted = articles.get_or_try(|| async {
             if writes {
                 new_article(20, 1).insert(tx).await?;
@@ -92,7 +92,7 @@ async fn a_function_in_a_transaction_is_kept_while_it_is_clean() {
     assert_eq!(w.co.stats().stores, stores, "a function that writes itself");
     tx.rollback().await.unwrap();
 
-    let fresh = w.db.cached_as(article::Entity::find()).key("count").extra(&true);
+    let fresh = w.db.cached_as("count", article::Entity::find()).extra(&true);
     assert_eq!(fresh.get_or_try(|| async { Ok::<_, DbErr>(4) }).await.unwrap(), 4);
 }
 
@@ -114,7 +114,7 @@ async fn with_a_lock_one_of_all_processes_computes() {
     let calls = processes(&w, 4).await.into_iter().flat_map(|db| vec![db; 3]).map(|db| {
         let runs = Arc::clone(&runs);
         tokio::spawn(async move {
-            let heavy = db.cached_as(article::Entity::find()).key("heavy").lock(true);
+            let heavy = db.cached_as("heavy", article::Entity::find()).lock(true);
             let heavy = heavy.get_or_try(|| async {
                 runs.fetch_add(1, Ordering::SeqCst);
                 for _ in 0..50 {

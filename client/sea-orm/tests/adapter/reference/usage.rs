@@ -111,7 +111,7 @@ async fn switched_off_everything_works_and_nothing_is_cached() {
     for _ in 0..2 {
         assert_eq!(article::Entity::objects().count(&w.db).await.unwrap(), 4);
         assert_eq!(article::Entity::find().cache().all(&w.db).await.unwrap().len(), 4);
-        let computed = w.db.cached_as(article::Entity::find()).key("f");
+        let computed = w.db.cached_as("f", article::Entity::find());
         assert_eq!(computed.get_or_try(|| async { Ok::<_, DbErr>(7) }).await.unwrap(), 7);
     }
     new_article(9, 1).insert(&w.db).await.unwrap();
@@ -155,8 +155,7 @@ async fn nocache_holds_for_what_is_made_of_the_query_and_timeout_too() {
 
 /// How many articles each category has, and how often that was computed.
 async fn article_stats(db: &CachedConn, runs: &AtomicUsize) -> Result<Vec<(i32, u64)>, DbErr> {
-    db.cached_as(article::Entity::find())
-        .key("article_stats")
+    db.cached_as("article_stats", article::Entity::find())
         .timeout(2 * MINUTE)
         .get_or_try(|| async {
             runs.fetch_add(1, Ordering::Relaxed);
@@ -195,7 +194,7 @@ async fn a_function_is_invalidated_by_any_change_addition_or_deletion() {
 /// A local function: the sample depends on an argument, the key on another.
 async fn articles_block(w: &World, category: i32, count: u64) -> Result<Vec<i32>, DbErr> {
     let articles = || article::Entity::find().filter(article::Column::CategoryId.eq(category));
-    let block = w.db.cached_as(articles()).key("articles_block").extra(&count);
+    let block = w.db.cached_as("articles_block", articles()).extra(&count);
     block
         .get_or_try(|| async {
             let ordered = articles().order_by_asc(article::Column::Id).limit(count);
@@ -220,8 +219,9 @@ async fn a_local_function_is_kept_by_its_sample_and_its_extras() {
     still_cached!(w, articles_block(&w, 2, 5));
 
     // article_stats.invalidate(...)
-    let block = w.db.cached_as(article::Entity::find().filter(article::Column::CategoryId.eq(2)));
-    assert!(block.key("articles_block").extra(&5_u64).invalidate().await.unwrap());
+    let articles = article::Entity::find().filter(article::Column::CategoryId.eq(2));
+    let block = w.db.cached_as("articles_block", articles);
+    assert!(block.extra(&5_u64).invalidate().await.unwrap());
     now_cached!(w, articles_block(&w, 2, 5));
     still_cached!(w, articles_block(&w, 1, 5));
 }
@@ -237,7 +237,7 @@ async fn a_function_may_depend_on_several_queries_and_models() {
     .await;
     let stats = || {
         let public = article::Entity::find().filter(article::Column::Public.eq(true));
-        let stats = w.db.cached_as(public).and(comment::Entity::find()).key("stats");
+        let stats = w.db.cached_as("stats", public).and(comment::Entity::find());
         stats.get_or_try(|| async { comment::Entity::find().count(&w.db).await })
     };
 
@@ -253,7 +253,7 @@ async fn a_function_may_depend_on_several_queries_and_models() {
     assert_eq!(now_cached!(w, stats()), 1);
 
     let forbidden = || {
-        let stats = w.db.cached_as(article::Entity::find()).and(tag::Entity::find()).key("tags");
+        let stats = w.db.cached_as("tags", article::Entity::find()).and(tag::Entity::find());
         stats.get_or_try(|| async { Ok::<_, DbErr>(1) })
     };
     assert!(!w.hits(forbidden()).await.0);
