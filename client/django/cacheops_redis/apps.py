@@ -28,7 +28,8 @@ class CacheopsRedisConfig(AppConfig):
         if names.index("cacheops") > names.index(self.name):
             raise ImproperlyConfigured("'cacheops_redis' stands before 'cacheops' in INSTALLED_APPS, put it behind")
 
-        from . import checks, conf, fresh_reads  # noqa: F401
+        from . import checks, conf, fresh_reads, templates  # noqa: F401
 
+        templates.install()
         fresh_reads.install_when_ready()
         conf.options()

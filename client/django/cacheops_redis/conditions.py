@@ -3,16 +3,18 @@
 Takes the place of `cacheops.tree.dnfs` and keeps its shape. What is returned for a table holds for every row of it
 that can have a part in the result; so it may always be wider than the query, and never narrower:
 
+* The compiled statement says which queries there are, and which tables each reads, for SELECT, ORDER BY, select_related
+  and subqueries wherever they stand (compiled.py).
 * What is not understood is true. Negation is pushed down to the leaves first, so that widening stays widening.
 * `IS NULL` on the side of an outer join that may be missing says nothing of any row there: the row need not exist.
 * A value goes over a join's `a.x = b.y` to the other side; NULL does not.
 * Of two values for one field either may stand, for the database may call them equal.
-* Queries inside the query are queries: their tables count, wherever they stand.
-* A model of multi-table inheritance reads its parents' tables.
+* A table that raw SQL names may be read in any way. What is written past the ORM is not cached (`reason`).
 """
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -27,10 +29,23 @@ from django.db.models.sql.datastructures import Join
 from django.db.models.sql.query import Query
 from django.db.models.sql.where import NothingNode, WhereNode
 
-from . import tables
+from . import seen, sqltext, tables
+from .compiled import Select, Statement, compiled
+from .conf import options
 
-MAX_CONJUNCTIONS = 500  # of one WHERE
-LONG_DISJUNCTION = 100  # of an IN, unless CACHEOPS_LONG_DISJUNCTION is set. The Lua scripts could afford 8
+logger = logging.getLogger("cacheops_redis")
+
+try:
+    from django.db.models.fields.tuple_lookups import TupleExact, TupleIn
+except ImportError:  # before Django 5.2 there are none, or none of this form
+
+    class TupleExact: ...
+
+    class TupleIn: ...
+
+
+MAX_CONJUNCTIONS = 1000  # of one WHERE, as wire.MAX_CONJUNCTIONS
+LONG_DISJUNCTION = 1001  # of an IN, unless CACHEOPS_LONG_DISJUNCTION is set. The Lua scripts could afford 8
 
 
 class Term(NamedTuple):
@@ -47,64 +62,96 @@ NEVER: list[Conjunction] = []
 Conditions = dict[str, list[dict[str, Any]]]
 
 
+class Dependencies(NamedTuple):
+    conditions: Conditions
+    reason: str | None
+    """Why the result is not cached; None if it is."""
+
+
 def dnfs(queryset: QuerySet) -> Conditions:
-    return _conditions(queryset.query)
+    return dependencies(compiled(queryset.query.get_compiler(queryset.db))).conditions
 
 
-def _conditions(query: Query) -> Conditions:
+def dependencies(statement: Statement) -> Dependencies:
     found: Conditions = defaultdict(list)
-    for part in _with_subqueries(query):
-        for table, disjunction in _query_conditions(part):
-            found[table] += disjunction
-    return {table: [{}] if not all(disjunction) else disjunction for table, disjunction in found.items()}
+    for select in statement.selects:
+        try:
+            for table, disjunction in list(_select_conditions(select)):
+                found[table] += disjunction
+        except Exception:  # of an application's own lookup or field, perhaps: the query has to run all the same
+            logger.exception(
+                "the condition of a query of %s is not understood, it depends on its tables", select.query.model
+            )
+            for table in select.tables.values():
+                found[table.table_name] = [{}]
+    conditions = {table: [{}] if not all(disjunction) else disjunction for table, disjunction in found.items()}
+
+    reading = sqltext.read(statement.sql, statement.compiler.connection.vendor, options().pure_functions)
+    reason = reading.refused
+    for names, raw in ((reading.marked, False), (reading.raw, True)):
+        for name in names:
+            relation = seen.relation(name, statement.compiler.connection)
+            reason = reason or relation.reason
+            for table in relation.tables if raw else relation.below:
+                conditions[table] = [{}]
+    model = statement.compiler.query.model
+    if not conditions and model is not None:
+        conditions[model._meta.concrete_model._meta.db_table] = [{}]  # no rows, whatever the table holds
+    return Dependencies(conditions, reason)
 
 
 class LazyConditions(Mapping):
-    """The conditions of a queryset, found out when somebody looks: a hit needs none."""
+    """The conditions of a queryset or a statement, found out when somebody looks: a hit needs none."""
 
-    def __init__(self, queryset: QuerySet):
-        self._query: Query | None = queryset.query  # not the queryset, which will hold this
-        self._conditions: Conditions = {}
+    def __init__(self, source: QuerySet | Statement):
+        # Not the queryset, which will hold this.
+        self._source = source if isinstance(source, Statement) else (source.query, source.db)
+        self._dependencies: Dependencies | None = None
 
-    def _found(self) -> Conditions:
-        if self._query is not None:
-            self._conditions, self._query = _conditions(self._query), None
-        return self._conditions
+    def _found(self) -> Dependencies:
+        if self._dependencies is None:
+            source = self._source
+            if not isinstance(source, Statement):
+                query, using = source
+                source = compiled(query.get_compiler(using))
+            self._dependencies, self._source = dependencies(source), None
+        return self._dependencies
+
+    @property
+    def reason(self) -> str | None:
+        return self._found().reason
 
     def __getitem__(self, table: str) -> list[dict[str, Any]]:
-        return self._found()[table]
+        return self._found().conditions[table]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._found())
+        return iter(self._found().conditions)
 
     def __len__(self) -> int:
-        return len(self._found())
+        return len(self._found().conditions)
 
     def __reduce__(self) -> tuple:
-        return dict, (self._found(),)
+        return dict, (self._found().conditions,)
 
 
-def _query_conditions(query: Query) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    nullable = {alias for alias, join in query.alias_map.items() if getattr(join, "join_type", None) == LOUTER}
-    where = _Where(nullable).disjunction(query.where)
-    over_joins = _equal_columns(query)
+def merged(all_of: Iterable[Mapping]) -> tuple[Conditions, str | None]:
+    """What depends on several things together, and why it is not cached if one of them is not."""
+    conditions: Conditions = {}
+    reason = None
+    for one in all_of:
+        for table, disjunction in one.items():
+            conditions[table] = conditions.get(table, []) + disjunction
+        reason = reason or getattr(one, "reason", None)
+    return conditions, reason
+
+
+def _select_conditions(select: Select) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    nullable = {alias for alias, join in select.tables.items() if getattr(join, "join_type", None) == LOUTER}
+    where = _Where(nullable).disjunction(select.query.where)
+    over_joins = _equal_columns(select.tables)
     conjunctions = [_spread(conjunction, over_joins) for conjunction in where]
-
-    used = {alias: join.table_name for alias, join in query.alias_map.items() if query.alias_refcount.get(alias)}
-    main = query.get_meta().db_table if query.model is not None else None
-    if main is not None and main not in used.values():
-        used.setdefault(main, main)
-    for alias, table in used.items():
-        yield table, [_of_alias(conjunction, alias) for conjunction in conjunctions]
-    for table in getattr(query, "extra_tables", ()):
-        yield str(table).strip('"`'), [{}]
-
-    if query.model is not None:
-        for parent in tables.concrete_parents(query.model._meta.concrete_model):
-            table = parent._meta.db_table
-            if table not in used.values():
-                main_alias = next((alias for alias, name in used.items() if name == main), main)
-                yield table, [_of_parent(query.model, parent, _of_alias(c, main_alias)) for c in conjunctions]
+    for alias, table in select.tables.items():
+        yield table.table_name, [_of_alias(conjunction, alias) for conjunction in conjunctions]
 
 
 class _Where:
@@ -153,7 +200,22 @@ class _Where:
                 result = [left + right for left in result for right in terms]
         return result
 
+    def _tuples(self, columns: Iterable[Any], rows: Any) -> list[Conjunction]:
+        """`(a, b) IN ((1, 2), (3, 4))`"""
+        if not isinstance(rows, (list, tuple)) or len(rows) >= MAX_CONJUNCTIONS:
+            return TRUE
+        columns, found = list(columns), []
+        for row in rows:
+            if not isinstance(row, (list, tuple)):
+                return TRUE  # a subquery
+            terms = [self._lookup(Exact(column, value), False) for column, value in zip(columns, row)]
+            found.append(tuple(term for disjunction in terms for term in disjunction[0]))
+        return TRUE if () in found else found
+
     def _lookup(self, lookup: Lookup, negated: bool) -> list[Conjunction]:
+        if isinstance(lookup, (TupleExact, TupleIn)):  # also a key of several columns
+            rows = lookup.rhs if isinstance(lookup, TupleIn) else [lookup.rhs]
+            return TRUE if negated else self._tuples(lookup.lhs, rows)
         column, value = lookup.lhs, lookup.rhs
         if not isinstance(column, Col) or not hasattr(column.target, "attname"):
             return TRUE
@@ -176,13 +238,13 @@ class _Where:
         return TRUE
 
 
-def _equal_columns(query: Query) -> dict[tuple[str, str], list[tuple[str, str]]]:
+def _equal_columns(aliases: Mapping[str, Any]) -> dict[tuple[str, str], list[tuple[str, str]]]:
     """`(alias, attname)` -> the same on the other sides of joins."""
     equal: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
-    for join in query.alias_map.values():
-        if not isinstance(join, Join) or not query.alias_refcount.get(join.table_alias):
+    for join in aliases.values():
+        if not isinstance(join, Join):
             continue
-        parent = query.alias_map.get(join.parent_alias)
+        parent = aliases.get(join.parent_alias)
         if parent is None:
             continue
         for parent_column, column in join.join_cols:
@@ -220,60 +282,3 @@ def _of_alias(conjunction: Conjunction, alias: str) -> dict[str, Any]:
         if term.alias == alias:
             values.setdefault(term.field, term.value)
     return values
-
-
-def _of_parent(model: type, parent: type, values: dict[str, Any]) -> dict[str, Any]:
-    """A condition on a child's row as one on its parent's: the keys are equal, other fields are not told."""
-    link = model._meta.get_ancestor_link(parent)
-    if link is None or link.related_model._meta.concrete_model is not parent:
-        return {}
-    key = values.get(link.attname)
-    return {link.target_field.attname: key} if key is not None else {}
-
-
-def _with_subqueries(query: Query) -> Iterator[Query]:
-    seen: set[int] = set()
-    waiting: list[Any] = [query]
-    while waiting:
-        node = waiting.pop()
-        if node is None or isinstance(node, (str, bytes, int, bool)) or id(node) in seen:
-            continue
-        seen.add(id(node))
-        if isinstance(node, QuerySet):
-            node = node.query
-        if isinstance(node, Query):
-            if node.combined_queries:
-                waiting += node.combined_queries
-                continue
-            yield node
-            waiting += _parts(node)
-        elif isinstance(node, WhereNode):
-            waiting += node.children
-        elif isinstance(node, (list, tuple, set, frozenset)):
-            waiting += [part for part in node if hasattr(part, "resolve_expression") or hasattr(part, "query")]
-        else:
-            waiting += _sources(node)
-
-
-def _parts(query: Query) -> Iterable[Any]:
-    yield query.where
-    yield from query.annotations.values()
-    yield from query.select
-    yield from (part for part in query.order_by if not isinstance(part, str))
-    if isinstance(query.group_by, tuple):
-        yield from query.group_by
-    for join in query.alias_map.values():
-        filtered = getattr(join, "filtered_relation", None)
-        if filtered is not None:
-            yield getattr(filtered, "resolved_condition", None)
-
-
-def _sources(node: Any) -> Iterable[Any]:
-    if isinstance(node, Lookup):
-        yield from (node.lhs, node.rhs)
-    if hasattr(node, "get_source_expressions"):
-        yield from node.get_source_expressions()
-    if isinstance(getattr(node, "query", None), Query):
-        yield node.query
-    if isinstance(getattr(node, "query_object", None), (Query, QuerySet)):  # SubqueryConstraint, before Django 5.2
-        yield node.query_object

@@ -26,10 +26,24 @@ class Options(NamedTuple):
     """Rows that are remembered while the server is away. Beyond, whole tables are remembered in their place."""
 
     FOLD_TEXT: bool | None = None
-    """Texts that differ in case only are equal to the database. None: decided by the engines in DATABASES."""
+    """A collation decides which letters beyond ASCII are equal. None: decided by the engines in DATABASES."""
+
+    VIEWS: dict[str, list[str]] = {}
+    """What is below a view: the label of its unmanaged model, or its name, and the models or tables it reads."""
+
+    PURE_FUNCTIONS: tuple[str, ...] = ()
+    """Functions of the database that make their result of their arguments alone. Others are not cached."""
 
     MOVING: str | None = None
     """While a site moves: 'lua' or 'module' serves all reads, and changes invalidate in both."""
+
+    @property
+    def pure_functions(self) -> frozenset[str]:
+        return frozenset(name.lower() for name in self.PURE_FUNCTIONS)
+
+    @property
+    def read_functions(self) -> frozenset[str]:
+        return self.pure_functions | {name.lower() for name in self.READ_FUNCTIONS}
 
 
 _options: Options | None = None
@@ -58,13 +72,21 @@ def _read(given: dict) -> Options:
         )
     if read.MOVING not in (None, "lua", "module"):
         raise ImproperlyConfigured(f"CACHEOPS_MODULE['MOVING'] is {read.MOVING!r}, it must be None, 'lua' or 'module'")
+    if not isinstance(read.VIEWS, dict) or not all(isinstance(below, (list, tuple)) for below in read.VIEWS.values()):
+        raise ImproperlyConfigured(
+            f"CACHEOPS_MODULE['VIEWS'] is {read.VIEWS!r}, it must be a dict like {{'app.View': ['app.Model', 'table']}}"
+        )
+    if isinstance(read.PURE_FUNCTIONS, str):
+        raise ImproperlyConfigured(
+            f"CACHEOPS_MODULE['PURE_FUNCTIONS'] is {read.PURE_FUNCTIONS!r}, it must be a list of names"
+        )
     if not isinstance(read.OUTBOX_ROWS, int) or read.OUTBOX_ROWS < 1:
         raise ImproperlyConfigured(f"CACHEOPS_MODULE['OUTBOX_ROWS'] is {read.OUTBOX_ROWS!r}, it must be 1 or more")
     if isinstance(read.READ_FUNCTIONS, str) or not all(isinstance(name, str) for name in read.READ_FUNCTIONS):
         raise ImproperlyConfigured(
             f"CACHEOPS_MODULE['READ_FUNCTIONS'] is {read.READ_FUNCTIONS!r}, it must be a list of names of functions"
         )
-    return read._replace(READ_FUNCTIONS=tuple(name.lower() for name in read.READ_FUNCTIONS))
+    return read
 
 
 def _forget(setting: str, **_kwargs) -> None:

@@ -106,12 +106,24 @@ def cache_thing(
     token = snapshots.fill_token(look_up.token, dbs)
     if token is None:
         return None
-    version = _store(look_up.key, settings.CACHEOPS_SERIALIZER.dumps(data), timeout, token, prefix, cond_dnfs)
+    pickled = _serialized(look_up.key, data)
+    if pickled is None:
+        return None
+    version = _store(look_up.key, pickled, timeout, token, prefix, cond_dnfs)
     if version is not None:
         snapshots.stored(version)
     if version is not None and token == look_up.token:
         look_up.owns_lock = False  # the store has given it up, and served those who wait
     return None
+
+
+def _serialized(key: str, data: Any) -> bytes | None:
+    """A result that has no bytes is none the worse for the caller."""
+    try:
+        return settings.CACHEOPS_SERIALIZER.dumps(data)
+    except Exception as error:
+        logger.warning("the result of %r cannot be serialized and is not cached: %s", key, error)
+        return None
 
 
 @degrades

@@ -32,14 +32,18 @@ def install() -> None:
 
 
 def _replace_functions() -> None:
-    from cacheops import getset, invalidation, query, reaper, tree
+    from cacheops import getset, invalidation, query, reaper, simple, tree, utils
 
-    from . import conditions, fills
+    from . import conditions, fills, functions
     from . import invalidation as ours
     from . import reaper as our_reaper
 
     _replace(getset, getting=fills.getting, cache_thing=fills.cache_thing)
     _replace(tree, dnfs=conditions.dnfs)
+    _replace(utils, cached_view_fab=functions.cached_view_fab)
+    _replace(query, cached_as=functions.cached_as)
+    simple.BaseCache.cached = functions.cached
+    _replace(simple, cached=simple.cache.cached)
     _replace(reaper, reap_conjs=our_reaper.reap_conjs)
     _replace(query, invalidate_m2m=ours.invalidate_m2m)
     _replace(
@@ -66,23 +70,25 @@ def _replace_methods() -> None:
     from cacheops.transaction import AtomicMixIn, CursorWrapperMixin, TransactionState
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.backends.utils import CursorWrapper
+    from django.db.models import QuerySet
     from funcy import cached_property
 
-    from . import conditions, fills, fresh_reads, saving, transactions, updates, writes
+    from . import compiled, fresh_reads, queries, saving, simple, transactions, updates, writes
 
-    upstream_cache_key = QuerySetMixin._cache_key
-
-    def _cache_key(self, prefix=True):
-        key = upstream_cache_key(self, prefix)
-        return fills.entry_key(self._prefix, key) if prefix else key
-
-    QuerySetMixin._cache_key = _cache_key
-    QuerySetMixin._cond_dnfs = cached_property(conditions.LazyConditions)
+    compiled.install()
+    QuerySetMixin._cacheprofile = cached_property(queries._cacheprofile)
+    QuerySetMixin._cache_key = queries.cache_key
+    QuerySetMixin._cond_dnfs = cached_property(queries._cond_dnfs)
+    for method in (queries.aggregate, queries.count, queries.exists, queries.first, queries.get):
+        method.__doc__ = getattr(QuerySet, method.__name__).__doc__
+        setattr(QuerySetMixin, method.__name__, method)
+    QuerySetMixin._fetch_all = queries.fetch_all
     QuerySetMixin.invalidated_update = updates.invalidated_update
     del QuerySetMixin.bulk_create  # Django's: `writes` sees what it does
 
     should_cache = QuerySetMixin._should_cache
     QuerySetMixin._should_cache = lambda self, op: fresh_reads.may_cache() and should_cache(self, op)
+    simple.install()
     writes.install()
     fresh_reads.install()
 

@@ -144,9 +144,10 @@ def kind(sql: Any, vendor: str, cursor: Any) -> str:
     if text is None:
         return WRITE
     text = _PARAMETERS.sub("%s", text)
+    functions = options().read_functions
     if len(text) > MAX_REMEMBERED:
-        return _kind(text, vendor, options().READ_FUNCTIONS)
-    return _remembered_kind(text, vendor, options().READ_FUNCTIONS, _models())
+        return _kind(text, vendor, functions)
+    return _remembered_kind(text, vendor, functions, _models())
 
 
 def _text(sql: Any, cursor: Any) -> str | None:
@@ -161,11 +162,11 @@ def _text(sql: Any, cursor: Any) -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def _remembered_kind(text: str, vendor: str, functions: tuple[str, ...], _known_models: tuple[int, int]) -> str:
+def _remembered_kind(text: str, vendor: str, functions: frozenset[str], _known_models: tuple[int, int]) -> str:
     return _kind(text, vendor, functions)
 
 
-def _kind(text: str, vendor: str, functions: tuple[str, ...]) -> str:
+def _kind(text: str, vendor: str, functions: frozenset[str]) -> str:
     start = text.strip().lower()
     if _PRAGMA.fullmatch(start):
         return NOTHING
@@ -201,7 +202,7 @@ def _tokens(text: str, vendor: str) -> list[tuple[str, str]] | None:
     return tokens
 
 
-def _is_read(tokens: list[tuple[str, str]], vendor: str, functions: tuple[str, ...]) -> bool:
+def _is_read(tokens: list[tuple[str, str]], vendor: str, functions: frozenset[str]) -> bool:
     first = next((text for kind, text in tokens if (kind, text) != ("mark", "(")), "")
     if first.lower() not in _BEGINNINGS:
         return False
@@ -228,7 +229,7 @@ def _is_read(tokens: list[tuple[str, str]], vendor: str, functions: tuple[str, .
     return True
 
 
-def _only_reads(word: str, vendor: str, functions: tuple[str, ...]) -> bool:
+def _only_reads(word: str, vendor: str, functions: frozenset[str]) -> bool:
     return word in _FUNCTIONS or word in _functions_of(vendor) or word in functions
 
 

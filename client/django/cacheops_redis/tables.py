@@ -8,7 +8,7 @@ from cacheops.invalidation import serializable_fields
 from django.apps import apps
 from django.db.models import Field, Model
 
-from .canonical import granular
+from .canonical import granular, target
 
 Fields = dict[str, Optional[Field]]
 
@@ -30,6 +30,31 @@ def concrete_parents(model: type[Model]) -> list[type[Model]]:
     return [parent for parent in model._meta.get_parent_list() if not parent._meta.proxy]
 
 
+# An application's own field that has one of these may send the database something else than `get_prep_value` gives, or
+# have it compare in a way of its own.
+_ON_THE_WAY = (
+    "cast_db_type",
+    "db_parameters",
+    "db_type",
+    "get_db_prep_save",
+    "get_db_prep_value",
+    "get_lookup",
+    "get_placeholder",
+    "get_placeholder_sql",
+    "pre_save",
+    "rel_db_type",
+)
+
+
+def predictable(field: Field) -> bool:
+    """Does a row hold what `get_prep_value` makes of the attribute?"""
+    return all(
+        (getattr(getattr(type(one), name, None), "__module__", None) or "django.").startswith("django.")
+        for one in (field, target(field))
+        for name in _ON_THE_WAY
+    )
+
+
 def _lookup(kind: dict[str, Fields], table: str) -> Fields:
     if table not in kind:
         _read_models()
@@ -44,7 +69,7 @@ def _read_models() -> None:
         names = _by_name.setdefault(model._meta.db_table, {})
         columns = _by_column.setdefault(model._meta.db_table, {})
         for field in model._meta.concrete_fields:
-            known = field if field in usable and granular(field) else None
+            known = field if field in usable and granular(field) and predictable(field) else None
             _add(names, field.attname, known)
             # Inherited fields are columns of the parent's table; a row of the child may name them all the same.
             _add(columns, field.column, known)

@@ -325,7 +325,7 @@ def _before(query: Query, using: str) -> _Before:
             if len(keys) > 1 or any(row is not None for row in rows):
                 images = [row or _key_image(model, key) for row, key in zip(rows, keys)]
                 return _Before(using, images, keys)
-        plain = QuerySet(query.model, query=query.chain(klass=Query))
+        plain = QuerySet(query.model, query=query.chain(klass=Query), using=using)
         return _Before(using, list(conditions.dnfs(plain).get(model._meta.db_table, [])))
     except Exception:
         logger.exception("the condition of a statement on %s is not understood, it concerns the table", query.model)

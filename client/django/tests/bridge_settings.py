@@ -16,6 +16,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
     "shop",
+    "gallery",
     "stock",
 ]
 SECRET_KEY = "tests"
@@ -46,6 +47,8 @@ else:
     }
     DATABASES["default"]["DIRECTORY"] = _directory
 
+DATABASES["other"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+
 CACHEOPS_REDIS = {
     "host": "127.0.0.1",
     "port": SERVER.port,
@@ -61,4 +64,9 @@ CACHEOPS = {
     "stock.unlisted": None,
     "stock.*": {},
     "auth.*": {},
+    "gallery.team": {},
+    "gallery.player": {"ops": "get"},
+    "gallery.painting": {},
+    "gallery.seat": {},
+    "gallery.roster": {},
 }

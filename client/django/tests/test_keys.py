@@ -3,7 +3,7 @@
 import pickle
 
 import pytest
-from cacheops import cache, cached, cached_as, invalidate_all, invalidate_model, no_invalidation, reap_conjs
+from cacheops import cached_as, invalidate_all, invalidate_model, no_invalidation, reap_conjs
 from cacheops.redis import redis_client
 from cacheops.signals import cache_invalidated, cache_read
 from django.core.management import call_command
@@ -203,18 +203,6 @@ def test_signals():
         (Category, {"obj_dict": None}),
         (None, {"obj_dict": None}),
     ]
-
-
-def test_the_simple_cache_keeps_plain_strings():
-    cache.set("key", "value", timeout=60)
-    calls = []
-    function = cached(timeout=60)(lambda: calls.append(1))
-    function()
-    function()
-
-    assert cache.get("key") == "value"
-    assert redis_client.type("key") == b"string"
-    assert calls == [1]
 
 
 def test_templates():

@@ -124,6 +124,10 @@ def test_a_user_that_may_do_no_more_than_is_needed(other_server, monkeypatch):
         assert Article.objects.filter(title="a").cache().count() == 1
     Saved.objects.create(title="a")
     assert Saved.objects.get(title="a")
+    from cacheops import cache
+
+    cache.set("key", 1, timeout=60)
+    assert cache.get("key") == 1
     invalidate_all()
 
 

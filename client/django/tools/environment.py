@@ -28,13 +28,35 @@ PACKAGES = [
 ]
 
 
+# The first minor version of Python that a Django runs on, where the machine's own may be too old.
+NEEDS_PYTHON = {"6.0": 12, "6.1": 12}
+
+
+class NoPython(Exception):
+    """No interpreter is new enough."""
+
+
+def interpreter_for(django: str) -> str:
+    needed = (3, NEEDS_PYTHON.get(django, 9))
+    versions = sorted(Path.home().glob(".pyenv/versions/3.*/bin/python"), reverse=True)
+    names = [f"python3.{minor}" for minor in range(14, needed[1] - 1, -1)]
+    for found in [sys.executable, *filter(None, map(shutil.which, names)), *map(str, versions)]:
+        ask = subprocess.run(
+            [found, "-c", "import ssl, sqlite3, sys, venv; print(*sys.version_info[:2])"],
+            capture_output=True, text=True, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        if ask.returncode == 0 and tuple(map(int, ask.stdout.split())) >= needed:
+            return found
+    raise NoPython(f"Django {django} needs Python {needed[0]}.{needed[1]} or later, and there is none")
+
+
 def python_of(django: str) -> Path:
     """The interpreter of an environment with this Django (`5.2`) and the bridge as it is now."""
     directory = TARGET / f"venv-{django}"
     python = directory / "bin/python"
     stamp = directory / "complete"
     if not stamp.exists():
-        _run(sys.executable, "-m", "venv", "--clear", directory)
+        _run(interpreter_for(django), "-m", "venv", "--clear", directory)
         _run(python, "-m", "pip", "install", "-q", "--no-binary", "django-cacheops", f"Django~={django}.0", *PACKAGES)
         stamp.touch()
     # pip builds in the directory that it installs from, so it gets a copy.
