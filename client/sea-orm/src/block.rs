@@ -34,7 +34,8 @@ impl<S: Source> CacheReads for S {}
 ///
 /// ```no_run
 /// # mod article { use sea_orm::entity::prelude::*;
-/// # #[derive(Clone, Debug, DeriveEntityModel, serde::Serialize, serde::Deserialize)] #[sea_orm(table_name = "article")]
+/// # #[derive(Clone, Debug, PartialEq, DeriveEntityModel, serde::Serialize, serde::Deserialize)]
+/// # #[sea_orm(table_name = "article")]
 /// # pub struct Model { #[sea_orm(primary_key)] pub id: i32 }
 /// # #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)] pub enum Relation {}
 /// # impl ActiveModelBehavior for ActiveModel {} }
