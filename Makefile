@@ -104,6 +104,10 @@ test-mariadb: build ## run the tests of the SeaORM adapter and the analyser on M
 		cargo test -p cacheops-sea-orm --test adapter -- --ignored --nocapture on_mariadb
 	CACHEOPS_MARIADB=1 cargo test -p cacheops-sql
 
+.PHONY: test-sea-orm-suite
+test-sea-orm-suite: build ## run SeaORM's own tests through the adapter on SQLite, every read checked (many minutes)
+	@CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so ./tools/sea-orm-suite.sh
+
 .PHONY: test-django
 test-django: test-deps build ## run the tests of django-cacheops 7.2 and of its bridge, on SQLite and PostgreSQL (minutes)
 	CACHEOPS_MODULE=$(MODULE) python3 client/django/tools/test.py
