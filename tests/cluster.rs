@@ -30,6 +30,38 @@ fn invalidate_and_flush_require_shard() {
 }
 
 #[test]
+fn commands_that_name_a_key_only_to_choose_the_shard_are_redirected() {
+    let server = Server::builder().arg("cluster-enabled", "yes").start();
+    let mut con = server.connect();
+    con.ok("CLUSTER ADDSLOTSRANGE 0 16383");
+    wait_for_cluster(&mut con);
+    let elsewhere = Server::builder().arg("cluster-enabled", "yes").start();
+    let mut second = elsewhere.connect();
+    second.ok(&format!("CLUSTER MEET 127.0.0.1 {} {}", server.port(), server.bus_port()));
+    eventually("the second knows who has the slots", || {
+        second.text("CLUSTER INFO").is_some_and(|info| info.contains("cluster_state:ok"))
+    });
+
+    for line in [
+        "CACHEOPS.GET k",
+        "CACHEOPS.TOKEN k",
+        "CACHEOPS.CHECK 5 KEY k ON post author=7",
+        "CACHEOPS.CHECK 5 key k ON post author=7",
+        "CACHEOPS.RELEASE k 5",
+        "CACHEOPS.EXPLAIN k",
+    ] {
+        assert!(second.error(line).starts_with("MOVED 7629 "), "{line}");
+    }
+    // Without a key, and where KEY is a table, any shard will do.
+    for line in ["CACHEOPS.TOKEN", "CACHEOPS.CHECK 5 ON key k", "CACHEOPS.CHECK 5 ON post a=1"] {
+        assert!(second.int(line) >= 0, "{line}");
+    }
+    assert_eq!(con.int("CACHEOPS.CHECK 5 KEY k ON post author=7"), 0);
+    let keys = con.list("COMMAND GETKEYS CACHEOPS.CHECK 5 KEY k ON post author=7");
+    assert_eq!(keys.iter().map(support::as_text).collect::<Vec<_>>(), ["k"]);
+}
+
+#[test]
 fn the_dead_are_unlinked_one_key_a_command() {
     let server = Server::builder().arg("cluster-enabled", "yes").start();
     let mut con = join(&server);

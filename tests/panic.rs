@@ -46,6 +46,47 @@ fn a_panic_inside_the_index_is_an_error_and_a_fresh_epoch() {
 }
 
 #[test]
+fn a_second_borrow_of_the_state_is_refused_without_touching_the_first() {
+    let Some(server) = server_that_panics() else { return };
+    let mut con = server.connect();
+    let token = con.store("q", "post author=7");
+
+    assert_eq!(con.int("CACHEOPS.PANIC nested"), 1);
+
+    // When the first borrow has ended the indexes are replaced, as after any panic.
+    assert_eq!(con.info("cacheops_panics"), 1);
+    check_discarded(&mut con, token);
+}
+
+#[test]
+fn another_thread_does_not_reach_the_state() {
+    let Some(server) = server_that_panics() else { return };
+    let mut con = server.connect();
+    con.store("q", "post author=7");
+
+    assert_eq!(con.int("CACHEOPS.PANIC thread"), 1);
+
+    assert!(con.hits("q"), "nothing of the state was touched");
+    assert_eq!(con.info("cacheops_panics"), 0);
+}
+
+#[test]
+fn a_panic_while_a_waiting_client_is_answered_is_an_error_for_it() {
+    let Some(server) = server_that_panics() else { return };
+    let (mut con, mut waiter) = (server.connect(), server.connect());
+    con.int("CACHEOPS.GET q LOCK 60000");
+    waiter.send("CACHEOPS.GET q LOCK 60000 WAIT 60000");
+    eventually("the client waits", || con.info("cacheops_waiting") == 1);
+    con.ok("CACHEOPS.PANIC reply");
+
+    let token = con.store("q", "post author=7");
+
+    let error = waiter.receive().expect_err("an error");
+    assert!(error.to_string().contains("internal error"), "{error}");
+    check_discarded(&mut con, token);
+}
+
+#[test]
 fn a_panic_in_the_timer_is_survived() {
     let Some(server) = server_that_panics() else { return };
     let mut con = server.connect();

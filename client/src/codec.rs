@@ -56,7 +56,7 @@ pub trait Codec<T> {
 /// default, comes back empty. So each value is decoded once before it is stored, and compared: if another one comes back,
 /// encoding fails, nothing is stored, and the first time for each type a warning says why. `#[serde(skip)]` is a
 /// statement of the type about itself, and is believed: such a field is not part of the value. An `alias` of a field that
-/// `skip_serializing_if` has left out counts as a lost field.
+/// `skip_serializing_if` has left out counts as a lost field, unless the field is an option.
 ///
 /// A value may be nested 128 levels deep; a deeper one is not stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -56,7 +56,25 @@ struct Proof<'a> {
     /// Fields that were looked for and not there.
     missing: RefCell<Vec<Missing>>,
     /// Such a field, put behind the others to see whether it is one of its own.
-    probe: Option<(Missing, Cell<bool>)>,
+    probe: Option<Probe>,
+}
+
+struct Probe {
+    missing: Missing,
+    /// A field that was left out, and that is put before it: it may be a second name of that.
+    before: Option<&'static str>,
+    came: Cell<Came>,
+}
+
+/// What came of a probe.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Came {
+    /// Its struct was not read to the end.
+    Unread,
+    /// Its name was read.
+    Named,
+    /// Its value was requested: it is a field of its own.
+    Requested,
 }
 
 type Names = &'static [&'static str];
@@ -131,10 +149,16 @@ where
     }
     let missing = observer.proof.map(|proof| proof.missing.into_inner()).unwrap_or_default();
     for missing in missing {
-        // Another name of a field that is there (`alias`) is refused before its value is requested.
-        let probing = Observer::new(Some(proof(Some((missing, Cell::new(false))))));
-        let _ = source.read::<T>(Root::new(&probing));
-        if probing.proof.and_then(|proof| proof.probe).is_some_and(|(_, asked)| asked.get()) {
+        // The second name of a field (`alias`) is refused as a duplicate, before its value is requested.
+        let is_second_name = |before| {
+            let probe = Probe { missing, before, came: Cell::new(Came::Unread) };
+            let observer = Observer::new(Some(proof(Some(probe))));
+            let _ = source.read::<T>(Root::new(&observer));
+            let probe = observer.proof.and_then(|proof| proof.probe);
+            probe.is_some_and(|probe| probe.came.get() == Came::Named)
+        };
+        let left_out = missing.fields.iter().copied().filter(|field| skipped.contains(field));
+        if !std::iter::once(None).chain(left_out.map(Some)).any(is_second_name) {
             return Err(Flaw::Lost(missing.field));
         }
     }
@@ -186,16 +210,23 @@ impl Proof<'_> {
         }
     }
 
-    /// The field that is put behind those of this struct.
-    fn probe(&self, fields: Names, present: u128) -> Option<&'static str> {
-        let (Missing { fields: of, field }, _) = self.probe.as_ref()?;
-        let at = fields.iter().position(|known| known == field)?;
-        (*of == fields && at < MAX_FIELDS && present & (1 << at) == 0).then_some(*field)
+    /// The names that are put behind those of this struct, last first.
+    fn more(&self, fields: Names, present: u128) -> Vec<&'static str> {
+        let Some(Probe { missing, before, .. }) = &self.probe else { return Vec::new() };
+        let is_missing = |name: &str| {
+            let at = fields.iter().position(|known| *known == name);
+            at.is_some_and(|at| at < MAX_FIELDS && present & (1 << at) == 0)
+        };
+        if missing.fields != fields || !is_missing(missing.field) {
+            return Vec::new();
+        }
+        let before = before.filter(|before| is_missing(before));
+        std::iter::once(missing.field).chain(before).collect()
     }
 
-    fn asked(&self) {
-        if let Some((_, asked)) = &self.probe {
-            asked.set(true);
+    fn probed(&self, came: Came) {
+        if let Some(probe) = &self.probe {
+            probe.came.set(came);
         }
     }
 }
@@ -288,7 +319,28 @@ struct Pairs<'o, 'a, A> {
     at: At<'o, 'a>,
     fields: Option<Names>,
     present: u128,
-    probed: bool,
+    /// Once all fields were read: names that are put behind them, last first.
+    more: Option<Vec<&'static str>>,
+}
+
+/// The value of a field that was not written: none for an option, and an error for all else.
+struct Nothing<E>(std::marker::PhantomData<E>);
+
+impl<'de, E: serde::de::Error> Deserializer<'de> for Nothing<E> {
+    type Error = E;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, E> {
+        Err(E::custom("a field that was not written"))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
+        visitor.visit_none()
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
 }
 
 struct Variants<'o, 'a, A> {
@@ -490,7 +542,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Watch<'_, '_, V> {
         let at = self.at.deeper()?;
         // Where nothing is to be proven, the names are not looked at.
         let fields = self.fields.filter(|_| at.observer.proof.is_some());
-        self.visitor.visit_map(Pairs { inner, at, fields, present: 0, probed: false })
+        self.visitor.visit_map(Pairs { inner, at, fields, present: 0, more: None })
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
@@ -538,25 +590,28 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Pairs<'_, '_, A> {
         if let Some(key) = self.inner.next_key_seed(next)? {
             return Ok(Some(key));
         }
-        proof.look(fields, self.present);
-        match (proof.probe(fields, self.present), seed) {
-            (Some(field), Some(seed)) if !self.probed => {
-                self.probed = true;
-                seed.deserialize(StrDeserializer::new(field)).map(Some)
-            }
-            _ => Ok(None),
+        let more = self.more.get_or_insert_with(|| {
+            proof.look(fields, self.present);
+            proof.more(fields, self.present)
+        });
+        let (Some(name), Some(seed)) = (more.pop(), seed) else { return Ok(None) };
+        if more.is_empty() {
+            proof.probed(Came::Named);
         }
+        seed.deserialize(StrDeserializer::new(name)).map(Some)
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        if self.probed {
-            if let Some(proof) = &self.at.observer.proof {
-                proof.asked();
+        match (&self.more, &self.at.observer.proof) {
+            (Some(more), Some(proof)) => {
+                if more.is_empty() {
+                    proof.probed(Came::Requested);
+                }
+                // No type is given a value for it, but an option that was left out may be none.
+                seed.deserialize(Nothing(std::marker::PhantomData))
             }
-            // The type is never given a value for it.
-            return Err(A::Error::custom("a field that was not written"));
+            _ => self.inner.next_value_seed(Seed { seed, at: self.at }),
         }
-        self.inner.next_value_seed(Seed { seed, at: self.at })
     }
 
     fn size_hint(&self) -> Option<usize> {

@@ -80,6 +80,12 @@
 //! A [`Row`] may be partial. A field that is absent is unknown and could have any value, so
 //! `Row::new().set("category_id", 3)` stands for every row of category 3.
 //!
+//! # Two releases, one cache
+//!
+//! An entry is read as the type it was written as, or not at all: where a type has other fields than in the program that
+//! wrote the entry, and where [`Builder::version`] differs, it is a miss. What is seen and what is not stands at [`Codec`].
+//! What serde would not give back as it was is not stored: see [`Format`].
+//!
 //! # Metrics
 //!
 //! With the feature `metrics`. A table is the first one where there are several.

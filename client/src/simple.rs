@@ -13,6 +13,8 @@ pub(crate) const SIMPLE_TABLE: &str = "cacheops:simple";
 
 /// A cache of values by name, without dependencies: see [`Cacheops::cache`].
 ///
+/// Its names are those of [`Cacheops::read`] too: what one stores under a name, the other finds there.
+///
 /// Its errors are the caller's, unlike those of a [`Read`](crate::Read). Values end with their time,
 /// with [`delete`](Self::delete), and with [`Cacheops::invalidate_all`].
 #[derive(Debug)]

@@ -300,6 +300,22 @@ fn what_serde_can_keep_is_kept() {
     comes_back(named(), Flat { id: 1, odd, rest });
     comes_back(named(), Inner { kind: Kind::Tag });
 
+    // A second name is no field of its own, whether the field is there or not.
+    #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+    struct TwoNames {
+        #[serde(alias = "userName", alias = "a", skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        #[serde(alias = "z", skip_serializing_if = "Option::is_none")]
+        nick: Option<Code>,
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        tags: Vec<String>,
+        #[serde(alias = "ID")]
+        id: i32,
+    }
+    let name = Some("n".to_owned());
+    comes_back(named(), vec![TwoNames { name, ..TwoNames::default() }, TwoNames::default()]);
+    comes_back(named(), TwoNames { nick: Some(Code("abc".into())), ..TwoNames::default() });
+
     // Sets and maps have another order each time.
     comes_back(all(), (0..100).collect::<HashSet<i32>>());
     comes_back(all(), (0..100).map(|n| (n, vec![n.to_string()])).collect::<HashMap<i32, _>>());
@@ -337,6 +353,13 @@ fn what_would_not_come_back_is_not_kept() {
         #[serde(serialize_with = "tenths")]
         price: f64,
     }
+    #[derive(Serialize, Deserialize)]
+    struct LeftOut {
+        #[serde(alias = "a", skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        #[serde(skip_serializing)]
+        hash: Option<String>,
+    }
     fn tenths<S: serde::Serializer>(price: &f64, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(price + 0.1)
     }
@@ -349,11 +372,24 @@ fn what_would_not_come_back_is_not_kept() {
         },
     }
 
+    // Whether that is a second name of a list which was left out, or a field of its own, is not known.
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Tagged {
+        #[serde(alias = "labels", skip_serializing_if = "Vec::is_empty", default)]
+        tags: Vec<String>,
+    }
+    comes_back(named(), Tagged { tags: vec!["a".into()] });
+
     for format in named() {
+        refused(format, &Tagged { tags: Vec::new() });
         refused(format, &vec![KeyIsRead { id: 1 }]);
         refused(format, &vec![Some(TwoNames { a: 1 })]);
         refused(format, &Rounded { price: 1.0 });
         let error = refused(format, &(1, [Secret { id: 1, hash: None }]));
+        assert!(error.to_string().contains("field `hash`"), "{error}");
+        let left_out = LeftOut { name: None, hash: Some("x".into()) };
+        assert!(left_out.hash.is_some());
+        let error = refused(format, &left_out);
         assert!(error.to_string().contains("field `hash`"), "{error}");
         let error = refused(format, &Variant::Post { id: 1, body: String::new() });
         assert!(error.to_string().contains("field `body`"), "{error}");

@@ -4,16 +4,17 @@ Takes the place of `cacheops.tree.dnfs` and keeps its shape. What is returned fo
 that can have a part in the result; so it may always be wider than the query, and never narrower:
 
 * The compiled statement says which queries there are, and which tables each reads, for SELECT, ORDER BY, select_related
-  and subqueries wherever they stand (statement.py).
+  and subqueries wherever they stand (compiled.py).
 * What is not understood is true. Negation is pushed down to the leaves first, so that widening stays widening.
 * `IS NULL` on the side of an outer join that may be missing says nothing of any row there: the row need not exist.
 * A value goes over a join's `a.x = b.y` to the other side; NULL does not.
 * Of two values for one field either may stand, for the database may call them equal.
-* A table that raw SQL names may be read in any way. What no write of the ORM can tell of is not cached (`reason`).
+* A table that raw SQL names may be read in any way. What is written past the ORM is not cached (`reason`).
 """
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -29,8 +30,10 @@ from django.db.models.sql.query import Query
 from django.db.models.sql.where import NothingNode, WhereNode
 
 from . import seen, sqltext, tables
+from .compiled import Select, Statement, compiled
 from .conf import options
-from .statement import Select, Statement, compiled
+
+logger = logging.getLogger("cacheops_redis")
 
 try:
     from django.db.models.fields.tuple_lookups import TupleExact, TupleIn
@@ -72,8 +75,15 @@ def dnfs(queryset: QuerySet) -> Conditions:
 def dependencies(statement: Statement) -> Dependencies:
     found: Conditions = defaultdict(list)
     for select in statement.selects:
-        for table, disjunction in _select_conditions(select):
-            found[table] += disjunction
+        try:
+            for table, disjunction in list(_select_conditions(select)):
+                found[table] += disjunction
+        except Exception:  # of an application's own lookup or field, perhaps: the query has to run all the same
+            logger.exception(
+                "the condition of a query of %s is not understood, it depends on its tables", select.query.model
+            )
+            for table in select.tables.values():
+                found[table.table_name] = [{}]
     conditions = {table: [{}] if not all(disjunction) else disjunction for table, disjunction in found.items()}
 
     reading = sqltext.read(statement.sql, statement.compiler.connection.vendor, options().pure_functions)
@@ -196,6 +206,8 @@ class _Where:
             return TRUE
         columns, found = list(columns), []
         for row in rows:
+            if not isinstance(row, (list, tuple)):
+                return TRUE  # a subquery
             terms = [self._lookup(Exact(column, value), False) for column, value in zip(columns, row)]
             found.append(tuple(term for disjunction in terms for term in disjunction[0]))
         return TRUE if () in found else found

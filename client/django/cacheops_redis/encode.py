@@ -4,9 +4,9 @@ Two values have the same bytes only if they are of one type and equal, so no tex
 look like another: every part has its length in front of it, and `1`, `"1"` and `True` have different marks. A model's
 instance is its model, its key and its database; a request is its URI, as in cacheops; a queryset is its rows.
 
-What has no such form raises `NoKey`: an unsaved instance, an object that Python shows by its address, what cannot be
+What has no such form raises `NoKey`: an unsaved instance, an object whose only text is its address, what cannot be
 pickled. The caller then does without the cache. An address is used again when an object is gone, so a key that contains
-one is sooner or later the key of something else.
+one is sooner or later the key of another object.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DIGEST_BYTES = 20  # collisions cannot be searched for; 16 would be enough for a
 
 
 class NoKey(Exception):
-    """Something has no form in which it can be told from everything else. The text says what."""
+    """A value has no bytes of its own. The text says which value, and why."""
 
 
 def digest(data: bytes) -> str:
@@ -49,10 +49,10 @@ def text(value: str) -> bytes:
 
 
 def path(kind: Any) -> str:
-    """Where a class or a function is found. One that was made inside of a function cannot be found."""
+    """The name by which a class or function is imported. One that was made inside of a function has none."""
     name = f"{kind.__module__}.{kind.__qualname__}"
     if "<locals>" in name:
-        raise NoKey(f"{name} is defined inside of a function, so its name does not tell it from others")
+        raise NoKey(f"{name} is defined inside of a function, so another one may have the same name")
     return name
 
 

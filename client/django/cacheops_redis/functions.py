@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from functools import cached_property, wraps
 from typing import Any, Callable
 
-from cacheops import getset
+from asgiref.sync import iscoroutinefunction
+from cacheops import getset, utils
 from cacheops.conf import settings
 from cacheops.sharding import get_prefix
 from cacheops.signals import cache_read
@@ -22,6 +23,8 @@ from django.utils.safestring import SafeString
 from . import fills, keys, queries
 from .conditions import Conditions, LazyConditions, merged
 from .encode import NoKey, encode
+
+_upstream_cached_view_fab = utils.cached_view_fab
 
 
 def cached_as(
@@ -147,6 +150,22 @@ class _Plan:
     reason = property(lambda self: self._all[2])
 
 
+def cached_view_fab(_cached: Callable) -> Callable:
+    """Makes `cached_view` and `cached_view_as`, which are for plain views only."""
+    make = _upstream_cached_view_fab(_cached)
+
+    def cached_view(*args: Any, **kwargs: Any) -> Callable:
+        decorate = make(*args, **kwargs)
+
+        def decorator(view: Callable) -> Callable:
+            _refuse_async(view, "a cached view")
+            return decorate(view)
+
+        return decorator
+
+    return cached_view
+
+
 def _queryset(sample: Any) -> QuerySet:
     if isinstance(sample, Model):
         sample = sample.__class__.objects.filter(pk=sample.pk)
@@ -174,7 +193,7 @@ def _function(func: Callable) -> tuple[bytes, NoKey | None]:
 
 def _refuse_async(func: Callable, decorator: str) -> str:
     name = f"{getattr(func, '__module__', '')}.{getattr(func, '__qualname__', repr(type(func)))}"
-    if inspect.iscoroutinefunction(func) or inspect.isasyncgenfunction(func):
+    if iscoroutinefunction(func) or inspect.isasyncgenfunction(func):
         raise TypeError(
             f"{decorator} cannot cache {name}, which is async, for a coroutine is no result: cache a plain function, "
             "and await sync_to_async(function)(..)"

@@ -32,7 +32,7 @@ def install() -> None:
 
 
 def _replace_functions() -> None:
-    from cacheops import getset, invalidation, query, reaper, simple, tree
+    from cacheops import getset, invalidation, query, reaper, simple, tree, utils
 
     from . import conditions, fills, functions
     from . import invalidation as ours
@@ -40,6 +40,7 @@ def _replace_functions() -> None:
 
     _replace(getset, getting=fills.getting, cache_thing=fills.cache_thing)
     _replace(tree, dnfs=conditions.dnfs)
+    _replace(utils, cached_view_fab=functions.cached_view_fab)
     _replace(query, cached_as=functions.cached_as)
     simple.BaseCache.cached = functions.cached
     _replace(simple, cached=simple.cache.cached)
@@ -72,9 +73,9 @@ def _replace_methods() -> None:
     from django.db.models import QuerySet
     from funcy import cached_property
 
-    from . import fresh_reads, queries, saving, simple, statement, transactions, updates, writes
+    from . import compiled, fresh_reads, queries, saving, simple, transactions, updates, writes
 
-    statement.install()
+    compiled.install()
     QuerySetMixin._cacheprofile = cached_property(queries._cacheprofile)
     QuerySetMixin._cache_key = queries.cache_key
     QuerySetMixin._cond_dnfs = cached_property(queries._cond_dnfs)

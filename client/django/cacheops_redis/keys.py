@@ -1,8 +1,8 @@
-"""Keys of entries: what a query is, told from every other.
+"""Keys of entries: two queries have one key only if they are the same query.
 
 The key of a query is made of the compiled SQL, each parameter with its type, the database, and what becomes of a row:
 the columns in their order with what converts them, the names that they get, and the class that makes results of them.
-Python's `sql % params`, by which cacheops makes its own, can be led to look like another query by a value.
+cacheops makes its keys of Python's `sql % params`, where a value can be chosen so that it looks like another query.
 
 The key of a function is made of its place in the code, of what it closes over, and of its arguments (encode.py).
 """
@@ -21,8 +21,8 @@ from django.db.models import Field, Model, QuerySet
 from django.db.models.expressions import Col
 from django.db.models.sql.query import Query
 
+from .compiled import Statement
 from .encode import NoKey, digest, encode, part, path, sequence, text
-from .statement import Statement
 
 logger = logging.getLogger("cacheops_redis")
 
@@ -166,8 +166,8 @@ def _of_argument(value: Any) -> bytes:
 def of_function(function: Any) -> bytes:
     """What a function is, found out once, when it is decorated: its place, its code, and what it closes over.
 
-    A variable of an outer function that has no form as bytes, such as a lock, is told from all others: results are then
-    shared by the calls of this one closure, in this process.
+    A variable of an outer function that has no form as bytes, such as a lock, gets a random mark: results are then
+    shared by the calls of this one closure, in this process, and by no others.
     """
     return _of_function(function, set())
 
@@ -182,22 +182,23 @@ def _of_function(function: Any, within: set[int]) -> bytes:
     if not function.__globals__.get("CACHEOPS_DEBUG"):
         place.append(str(function.__code__.co_firstlineno))
     parts = [encode(place), _of_code(function.__code__)]
+    parts += [_of_variable(value, within) for value in function.__defaults__ or ()]
+    parts += [text(name) + _of_variable(value, within) for name, value in (function.__kwdefaults__ or {}).items()]
     if not is_of_cacheops(function):
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
-            parts.append(text(name) + _of_cell(cell, within))
+            try:
+                parts.append(text(name) + _of_variable(cell.cell_contents, within))
+            except ValueError:
+                parts.append(text(name))  # not yet assigned: the function itself, mostly
     return sequence(b"U", parts)
 
 
 def is_of_cacheops(function: Any) -> bool:
-    """Is it what a template tag of cacheops caches? It closes over the template, and is told by a name in `extra`."""
+    """Is it what a template tag of cacheops caches? It closes over the template, and `extra` names the fragment."""
     return (getattr(function, "__module__", None) or "").partition(".")[0] == "cacheops"
 
 
-def _of_cell(cell: Any, within: set[int]) -> bytes:
-    try:
-        value = cell.cell_contents
-    except ValueError:
-        return b""  # not yet assigned: the function itself, mostly
+def _of_variable(value: Any, within: set[int]) -> bytes:
     try:
         return _of_function(value, within) if isinstance(value, FunctionType) else encode(value)
     except NoKey:

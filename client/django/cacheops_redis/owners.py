@@ -11,8 +11,11 @@ from contextlib import contextmanager
 from typing import Any
 from weakref import ref
 
+import django
 from django.db.models import Model, QuerySet
 from django.db.models.query import ModelIterable
+
+_LEAVES_DEFERRED = django.VERSION >= (6, 1)  # before, a key that is deferred is fetched
 
 
 @contextmanager
@@ -35,7 +38,7 @@ def give(queryset: QuerySet, rows: list[Any]) -> None:
             for name in field.from_fields
         ]
         for row in rows:
-            if field.is_cached(row) or any(name not in row.__dict__ for name in names):
+            if field.is_cached(row) or (_LEAVES_DEFERRED and any(name not in row.__dict__ for name in names)):
                 continue
             values = [getattr(row, name) for name in names]
             owner = owners.get(values[0] if len(values) == 1 else tuple(values))

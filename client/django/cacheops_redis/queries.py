@@ -1,6 +1,6 @@
 """What takes the place of the reading methods of `cacheops.query.QuerySetMixin`.
 
-Each finds out what Django would send (statement.py), looks up the entry of that, and runs Django's own method if there
+Each finds out what Django would send (compiled.py), looks up the entry of that, and runs Django's own method if there
 is none. So whatever Django says to a query, its errors included, it says with the cache.
 """
 
@@ -18,9 +18,9 @@ from django.db.models import QuerySet
 from django.db.models.query import ModelIterable
 
 from . import fills, keys, owners, seen
+from .compiled import Statement, compiled, rehearsed
 from .conditions import LazyConditions
 from .encode import NoKey, encode
-from .statement import Statement, compiled, rehearsed
 
 
 def _cond_dnfs(self: QuerySet) -> LazyConditions:
@@ -171,10 +171,10 @@ def _name(queryset: QuerySet, make: Callable[[], str]) -> str | None:
 
 @contextmanager
 def _look_up(queryset: QuerySet, name: str, statement: Statement) -> Iterator[tuple[Any, Callable | None]]:
-    """The entry's value, and what stores another; neither if the statement reads what no write tells of."""
+    """The entry's value, and what stores another; neither if the result cannot be kept right (`conditions.reason`)."""
     profile = queryset._cacheprofile
     conditions = LazyConditions(statement)
-    if profile["lock"] and conditions.reason:  # nobody is to wait for what is not going to be stored
+    if profile["lock"] and conditions.reason:  # others would wait for a result that is not going to be stored
         keys.warn(f"a query of {queryset.model._meta.label}", conditions.reason)
         yield None, None
         return

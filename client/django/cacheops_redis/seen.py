@@ -1,4 +1,4 @@
-"""Which relations the ORM's writes tell of.
+"""Which relations are written by the ORM only, so that every change of them invalidates.
 
 A result can only be kept right if every write that changes it is seen. So a statement that reads anything else is not
 cached: a table of no model, or a view (an unmanaged model that CACHEOPS_MODULE['VIEWS'] does not name). Without

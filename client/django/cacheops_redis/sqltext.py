@@ -22,7 +22,7 @@ def _words(text: str) -> Names:
 
 class Reading(NamedTuple):
     marked: Names
-    """Relations in a FROM of Django's, as `schema.table` or `table` (statement.py)."""
+    """Relations in a FROM of Django's, as `schema.table` or `table` (compiled.py)."""
     raw: Names
     """Relations anywhere else: in raw SQL."""
     refused: str | None

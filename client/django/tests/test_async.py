@@ -4,10 +4,13 @@ import asyncio
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
-from cacheops import cached, cached_as
+from cacheops import cached, cached_as, cached_view, cached_view_as
 from cacheops.signals import cache_read
 from django.db import connection, transaction
 from django.db.models import Max
+from django.http import HttpResponse
+from django.test import RequestFactory
+from django.views import View
 from gallery.models import Player, Team
 from shop.models import Article
 
@@ -142,3 +145,28 @@ def test_an_async_function_is_refused_by_name(decorator):
     for function in (report, reports):
         with pytest.raises(TypeError, match=rf"cannot cache test_async\.\S+{function.__name__}, which is async"):
             decorator(function)
+
+
+@pytest.mark.parametrize("decorator", [cached_view_as(Article), cached_view(timeout=60)])
+def test_an_async_view_is_refused_by_name(decorator):
+    async def view(request):
+        return HttpResponse("a")
+
+    class Page(View):
+        async def get(self, request):
+            return HttpResponse("a")
+
+    for one in (view, Page.as_view()):
+        with pytest.raises(TypeError, match="a cached view cannot cache test_async"):
+            decorator(one)
+
+
+@pytest.mark.parametrize("decorator", [cached_view_as(Article), cached_view(timeout=60)])
+def test_two_views_of_one_address_are_two(decorator):
+    request = RequestFactory().get("/articles/")
+
+    def make(text):
+        return decorator(lambda request: HttpResponse(text))
+
+    for text in ("a", "b", "a"):
+        assert make(text)(request).content == text.encode()

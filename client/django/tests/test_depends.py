@@ -16,8 +16,8 @@ from django.test import override_settings
 from gallery.models import Frame, Painting, Player, Roster, Team
 from shop.models import Article, Special
 
-from cacheops_redis import sqltext
-from cacheops_redis.statement import MARK
+from cacheops_redis import conditions, sqltext
+from cacheops_redis.compiled import MARK
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -202,7 +202,20 @@ def test_a_key_of_several_columns_stays_narrow():
     seat.name = "b"
     seat.save()
     assert names(seats) == ["b"]
+    inner = Seat.objects.filter(number=2).values("pk")[:1]
+    assert names(Seat.objects.filter(pk=inner)) == ["b"]
     assert list(Seat.objects.exclude(pk=(1, 2)).cache()._cond_dnfs["gallery_seat"]) == [{}]
+
+
+def test_a_condition_that_is_not_understood_does_not_fail_the_query(team, player, monkeypatch, caplog):
+    def fail(*args):
+        raise ValueError
+
+    monkeypatch.setattr(conditions, "_equal_columns", fail)
+
+    assert names(Player.objects.filter(number=1)) == ["a"]
+    assert Player.objects.filter(number=1).cache()._cond_dnfs["gallery_player"] == [{}]
+    assert "is not understood" in caplog.text
 
 
 def test_conditions_stay_narrow(team, player):

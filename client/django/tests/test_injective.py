@@ -306,6 +306,15 @@ def test_a_closure_is_told_by_what_it_closes_over(decorator):
 
 
 @pytest.mark.parametrize("decorator", [cached_as(Article), cached(timeout=60)])
+def test_a_default_value_counts(decorator):
+    plain = [decorator(lambda number=number: number) for number in (1, 2)]
+    named = [decorator(lambda *, number=number: number) for number in (1, 2)]
+
+    for functions in (plain, named) * 2:
+        assert [function() for function in functions] == [1, 2]
+
+
+@pytest.mark.parametrize("decorator", [cached_as(Article), cached(timeout=60)])
 def test_the_type_of_an_argument_counts(decorator):
     @decorator
     def function(*args, **kwargs):

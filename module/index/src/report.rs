@@ -1,5 +1,7 @@
 //! What people ask the index: counters, tables, top lists, and why an entry is dead.
 
+use cacheops_condition::{Condition, write_field};
+
 /// Counters since the index was made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "INFO names and describes each of them")]
@@ -120,4 +122,50 @@ pub struct TopReport {
     pub bytes: usize,
     /// Invalidations that hit a dependent, as far as the sketch knows.
     pub invalidations: u64,
+}
+
+impl TopReport {
+    /// Replaces each value of the conjunction, and each NULL, by `?`.
+    pub fn hide_values(&mut self) {
+        let mut text = Vec::new();
+        if let Ok(condition) = Condition::parse(&self.conjunction) {
+            for (field, _) in condition.iter().flat_map(|conjunction| conjunction.terms()) {
+                if !text.is_empty() {
+                    text.push(b'&');
+                }
+                write_field(&mut text, field);
+                text.extend_from_slice(b"=?");
+            }
+        }
+        if text.is_empty() {
+            text.push(b'*');
+        }
+        self.conjunction = text;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_without_values_names_the_fields() {
+        for (text, expected) in [
+            ("author=7&deleted_at", "author=?&deleted_at=?"),
+            ("%2A&a%3Cb=%26c", "%2A=?&a%3Cb=?"),
+            ("*", "*"),
+        ] {
+            let mut report = TopReport {
+                table: b"post".to_vec(),
+                conjunction: text.into(),
+                fan_out: 1,
+                bytes: 1,
+                invalidations: 1,
+            };
+
+            report.hide_values();
+
+            assert_eq!(String::from_utf8_lossy(&report.conjunction), expected);
+        }
+    }
 }

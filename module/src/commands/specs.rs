@@ -132,7 +132,8 @@ pub(crate) const TOKEN: CommandSpec = CommandSpec {
 
 pub(crate) const CHECK: CommandSpec = CommandSpec {
     name: c"cacheops.check",
-    flags: c"readonly deny-oom fast no-mandatory-keys",
+    // Clusters find the key of a command by its first arguments only, or ask.
+    flags: c"readonly deny-oom fast no-mandatory-keys getkeys-api",
     keys: KeySpec::RouteKeyword,
     arity: -5,
     summary: c"Tells whether nothing that the conditions match was invalidated since a token.",
@@ -223,7 +224,7 @@ pub(crate) const TOP: CommandSpec = CommandSpec {
     summary: c"Lists the conjunctions that cost most.",
     complexity: c"O(1)",
     tips: Some(c"request_policy:all_shards response_policy:special"),
-    categories: c"read slow cacheops",
+    categories: c"admin slow dangerous cacheops",
     args: &[
         Arg {
             name: c"order",
@@ -244,7 +245,7 @@ pub(crate) const TABLES: CommandSpec = CommandSpec {
     summary: c"Lists the tables that entries depend on.",
     complexity: c"O(N), N being the schemes of all tables",
     tips: Some(c"request_policy:all_shards response_policy:special"),
-    categories: c"read slow cacheops",
+    categories: c"admin slow dangerous cacheops",
     args: &[],
 };
 

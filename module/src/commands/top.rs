@@ -1,8 +1,8 @@
 //! `CACHEOPS.TOP [BY fanout|memory|invalidations] [COUNT n]`: the conjunctions that cost most.
-//! Reply: array of maps. From lists that are kept while working, never a walk: a conjunction is met once it has had eight
+//! Reply: array of maps; conjunctions without their values for a user who may not read all keys. From lists that are kept while working, never a walk: a conjunction is met once it has had eight
 //! dependents, or by invalidations once it was among the 64 most frequent. O(1).
 
-use cacheops_index::TopOrder;
+use cacheops_index::{TopOrder, TopReport};
 use cacheops_protocol::{TopArgs, TopBy};
 
 use super::reply_field;
@@ -17,8 +17,12 @@ pub(crate) fn top(ctx: &Context, args: &Args<'_>) -> Result<(), CommandError> {
         TopBy::Invalidations => TopOrder::Invalidations,
     };
     let database = ctx.database();
-    let reports =
+    let mut reports =
         with_state(|state| state.get(database).map_or(Vec::new(), |index| index.top(order, count)));
+    // Values are those of other users' rows: a mail address, an account.
+    if !ctx.may_read_all_keys() {
+        reports.iter_mut().for_each(TopReport::hide_values);
+    }
     ctx.reply_array(reports.len());
     for report in reports {
         ctx.reply_map(5);

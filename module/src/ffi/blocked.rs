@@ -104,20 +104,29 @@ unsafe extern "C" fn reply(
     _argv: *mut *mut raw::RedisModuleString,
     _argc: c_int,
 ) -> c_int {
-    // SAFETY: the server lends the context for this call, and knows the answer that the client was unblocked with.
-    let (ctx, answer) = unsafe {
-        let answer: *mut c_void = api_ptr!(RedisModule_GetBlockedClientPrivateData(ctx));
-        (Context::new(ctx), answer.cast::<Answer>().as_ref())
-    };
-    match answer {
-        None | Some(Answer::Nil) => ctx.reply_null(),
-        Some(Answer::Token(token)) => ctx.reply_integer(*token),
-        Some(Answer::Value { value, if_not: None, .. }) => ctx.reply_bytes(value),
-        Some(Answer::Value { version, value, if_not: Some(known) }) => {
-            ctx.reply_array(2);
-            ctx.reply_integer(*version);
-            if known == version { ctx.reply_null() } else { ctx.reply_bytes(value) }
+    let is_sent = guarded(false, || {
+        // SAFETY: the server lends the context for this call, and knows the answer that the client was unblocked with.
+        let (ctx, answer) = unsafe {
+            let answer: *mut c_void = api_ptr!(RedisModule_GetBlockedClientPrivateData(ctx));
+            (Context::new(ctx), answer.cast::<Answer>().as_ref())
+        };
+        #[cfg(feature = "panic-injection")]
+        super::with_state(|state| state.panic_if("reply"));
+        match answer {
+            None | Some(Answer::Nil) => ctx.reply_null(),
+            Some(Answer::Token(token)) => ctx.reply_integer(*token),
+            Some(Answer::Value { value, if_not: None, .. }) => ctx.reply_bytes(value),
+            Some(Answer::Value { version, value, if_not: Some(known) }) => {
+                ctx.reply_array(2);
+                ctx.reply_integer(*version);
+                if known == version { ctx.reply_null() } else { ctx.reply_bytes(value) }
+            }
         }
+        true
+    });
+    if !is_sent {
+        // SAFETY: as above.
+        unsafe { Context::new(ctx) }.reply_error(super::command::INTERNAL_ERROR);
     }
     OK
 }
@@ -145,8 +154,10 @@ unsafe extern "C" fn disconnected(
 }
 
 unsafe extern "C" fn free(_ctx: *mut raw::RedisModuleCtx, answer: *mut c_void) {
-    if !answer.is_null() {
-        // SAFETY: made by `answer` with `Box::into_raw`, and given back once, on the main thread.
-        drop(unsafe { Box::from_raw(answer.cast::<Answer>()) });
-    }
+    guarded((), || {
+        if !answer.is_null() {
+            // SAFETY: made by `answer` with `Box::into_raw`, and given back once, on the main thread.
+            drop(unsafe { Box::from_raw(answer.cast::<Answer>()) });
+        }
+    });
 }

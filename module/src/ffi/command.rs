@@ -33,6 +33,10 @@ impl<'a> Args<'a> {
 /// What a command does: it replies itself, or fails before it has changed anything.
 pub(crate) type Handler = fn(&Context, &Args<'_>) -> Result<(), CommandError>;
 
+/// What a client is answered after a panic.
+pub(super) const INTERNAL_ERROR: &str =
+    "ERR internal error in cacheops, all its entries are discarded; the server's log says more";
+
 /// Runs a handler for the server.
 ///
 /// # Safety
@@ -63,13 +67,62 @@ pub(super) unsafe fn run(
         true
     });
     if !answered {
-        ctx.reply_error("ERR internal error in cacheops, all its entries are discarded; the server's log says more");
+        ctx.reply_error(INTERNAL_ERROR);
     }
     raw::REDISMODULE_OK as c_int
 }
 
-/// Makes the C function of a command from its handler.
+/// Answers the server's question for the key of a command that names one behind `KEY`, without running it; false if it asks
+/// no such thing.
+///
+/// # Safety
+///
+/// Called by the server as the function of a command with the flag `getkeys-api`.
+pub(super) unsafe fn tell_key(
+    ctx: *mut raw::RedisModuleCtx,
+    argv: *mut *mut raw::RedisModuleString,
+    argc: c_int,
+) -> bool {
+    /// Behind the command's name and its first argument.
+    const FIRST: c_int = 2;
+    // SAFETY: the server lends context and arguments for this call.
+    unsafe {
+        let is_asked: c_int = api!(RedisModule_IsKeysPositionRequest(ctx));
+        if is_asked == 0 {
+            return false;
+        }
+        guarded((), || {
+            let word = |at: c_int| bytes(*argv.offset(at as isize)).unwrap_or(&[]);
+            let mut options = (FIRST..argc).take_while(|&at| !word(at).eq_ignore_ascii_case(b"ON"));
+            if let Some(at) = options.find(|&at| word(at).eq_ignore_ascii_case(b"KEY"))
+                && at + 1 < argc
+            {
+                let flags = raw::REDISMODULE_CMD_KEY_RO | raw::REDISMODULE_CMD_KEY_NOT_KEY;
+                api!(RedisModule_KeyAtPosWithFlags(ctx, at + 1, flags as c_int));
+            }
+        });
+    }
+    true
+}
+
+/// Makes the C function of a command from its handler, with `key` of one that names its key behind `KEY`.
 macro_rules! command {
+    ($handler:path, key) => {{
+        unsafe extern "C" fn entry_point(
+            ctx: *mut $crate::ffi::raw::RedisModuleCtx,
+            argv: *mut *mut $crate::ffi::raw::RedisModuleString,
+            argc: std::os::raw::c_int,
+        ) -> std::os::raw::c_int {
+            // SAFETY: only the server calls this, as a command.
+            unsafe {
+                if $crate::ffi::command::tell_key(ctx, argv, argc) {
+                    return $crate::ffi::raw::REDISMODULE_OK as std::os::raw::c_int;
+                }
+                $crate::ffi::command::run($handler, ctx, argv, argc)
+            }
+        }
+        entry_point
+    }};
     ($handler:path) => {{
         unsafe extern "C" fn entry_point(
             ctx: *mut $crate::ffi::raw::RedisModuleCtx,

@@ -108,6 +108,42 @@ impl Context {
         (!is_called && status == raw::REDISMODULE_OK as c_int).then_some(client)
     }
 
+    /// Whether the user of this connection may read every key there is, or may be.
+    pub(crate) fn may_read_all_keys(&self) -> bool {
+        // What runs under a client of the server's own may have no user, and Redis 7.0 does not look before it reads its name.
+        if self.connection().is_none() {
+            return false;
+        }
+        // SAFETY: the context is that of a connection, which has a user; name and user are freed once, and each key lives while
+        // it is asked for.
+        unsafe {
+            let name = api_ptr!(RedisModule_GetCurrentUserName(self.raw));
+            if name.is_null() {
+                return false;
+            }
+            let user = api_ptr!(RedisModule_GetModuleUserFromUserName(name));
+            api!(RedisModule_FreeString(self.raw, name));
+            if user.is_null() {
+                return false;
+            }
+            let may_read = |key: &[u8]| {
+                let key = OwnedName::new(key);
+                let flags = raw::REDISMODULE_CMD_KEY_ACCESS as c_int;
+                let status = match raw::RedisModule_ACLCheckKeyPermissions {
+                    Some(check) => check(user, key.raw, flags),
+                    None => raw::REDISMODULE_ERR as c_int,
+                };
+                status == raw::REDISMODULE_OK as c_int
+            };
+            // The server tells of one key at a time. Patterns that match each key of one byte begin with any byte, and what
+            // matches a long key of bytes that nobody writes in a pattern goes on with any.
+            let long = super::random().to_le_bytes().map(|byte| byte | 0x80).repeat(2);
+            let may_read_all = (0..=u8::MAX).all(|byte| may_read(&[byte])) && may_read(&long);
+            api!(RedisModule_FreeModuleUser(user));
+            may_read_all
+        }
+    }
+
     /// Whether the client may be kept waiting: not within MULTI, a script, or what another module calls.
     pub(super) fn may_block(&self) -> bool {
         const DENIED: u32 = raw::REDISMODULE_CTX_FLAGS_MULTI

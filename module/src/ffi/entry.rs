@@ -183,17 +183,24 @@ impl<'k> EntryRef<'k> {
         self.head().version
     }
 
+    /// Where the stamps begin, and behind them the value. A pointer of the whole block, not of the head alone.
+    fn behind_head(self) -> *const u8 {
+        // SAFETY: `Entry::new` allocated the head and what is behind it as one block.
+        unsafe { self.head.cast::<u8>().add(size_of::<Head>()).as_ptr() }
+    }
+
     /// The nodes that it depends on, if they are few.
     pub(crate) fn stamps(self) -> &'k [u32] {
         let count = (self.head().lengths >> LEN_BITS) as usize;
-        // SAFETY: `Entry::new` wrote as many stamps behind the head, and they never change.
-        unsafe { std::slice::from_raw_parts(self.head.add(1).cast::<u32>().as_ptr(), count) }
+        // SAFETY: `Entry::new` wrote as many stamps behind the head, aligned, and they never change.
+        unsafe { std::slice::from_raw_parts(self.behind_head().cast::<u32>(), count) }
     }
 
     pub(crate) fn value(self) -> &'k [u8] {
         let len = (self.head().lengths & ((1 << LEN_BITS) - 1)) as usize;
+        let stamps = size_of::<u32>() * (self.head().lengths >> LEN_BITS) as usize;
         // SAFETY: `Entry::new` wrote as many bytes behind the stamps, and they never change.
-        unsafe { std::slice::from_raw_parts(self.stamps().as_ptr_range().end.cast::<u8>(), len) }
+        unsafe { std::slice::from_raw_parts(self.behind_head().add(stamps), len) }
     }
 
     /// Bytes of its memory.

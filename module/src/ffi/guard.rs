@@ -17,9 +17,8 @@ pub(crate) fn guarded<R>(fallback: R, run: impl FnOnce() -> R) -> R {
 
 #[cold]
 fn recover() {
-    state::release_after_panic();
     // Should even this panic, the state stays as it is: empty or with entries that nobody vouches for.
-    let _ = catch_unwind(|| state::with_state(|state| state.start_anew()));
+    let _ = catch_unwind(state::recover_from_panic);
 }
 
 /// Writes a warning to the server's log.

@@ -104,7 +104,7 @@ fn load(ctx: &Context, argc: c_int) -> Result<(), &'static str> {
         command::register(ctx, &specs::MGET, command!(commands::mget)),
         command::register(ctx, &specs::RELEASE, command!(commands::release)),
         command::register(ctx, &specs::TOKEN, command!(commands::token)),
-        command::register(ctx, &specs::CHECK, command!(commands::check)),
+        command::register(ctx, &specs::CHECK, command!(commands::check, key)),
         command::register(ctx, &specs::INVALIDATE, command!(commands::invalidate)),
         command::register(ctx, &specs::FLUSH, command!(commands::flush)),
         command::register(ctx, &specs::REAP, command!(commands::reap)),
