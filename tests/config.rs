@@ -12,7 +12,7 @@ const NUMBERS: [(&str, &str, &str, &str); 16] = [
     ("max-conjunctions", "1024", "16384", "16385"),
     ("max-condition-bytes", "1048576", "1024", "1023"),
     ("max-tables", "4096", "100", "-1"),
-    ("max-schemes", "128", "1024", "1025"),
+    ("max-schemes", "256", "1024", "1025"),
     ("max-catalog-bytes", "16777216", "1024", "1023"),
     ("max-probes", "200000", "100000", "-1"),
     ("partial-scan", "1000", "500", "-1"),

@@ -1,6 +1,6 @@
 //! What commands leave behind outside of the keyspace, where no eviction reaches it, is bounded.
 
-use support::{Client, Server, Stream};
+use support::{Client, Server, Stream, eventually};
 
 /// Conditions of sixteen fields of a thousand bytes, others for each number.
 fn long_fields(number: usize) -> String {
@@ -93,6 +93,18 @@ fn the_databases_share_the_bound_of_the_catalog() {
     assert_eq!(other.text(&line), None);
     con.ok("FLUSHDB");
     assert!(other.text(&line).is_some());
+}
+
+#[test]
+fn what_nothing_uses_in_one_database_makes_room_for_another() {
+    let server = Server::start();
+    let (mut con, mut other) = (server.connect(), server.connect_to(1));
+    con.ok("CONFIG SET cacheops.max-catalog-bytes 19000");
+    con.store("q", &format!("post {}", long_fields(1)));
+    con.ok("DEL q");
+    let line = format!("CACHEOPS.STORE q v ON {} a=1", "t".repeat(1000));
+
+    eventually("there is room", || other.text(&line).is_some());
 }
 
 #[test]

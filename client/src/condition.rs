@@ -97,8 +97,11 @@ impl Condition {
         Self(narrowed)
     }
 
-    /// Widens to the rows that satisfy either.
+    /// Widens to the rows that satisfy either; to all rows, past 16,384 conjunctions.
     pub fn or(mut self, other: Self) -> Self {
+        if self.0.len() + other.0.len() > MAX_CONJUNCTIONS {
+            return Self::all();
+        }
         for terms in other.0 {
             if !self.0.contains(&terms) {
                 self.0.push(terms);
@@ -281,6 +284,8 @@ mod tests {
         assert_eq!(many.0.len(), 1_000, "a million conjunctions would be refused");
         assert!(many.matches(&Row::new().set("a", 1).set("b", -1).set("c", 7)));
         assert!(!many.matches(&Row::new().set("a", 1).set("b", 1).set("c", 8)));
+        let most = || all().one_of("a", 0..16_384_i64);
+        assert_eq!((most().0.len(), text(most().or(all().term("b", 1)))), (16_384, "*".into()));
         assert_eq!(text(all().term("a", 1).or(all().null("b")).term("a", 2)), "a=1|a=2&b");
     }
 

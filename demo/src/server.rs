@@ -53,7 +53,9 @@ impl Server {
             .stdout(File::create(self.log_file())?)
             .stderr(Stdio::null())
             .spawn()
-            .map_err(|error| format!("cannot start {}: {error}", self.program))?;
+            .map_err(|error| {
+                format!("cannot start {}: {error}\n   CACHEOPS_SERVER=/path/to/redis-server names another server", self.program)
+            })?;
         let log = self.log_file();
         let process = self.process.insert(process);
         let deadline = Instant::now() + START_DEADLINE;
@@ -63,7 +65,8 @@ impl Server {
             let late = (Instant::now() > deadline).then(|| "does not answer".to_owned());
             if let Some(what) = ended.or(late) {
                 let log = fs::read_to_string(&log)?;
-                return Err(format!("the server {what}\n{log}").into());
+                let advice = advice(&log, &self.module);
+                return Err(format!("\n{log}\n   {} {what}: {advice}", self.program).into());
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -89,6 +92,20 @@ impl Server {
 
     fn log_file(&self) -> PathBuf {
         self.dir.path().join("server.log")
+    }
+}
+
+/// Why a server with this log does not run, and what to do.
+fn advice(log: &str, module: &Path) -> String {
+    let says = |texts: &[&str]| texts.iter().any(|text| log.contains(text));
+    let another = "CACHEOPS_SERVER=/path/to/redis-server names another server";
+    if says(&["Address already in use", "Failed listening"]) {
+        "another program took its port: run it again".to_owned()
+    } else if says(&["failed to load", "Can't load module", "Error loading"]) {
+        let module = module.display();
+        format!("it does not load {module}, as Redis 7.0 and Valkey 8.0 and later do\n   {another}")
+    } else {
+        format!("its log is above\n   {another}")
     }
 }
 

@@ -1,5 +1,6 @@
 //! The show, chapter by chapter: what the cache does for one visitor at a time. The rest is in `crowd`.
 
+use std::env;
 use std::time::{Duration, Instant};
 
 use cacheops_sea_orm::Cache;
@@ -145,7 +146,15 @@ async fn compare_times(page: &mut Page, shop: &Shop) -> Result<(), Failure> {
     page.note(
         "SQLite runs in this very process, without a network: its small queries beat any server.",
     );
+    if is_built_for_the_show() {
+        page.note("Built quickly, mostly without optimisation: PROFILE=release make run has the real times.");
+    }
     Ok(())
+}
+
+/// Whether this program is of the profile `show`, after which cargo names the directory.
+fn is_built_for_the_show() -> bool {
+    env::current_exe().is_ok_and(|exe| exe.parent().is_some_and(|dir| dir.ends_with("show")))
 }
 
 /// The heading of the lines that [`step`] prints.

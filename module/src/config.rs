@@ -31,7 +31,7 @@ numbers! {
     MAX_CONJUNCTIONS c"max-conjunctions" 1024 1..=16_384 false nothing;
     MAX_CONDITION_BYTES c"max-condition-bytes" 1_048_576 1024..=536_870_912 true nothing;
     MAX_TABLES c"max-tables" 4096 1..=16_384 false nothing;
-    MAX_SCHEMES c"max-schemes" 128 1..=1024 false nothing;
+    MAX_SCHEMES c"max-schemes" 256 1..=1024 false nothing;
     MAX_CATALOG_BYTES c"max-catalog-bytes" 16_777_216 1024..=68_719_476_736 true nothing;
     MAX_PROBES c"max-probes" 200_000 100..=10_000_000 false nothing;
     PARTIAL_SCAN c"partial-scan" 1000 0..=100_000 false nothing;

@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use cacheops_index::{Relocate, Slot, Stamps};
+use cacheops_index::{Relocate, Slot, Stamps, UNNUMBERED};
 use cacheops_protocol::Dependencies;
 
 use crate::config;
@@ -83,8 +83,12 @@ pub(crate) fn load(
         (None, _) => config::keeps_on_restore(),
     };
     if let Some(key) = key.filter(|_| is_kept) {
-        let stored =
-            with_state(|state| state.index(database).store(key, conditions, None, &UNBOUND));
+        let stored = with_state(|state| {
+            // A client that sends RESTORE is bound like one that sends STORE.
+            let is_client = loading.is_none() && state.is_primary;
+            let limits = if is_client { config::index_limits() } else { config::stream_limits() };
+            state.index(database).store(key, conditions, None, &limits)
+        });
         if let Ok(stored) = stored {
             return Entry::new(value, stored.slot, stored.stamps.nodes(), version);
         }
@@ -104,7 +108,13 @@ pub(crate) fn load_dead(database: usize, key: Option<&[u8]>, version: u64) -> En
 fn bury(database: usize, key: &[u8]) {
     with_state(|state| {
         if state.loading.is_none() && state.is_primary {
-            state.index(database).bury(key);
+            let index = state.index(database);
+            if index.id() != UNNUMBERED {
+                index.bury(key);
+            } else if state.sweep.as_ref().is_none_or(|sweep| sweep.database >= database) {
+                // No list of dead keys is kept for this database, and a search may have passed the key.
+                state.start_sweep_from(database);
+            }
             reaper::schedule_with(state);
         }
     });
@@ -229,6 +239,7 @@ pub(crate) fn cron(ctx: &Context) {
             state.has_listeners = has_listeners;
             // A timer is lost if it could not be made while the module was loaded.
             reaper::schedule_with(state);
+            state.trim_catalogs();
         });
         look_for_orphans(ctx);
     }

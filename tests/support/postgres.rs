@@ -1,5 +1,6 @@
 //! A PostgreSQL server of one's own: a temporary directory, a unix socket in it, no port.
 
+use std::env;
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -25,8 +26,8 @@ impl Postgres {
     pub fn start() -> Option<Self> {
         let Some(binaries) = binaries() else {
             let required = std::env::var_os("CACHEOPS_REQUIRE_POSTGRES").is_some();
-            assert!(!required, "no PostgreSQL (apt: postgresql-15)");
-            eprintln!("SKIPPED: no PostgreSQL (apt: postgresql-15)");
+            assert!(!required, "no PostgreSQL (apt: postgresql)");
+            eprintln!("SKIPPED: no PostgreSQL (apt: postgresql)");
             return None;
         };
         let dir = tempfile::Builder::new().prefix("cacheops-pg-").tempdir().expect("a directory");
@@ -79,11 +80,21 @@ impl Drop for Postgres {
     }
 }
 
-/// Where the newest installed version is.
+/// Where the newest installed version of Debian's and Ubuntu's packages is, or else the one of the PATH.
 fn binaries() -> Option<PathBuf> {
-    let versions = fs::read_dir("/usr/lib/postgresql").ok()?;
-    let mut found: Vec<_> = versions.flatten().map(|entry| entry.path().join("bin")).collect();
-    found.retain(|path| path.join("initdb").is_file());
-    found.sort();
-    found.pop()
+    let complete = |path: &PathBuf| {
+        ["initdb", "postgres", "pg_isready"].iter().all(|name| path.join(name).is_file())
+    };
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let packaged = versions
+        .map(|entry| entry.path().join("bin"))
+        .filter(complete)
+        .max_by_key(|path| version(path));
+    packaged.or_else(|| env::split_paths(&env::var_os("PATH")?).find(complete))
+}
+
+/// That of `/usr/lib/postgresql/15/bin`; 9.6 is before 15.
+fn version(binaries: &Path) -> Vec<u32> {
+    let name = binaries.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+    name.unwrap_or_default().split('.').map(|part| part.parse().unwrap_or(0)).collect()
 }

@@ -1,4 +1,4 @@
-"""Values as the server compares them: bytes.
+"""Values as the server compares them: bytes, in the forms of docs/values.md, which all programs share.
 
 The law: two values that the database may call equal must have the same bytes here, or be `UNKNOWN`. To give the same
 bytes to different values only invalidates too much; to give different bytes to equal values leaves stale results. So
@@ -9,29 +9,51 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import re
 import uuid
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Union
 
-from django.conf import settings
 from django.core.signals import setting_changed
 from django.db import connections
-from django.db.models import DecimalField, DurationField, Field
+from django.db.models import DecimalField, Field
 
+from . import folding
 from .conf import options
 
 UNKNOWN = object()
 Canonical = Union[bytes, None, object]  # bytes, None for NULL, UNKNOWN
 
 MAX_EXACT_FLOAT = 2**53
+MAX_EXACT_DIGITS = 15  # more of them than a double has, and SQLite makes one of a decimal
 MAX_DIGITS = 64
-MAX_PLAIN_BYTES = 64  # longer texts are hashed
+MAX_PLAIN_BYTES = 64  # longer forms are hashed
 
-_NUMBER = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?", re.ASCII)
-_PRINTABLE_ASCII = re.compile(r"[ -~]*")
-_EXACT_TEXT_VENDORS = {"sqlite", "postgresql"}
+# What these hold has a form: numbers, truth values, texts, UUIDs, days. Times, durations, JSON, bytes and fields of
+# another base have none.
+_KINDS = {
+    "AutoField",
+    "BigAutoField",
+    "BigIntegerField",
+    "BooleanField",
+    "CharField",
+    "DateField",
+    "DecimalField",
+    "FileField",
+    "FilePathField",
+    "FloatField",
+    "GenericIPAddressField",
+    "IntegerField",
+    "NullBooleanField",
+    "PositiveBigIntegerField",
+    "PositiveIntegerField",
+    "PositiveSmallIntegerField",
+    "SlugField",
+    "SmallAutoField",
+    "SmallIntegerField",
+    "TextField",
+    "UUIDField",
+}
 
 
 def target(field: Field) -> Field:
@@ -46,7 +68,10 @@ def granular(field: Field) -> bool:
     if getattr(field, "generated", False):
         return False  # the database computes it, an instance in memory holds the old value
     field = target(field)
-    return not (getattr(field, "db_collation", None) or field.get_internal_type().startswith("CI"))
+    kind = field.get_internal_type()
+    if kind == "GenericIPAddressField" and "postgresql" in _vendors():
+        return False  # an inet, which has many spellings
+    return kind in _KINDS and not getattr(field, "db_collation", None)
 
 
 def canonical(field: Field | None, value) -> Canonical:
@@ -56,10 +81,8 @@ def canonical(field: Field | None, value) -> Canonical:
     if isinstance(value, bool):
         return b"1" if value else b"0"
     if isinstance(value, int):
-        return b"%d" % value
+        return _plain(b"%d" % value)
     if isinstance(value, str):
-        if isinstance(field, DurationField):
-            return UNKNOWN  # not prepared by the field, and PostgreSQL reads intervals of many forms
         return _text(str.__str__(value))  # the text itself, also of an enum's member
     if isinstance(value, Decimal):
         return _decimal(field, value)
@@ -67,58 +90,64 @@ def canonical(field: Field | None, value) -> Canonical:
         return b"%d" % value if value.is_integer() and abs(value) < MAX_EXACT_FLOAT else UNKNOWN
     if isinstance(value, uuid.UUID):
         return value.hex.encode()
-    if isinstance(value, datetime.datetime):
-        return _datetime(value)
-    if isinstance(value, datetime.date):
+    if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
         return value.isoformat().encode()
-    if isinstance(value, datetime.time):
-        return value.isoformat().encode() if value.tzinfo is None and _exact_times() else UNKNOWN
-    if isinstance(value, datetime.timedelta):
-        return b"%d" % (value // datetime.timedelta(microseconds=1))
     return UNKNOWN
+
+
+@lru_cache(maxsize=4096)
+def name(spelled: str) -> str:
+    """The name of a table or column in a condition: that of the catalogue, in lower case where case does not count there.
+
+    Where databases of several kinds are in use, it is as it is spelled: only what other programs send may then miss it.
+    """
+    vendors = _vendors()
+    if vendors <= {"sqlite"}:
+        return "".join(c.lower() if c.isascii() else c for c in spelled)
+    if vendors <= {"mysql"}:
+        return "".join(c.lower()[:1] for c in spelled)
+    if vendors <= {"postgresql"}:
+        return spelled.encode()[:63].decode(errors="ignore")
+    return spelled
 
 
 def _decimal(field: Field | None, value: Decimal) -> Canonical:
     if not value.is_finite() or abs(value.adjusted()) > MAX_DIGITS or len(value.as_tuple().digits) > MAX_DIGITS:
         return UNKNOWN
     field = field and target(field)
-    digits = format(value, "f")
-    if "." in digits:
-        digits = digits.rstrip("0").rstrip(".")
-        fraction = digits.partition(".")[2]
-        # The database rounds what has too many places, each in its own way.
-        if isinstance(field, DecimalField) and len(fraction) > (field.decimal_places or 0):
-            return UNKNOWN
-    return b"0" if digits in ("-0", "") else digits.encode()
+    form, _ = folding.number(format(value, "f"))
+    fraction = form.partition(b".")[2]
+    # The database rounds what has too many places, each in its own way.
+    if isinstance(field, DecimalField) and len(fraction) > (field.decimal_places or 0):
+        return UNKNOWN
+    if fraction and len(form.lstrip(b"-0.")) > MAX_EXACT_DIGITS and not _exact_decimals():
+        return UNKNOWN
+    return _plain(form)
 
 
 def _text(text: str) -> Canonical:
-    text = text.rstrip(" ")
-    if _NUMBER.fullmatch(text):
-        return _decimal(None, Decimal(text))
+    if not folding.is_assigned(text):
+        return UNKNOWN
+    folded = folding.fold(text)
     if _oracle() and not text:
         return UNKNOWN  # there the empty text is NULL
-    if _folds_text():
-        if not _PRINTABLE_ASCII.fullmatch(text):
-            return UNKNOWN  # accents and ligatures are equal to other letters, in ways of each collation
-        text = text.lower()
-    data = text.encode("utf-8", "surrogatepass")
-    if len(data) > MAX_PLAIN_BYTES:
-        return b"h:" + hashlib.blake2b(data, digest_size=16).hexdigest().encode()
-    return data
-
-
-def _datetime(value: datetime.datetime) -> Canonical:
-    if not _exact_times():
+    if _has_a_language() and folding.is_tailored(text):
         return UNKNOWN
-    if (value.tzinfo is None) is bool(settings.USE_TZ):
-        return UNKNOWN  # the time zone of the connection decides what it means
-    if value.tzinfo is not None:
-        try:
-            value = value.astimezone(datetime.timezone.utc).replace(tzinfo=None)
-        except OverflowError:
-            return UNKNOWN
-    return value.isoformat().encode()
+    known = folding.uuid(folded) or folding.TRUTHS.get(folded)
+    if known is not None:
+        return known
+    form, is_number = folding.number(folded)
+    if is_number:
+        return UNKNOWN if form is None else _plain(form)
+    if _has_a_language() and not folded.isascii():
+        return UNKNOWN  # which other characters are equal is up to each collation
+    return _plain(folded.encode())
+
+
+def _plain(form: bytes) -> bytes:
+    if len(form) > MAX_PLAIN_BYTES:
+        return b"h:" + hashlib.sha256(form).hexdigest()[:32].encode()
+    return form
 
 
 @cache
@@ -127,15 +156,15 @@ def _vendors() -> frozenset:
 
 
 @cache
-def _folds_text() -> bool:
+def _has_a_language() -> bool:
+    """Does a collation decide which letters are equal, beyond case and accents?"""
     chosen = options().FOLD_TEXT
-    return bool(_vendors() - _EXACT_TEXT_VENDORS - {"oracle"}) if chosen is None else chosen
+    return bool(_vendors() - {"sqlite", "postgresql", "oracle"}) if chosen is None else chosen
 
 
 @cache
-def _exact_times() -> bool:
-    """Do all databases keep microseconds? In MySQL the number of digits is up to each column."""
-    return _vendors() <= {"sqlite", "postgresql"}
+def _exact_decimals() -> bool:
+    return _vendors() <= {"postgresql", "mysql", "oracle"}
 
 
 @cache
@@ -143,10 +172,15 @@ def _oracle() -> bool:
     return "oracle" in _vendors()
 
 
-def _forget(setting: str, **_kwargs) -> None:
+def forget() -> None:
+    """What was found out of the databases."""
+    for cached in (_vendors, _has_a_language, _exact_decimals, _oracle, name):
+        cached.cache_clear()
+
+
+def _changed(setting: str, **_kwargs) -> None:
     if setting in ("CACHEOPS_MODULE", "DATABASES"):
-        for cached in (_vendors, _folds_text, _exact_times, _oracle):
-            cached.cache_clear()
+        forget()
 
 
-setting_changed.connect(_forget, weak=False)
+setting_changed.connect(_changed, weak=False)

@@ -26,7 +26,7 @@ class Options(NamedTuple):
     """Rows that are remembered while the server is away. Beyond, whole tables are remembered in their place."""
 
     FOLD_TEXT: bool | None = None
-    """Texts that differ in case only are equal to the database. None: decided by the engines in DATABASES."""
+    """A collation decides which letters beyond ASCII are equal. None: decided by the engines in DATABASES."""
 
     VIEWS: dict[str, list[str]] = {}
     """What is below a view: the label of its unmanaged model, or its name, and the models or tables it reads."""

@@ -9,6 +9,8 @@ import redis
 from cacheops.redis import redis_client
 from django.core.exceptions import ImproperlyConfigured
 
+from .canonical import name
+
 GRAMMAR = 1
 NEEDED = {"token", "check", "lock"}
 ROWS_PER_COMMAND = 500
@@ -59,7 +61,7 @@ def invalidate(rows: Iterable[tuple[str, bytes]]) -> None:
 def row_arguments(rows: Iterable[tuple[str, bytes]]) -> list[bytes]:
     tables: dict[str, dict[bytes, None]] = {}
     for table, row in rows:
-        tables.setdefault(table, {})[row] = None
+        tables.setdefault(name(table), {})[row] = None
     return [part for table, texts in tables.items() for part in (table.encode(), b"|".join(texts))]
 
 

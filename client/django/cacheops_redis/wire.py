@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from . import tables
-from .canonical import UNKNOWN, canonical
+from .canonical import UNKNOWN, canonical, name
 
 ANY = b"*"
 MAX_TERMS = 16  # cacheops.max-terms unless set
@@ -28,12 +28,12 @@ def conjunction(table: str, values: Mapping[str, object], limit: int | None = MA
     """`{attname: prepared value}` as text. What is unknown is left out: it then stands for anything."""
     fields = tables.by_name(table)
     terms = []
-    for name in sorted(values):
-        field = fields.get(name)
-        value = UNKNOWN if field is None else canonical(field, values[name])
+    for attribute in sorted(values):
+        field = fields.get(attribute)
+        value = UNKNOWN if field is None else canonical(field, values[attribute])
         if value is UNKNOWN:
             continue
-        column = escape_field(field.column)
+        column = escape_field(name(field.column))
         terms.append(column if value is None else column + b"=" + escape_value(value))
     return b"&".join(terms[:limit]) or ANY
 
@@ -53,7 +53,7 @@ def conditions(prefix: str, cond_dnfs: Mapping[str, Iterable[Mapping[str, object
     for table, disjunction in sorted(cond_dnfs.items()):
         text = condition(table, disjunction)
         room -= text.count(b"|") + 1
-        pairs += [(prefix + table).encode(), text if room > 0 else ANY]
+        pairs += [name(prefix + table).encode(), text if room > 0 else ANY]
     return pairs
 
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use smallvec::SmallVec;
 
 use crate::canon::{Canon, Place, Side};
@@ -11,7 +12,11 @@ use crate::factor::escape_from;
 use crate::{Dialect, Schema, Template, Value, canon};
 
 /// Longer texts are not parsed.
-const MAX_SQL_BYTES: usize = 32 * 1024;
+const MAX_SQL_BYTES: usize = 128 * 1024;
+/// What a template may take on average. Those of usual statements take a quarter of it.
+const BYTES_PER_TEMPLATE: usize = 8 * 1024;
+/// Templates are kept in parts, each under a lock. One that has more than the half of a part is not kept.
+const PARTS: usize = 4;
 
 /// Turns statements into templates, once for each distinct text.
 ///
@@ -19,7 +24,17 @@ const MAX_SQL_BYTES: usize = 32 * 1024;
 /// one comparison of the text.
 pub struct Analyser {
     setting: Setting,
-    templates: Cache<Box<str>, Arc<Template>>,
+    templates: Cache<Box<str>, Arc<Template>, Bytes>,
+}
+
+/// Weighs templates. The least is the average, so that the number is bounded too.
+#[derive(Debug, Clone)]
+struct Bytes;
+
+impl Weighter<Box<str>, Arc<Template>> for Bytes {
+    fn weight(&self, sql: &Box<str>, template: &Arc<Template>) -> u64 {
+        (sql.len() + template.bytes).max(BYTES_PER_TEMPLATE) as u64
+    }
 }
 
 impl std::fmt::Debug for Analyser {
@@ -32,7 +47,10 @@ impl std::fmt::Debug for Analyser {
 }
 
 impl Analyser {
-    /// An analyser that keeps up to `capacity` templates; those that are used least give way.
+    /// An analyser that keeps up to `capacity` templates, of 8 KiB each on average; those that are used least give way.
+    ///
+    /// Most take some hundred bytes. An INSERT of a thousand rows takes some megabytes, so that its place is one of
+    /// hundreds; where `capacity` is small it is compiled anew each time.
     pub fn new(dialect: Dialect, schema: Schema, capacity: usize) -> Self {
         let setting = Setting {
             dialect,
@@ -41,7 +59,23 @@ impl Analyser {
             #[cfg(feature = "fault-injection")]
             fault: None,
         };
-        Self { setting, templates: Cache::new(capacity) }
+        let bytes = capacity.saturating_mul(BYTES_PER_TEMPLATE) as u64;
+        let parts = if capacity < 32 * PARTS { 1 } else { PARTS };
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity(capacity)
+            .weight_capacity(bytes)
+            .shards(parts)
+            .build();
+        let templates = match options {
+            Ok(options) => Cache::with_options(
+                options,
+                Bytes,
+                DefaultHashBuilder::default(),
+                DefaultLifecycle::default(),
+            ),
+            Err(_) => Cache::with_weighter(capacity, bytes, Bytes),
+        };
+        Self { setting, templates }
     }
 
     /// The same with a deliberate mistake.
@@ -59,7 +93,7 @@ impl Analyser {
 
     /// The template of a text. It never fails: what is not understood is a template that says so.
     ///
-    /// Texts above 32 KiB are not parsed and not kept: a read is then not cached, and a write counts for its whole
+    /// Texts above 128 KiB are not parsed and not kept: a read is then not cached, and a write counts for its whole
     /// table.
     pub fn analyse(&self, sql: &str) -> Arc<Template> {
         if sql.len() > MAX_SQL_BYTES {
@@ -85,6 +119,11 @@ impl Analyser {
     /// How many templates are kept now.
     pub fn templates(&self) -> usize {
         self.templates.len()
+    }
+
+    /// About how many bytes these take, their texts included.
+    pub fn template_bytes(&self) -> usize {
+        self.templates.iter().map(|(sql, template)| sql.len() + template.bytes).sum()
     }
 
     /// The name that conditions have for a table, and for a column of it without a schema. Both are given as in the

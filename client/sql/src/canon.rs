@@ -4,7 +4,10 @@
 //! only invalidates too much; splitting equal ones serves stale data. So the form is a function of the value alone:
 //! case, accents and blanks around it go, numbers and texts that look like numbers become the same digits. What is
 //! known of the column can only decide that a value has no form there, or that it has one after all.
+//!
+//! The forms are those of `docs/values.md`, which programs in other languages follow too.
 
+mod assigned;
 mod number;
 mod text;
 
@@ -67,10 +70,10 @@ pub(crate) fn canonical(value: &Value<'_>, place: Place, out: &mut Vec<u8>) -> C
         }
         Value::Decimal(text) => place.decimal(text, out),
         Value::Text(text) => place.text(text, out),
-        Value::Bytes(bytes) => {
-            place.kind == ColumnKind::Uuid
-                && <&[u8; 16]>::try_from(bytes.as_ref()).is_ok_and(|bytes| place.uuid(bytes, out))
-        }
+        Value::Bytes(bytes) => match <&[u8; 16]>::try_from(bytes.as_ref()) {
+            Ok(bytes) => place.kind == ColumnKind::Uuid && place.uuid(bytes, out),
+            Err(_) => place.bytes(bytes, out),
+        },
         Value::Uuid(bytes) => place.uuid(bytes, out),
         Value::Date(date) => place.date(*date, out),
     };
@@ -227,6 +230,9 @@ impl Place {
             }
             _ => {}
         }
+        if !text.is_ascii() && !text.chars().all(assigned::is_assigned) {
+            return false;
+        }
         if self.dialect == Dialect::MySql
             && self.kind != ColumnKind::BinaryText
             && text::is_tailored(text)
@@ -240,8 +246,12 @@ impl Place {
             // PostgreSQL reads a literal as whatever type the column has, in many spellings.
             return false;
         }
-        if unknown && self.literal && self.dialect == Dialect::Postgres && text::is_odd(bytes) {
-            return false;
+        if self.literal && self.dialect == Dialect::Postgres {
+            // What it may read as bytes, in an encoding of its own.
+            let bytes_in_text = text.contains('\\') || !text.is_ascii();
+            if unknown && (text::is_odd(bytes) || bytes_in_text) {
+                return false;
+            }
         }
         if self.side == Side::Assigned && self.dialect == Dialect::MySql && bytes.contains(&b',') {
             // A column of type SET keeps its members in an order of its own.
@@ -290,6 +300,24 @@ impl Place {
         };
         out.extend(bytes);
         fits
+    }
+
+    /// Bytes that are a text have the form of that text: PostgreSQL reads a literal as whatever the column holds. Sixteen
+    /// may be a UUID.
+    fn bytes(self, bytes: &[u8], out: &mut Vec<u8>) -> bool {
+        let known = matches!(self.kind, ColumnKind::Bytes | ColumnKind::Unknown);
+        if !known || self.dialect == Dialect::MySql {
+            return false;
+        }
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            let side = Side::Query;
+            let place =
+                Self { dialect: Dialect::Postgres, kind: ColumnKind::Text, side, literal: false };
+            return place.text(text, out);
+        }
+        out.extend(b"x:");
+        bytes.iter().for_each(|byte| out.extend(text::hex_byte(*byte)));
+        true
     }
 
     fn uuid(self, bytes: &[u8; 16], out: &mut Vec<u8>) -> bool {

@@ -1,10 +1,12 @@
 //! Conditions with values: the text that the server reads.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use crate::Value;
 use crate::compile::dnf::{Dnf, MAX_CONJUNCTIONS};
-use crate::factor::{Alternatives, Conjunction, Filled};
+use crate::factor::{Alternatives, Conjunction, Factor, Filled};
 
 /// What a template says of one table.
 #[derive(Debug, Clone)]
@@ -29,6 +31,17 @@ impl TableConditions {
                 Self { table, conjunctions }
             })
             .collect()
+    }
+
+    /// About how many bytes they take. What several conjunctions share counts for each of them in part.
+    pub(crate) fn bytes(&self) -> usize {
+        let factor = |factor: &Arc<Factor>| factor.bytes() / Arc::strong_count(factor);
+        let conjunction = |conjunction: &Conjunction| {
+            let spilled = if conjunction.spilled() { 8 * conjunction.capacity() + 16 } else { 0 };
+            size_of::<Conjunction>() + spilled + conjunction.iter().map(factor).sum::<usize>()
+        };
+        let list = self.conjunctions.iter().map(conjunction).sum::<usize>();
+        size_of::<Self>() + self.table.capacity() + list
     }
 
     /// Adds what another statement says of the same table.

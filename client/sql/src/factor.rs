@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use crate::canon::{Canon, Place, Side, canonical, integer_of};
 use crate::{Dialect, Value};
@@ -93,6 +93,30 @@ pub(crate) enum Slot {
     Parameter(usize, Cast),
     /// The elements of a parameter that is an array.
     Elements(usize, Cast),
+    /// No value: the factor holds for all rows or for none, as this parameter is.
+    Guard(usize, Guard),
+}
+
+/// What a parameter must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Guard {
+    Null,
+    NotNull,
+    /// True or not, with NULL for none of the two.
+    Is(bool),
+}
+
+impl Guard {
+    /// Whether a parameter is so. `None` if that is not known.
+    fn holds(self, value: Option<&Value<'_>>) -> Option<bool> {
+        match (self, value?) {
+            (Self::Null, value) => Some(matches!(value, Value::Null)),
+            (Self::NotNull, value) => Some(!matches!(value, Value::Null)),
+            (Self::Is(wanted), Value::Bool(value)) => Some(*value == wanted),
+            (Self::Is(_), Value::Null) => Some(false),
+            (Self::Is(_), _) => None,
+        }
+    }
 }
 
 impl Slot {
@@ -120,6 +144,10 @@ pub(crate) enum Cast {
     Date,
     /// A type of the user's: an enum, a domain.
     Custom,
+    /// LOWER. The canonical form has no case.
+    Lower,
+    /// UPPER, which makes two letters of one here and there.
+    Upper,
 }
 
 /// What a factor became with its values.
@@ -136,9 +164,43 @@ pub(crate) enum Filled {
 pub(crate) type Alternatives = SmallVec<[Option<(u32, u32)>; 4]>;
 
 impl Factor {
+    /// What says nothing of a row, but decides on it by a parameter. Its column is a name that no column has.
+    pub(crate) fn guard(at: usize, guard: Guard, place: Place) -> Self {
+        Self {
+            column: format!("\0{at} {guard:?}"),
+            field: Box::default(),
+            slots: smallvec![Slot::Guard(at, guard)],
+            place,
+            null: NullMeans::Unknown,
+            propagated: false,
+            generated: false,
+            inserted: false,
+            peers: None,
+        }
+    }
+
+    /// About how many bytes it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        const ALLOCATION: usize = 16;
+        let texts = self.slots.iter().map(|slot| match slot {
+            Slot::Plain(text) => text.len() + ALLOCATION,
+            _ => 0,
+        });
+        let spilled =
+            if self.slots.spilled() { self.slots.capacity() * size_of::<Slot>() } else { 0 };
+        let peers = self.peers.as_ref().map_or(0, |peers| {
+            (size_of::<Peers>() + 8 * peers.parameters.capacity()) / Arc::strong_count(peers)
+        });
+        let names = self.column.capacity() + self.field.len() + 2 * ALLOCATION;
+        size_of::<Self>() + 2 * ALLOCATION + names + spilled + texts.sum::<usize>() + peers
+    }
+
     /// Whether it may have more than one alternative.
     pub(crate) fn may_have_several(&self) -> bool {
-        !matches!(self.slots.as_slice(), [Slot::Plain(_) | Slot::Null | Slot::Parameter(..)])
+        !matches!(
+            self.slots.as_slice(),
+            [Slot::Plain(_) | Slot::Null | Slot::Parameter(..) | Slot::Guard(..)]
+        )
     }
 
     /// Whether a value means the same in both.
@@ -171,6 +233,12 @@ impl Factor {
         }
         for slot in &self.slots {
             match slot {
+                Slot::Guard(at, guard) => {
+                    return match guard.holds(values.get(*at)) {
+                        Some(false) => Filled::Impossible,
+                        Some(true) | None => Filled::Unknown,
+                    };
+                }
                 Slot::Plain(bytes) => {
                     let start = out.len();
                     out.extend_from_slice(bytes);
@@ -279,6 +347,11 @@ impl Cast {
             (Self::Date, Value::Text(text)) => {
                 return crate::canon::as_date(text)
                     .map_or(Canon::Opaque, |date| canonical(&Value::Date(date), place, out));
+            }
+            (Self::Lower, Value::Text(_)) => true,
+            // Where it means ICU's, `ß` becomes `SS`. No other letter becomes one of ASCII that is not the same folded.
+            (Self::Upper, Value::Text(text)) => {
+                text.is_ascii() && !text.to_ascii_lowercase().contains("ss")
             }
             (Self::Custom, Value::Text(_) | Value::Uuid(_)) => {
                 place.side == Side::Query || matches!(place.kind, Text | BinaryText | Uuid)

@@ -69,7 +69,8 @@
 //! number as numbers, those that share a cache should. The schema decides where a value has a form at all: without it
 //! MySQL's numbers in text columns, dates of rows, literals of PostgreSQL that may be dates, and some others have none.
 //!
-//! SHA-256 because every language has it at hand, it is the same in all of them, and only long values pay.
+//! SHA-256 because every language has it at hand, it is the same in all of them, and only long values pay. The forms are
+//! specified for programs in other languages in `docs/values.md`, with test vectors beside it.
 //!
 //! # What it cannot see
 //!

@@ -25,6 +25,11 @@ pub struct OldRows {
 }
 
 impl OldRows {
+    /// About how many bytes it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.sql.capacity() + 8 * self.parameters.capacity()
+    }
+
     /// The statement.
     pub fn sql(&self) -> &str {
         &self.sql

@@ -26,7 +26,9 @@ pub enum ColumnKind {
     Uuid,
     /// Calendar dates without a time, of a type that compares as dates.
     Date,
-    /// Never a term: floats, times, JSON, arrays, other bytes, text under a collation of its own, MySQL's YEAR.
+    /// Bytes other than UUIDs: `bytea`, `BLOB`. A term on PostgreSQL and SQLite.
+    Bytes,
+    /// Never a term: floats, times, JSON, arrays, text under a collation of its own, MySQL's YEAR.
     Opaque,
 }
 

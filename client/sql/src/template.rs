@@ -25,6 +25,8 @@ pub struct Template {
     pub(crate) parameters: usize,
     /// A conversion of PostgreSQL may turn a word of a value into a time that moves on.
     pub(crate) converts: bool,
+    /// About how many bytes it takes.
+    pub(crate) bytes: usize,
 }
 
 /// What a statement is.
@@ -130,7 +132,24 @@ impl Template {
             names: Vec::new(),
             parameters: 0,
             converts: false,
+            bytes: 0,
         }
+    }
+
+    /// Counts its bytes, once it is complete.
+    pub(crate) fn weighed(mut self) -> Self {
+        const ALLOCATION: usize = 16;
+        let texts = |texts: &[String]| -> usize {
+            texts.iter().map(|text| text.capacity() + size_of::<String>() + ALLOCATION).sum()
+        };
+        let conditions = self.reads.iter().chain(&self.changes).chain(&self.assigns);
+        self.bytes = size_of::<Self>()
+            + conditions.map(TableConditions::bytes).sum::<usize>()
+            + texts(&self.tables)
+            + texts(self.assigned.as_deref().unwrap_or_default())
+            + self.old_rows.as_ref().map_or(0, OldRows::bytes)
+            + self.names.iter().map(|(name, _)| name.capacity() + 48).sum::<usize>();
+        self
     }
 
     /// What the statement is.

@@ -67,7 +67,8 @@ pub(crate) fn prepare(dialect: Dialect, sql: &str) -> Option<Prepared> {
                 }
             }
             Token::AtSign if dialect == Dialect::MySql => prepared.session = true,
-            Token::AtAt => prepared.session = true,
+            // In PostgreSQL the operator of full-text search.
+            Token::AtAt => prepared.session |= dialect != Dialect::Postgres,
             // A parameter of SQLite that was not recognised: those behind it would get wrong numbers.
             Token::Colon | Token::DoubleColon | Token::AtSign if dialect == Dialect::Sqlite => {
                 return None;

@@ -26,7 +26,8 @@ pub enum Value<'a> {
     Decimal(Cow<'a, str>),
     /// Text, characters, the label of an enum.
     Text(Cow<'a, str>),
-    /// Bytes. They are a term only of a column that the [`Schema`](crate::Schema) calls a UUID.
+    /// Bytes. On MySQL they are a term only of a column that the [`Schema`](crate::Schema) calls a UUID, and so are sixteen of
+    /// them everywhere.
     Bytes(Cow<'a, [u8]>),
     /// A UUID.
     Uuid([u8; 16]),

@@ -195,8 +195,11 @@ async fn a_primary_to_which_slots_are_just_moved_is_told_too() {
     new.connect().ok(&format!("CLUSTER MEET 127.0.0.1 {} {}", first.port(), first.bus_port()));
     for server in cluster.0.iter().chain([&new]) {
         let mut con = server.connect();
+        // Also that the new one serves: it refuses all questions until it has heard of every slot.
         wait_for("the new one is known", || {
-            con.text("CLUSTER INFO").is_some_and(|info| info.contains("cluster_known_nodes:4"))
+            con.text("CLUSTER INFO").is_some_and(|info| {
+                info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:4")
+            })
         });
     }
     let (one, two) = (cluster.handle().await, cluster.handle().await);

@@ -608,6 +608,15 @@ impl Core {
         self.forget_a_table(now, scratch)
     }
 
+    pub(crate) fn forget_unused(&mut self, schemes: usize, now: Tick, scratch: &mut Scratch) {
+        scratch.start();
+        for _ in 0..schemes {
+            if !self.forget_a_scheme(now, scratch) {
+                break;
+            }
+        }
+    }
+
     /// Forgets a scheme, the names of fields that nothing else uses, and its table if that was all it had.
     fn forget_scheme(&mut self, number: u32, now: Tick) {
         let Some(Scheme { table, fields, .. }) = self.schemes.remove(number) else { return };

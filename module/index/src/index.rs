@@ -315,6 +315,12 @@ impl Index {
         cut
     }
 
+    /// Forgets up to so many schemes that nothing depends on, and tables with them.
+    pub fn forget_unused(&mut self, schemes: usize) {
+        let now = self.clock.advance();
+        self.core.forget_unused(schemes, now, &mut self.scratch);
+    }
+
     /// Whether anything may depend on a table.
     pub fn knows(&self, table: &[u8]) -> bool {
         self.core.table(table).is_some()
@@ -403,6 +409,9 @@ impl Index {
 
     /// Kills all entries and all tokens. Their keys will be named by [`Index::reap`]. O(1). Answers how many there were.
     pub fn flush(&mut self, random: u64) -> usize {
+        if self.id() == UNNUMBERED {
+            return 0;
+        }
         let core = self.swap_core(random);
         let left = core.records.len();
         self.flushed_at = self.clock.now();

@@ -70,7 +70,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             tables: 4096,
-            schemes: 128,
+            schemes: 256,
             catalog_bytes: 16 << 20,
             may_exceed: false,
             probes: 200_000,

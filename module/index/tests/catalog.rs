@@ -110,6 +110,27 @@ fn what_is_forgotten_leaves_nothing_behind() {
 }
 
 #[test]
+fn what_nothing_uses_can_be_forgotten_at_any_time() {
+    let (mut index, catalogs) = index();
+    let kept = store(&mut index, "post", "author=7", &LIMITS).expect("stored");
+    let before = catalogs.get();
+    for number in 0..30 {
+        let table = format!("t:{}", number % 7);
+        let stored = store(&mut index, &table, &format!("f{number}=1|*"), &LIMITS);
+        index.remove(stored.expect("stored").slot);
+    }
+    assert!(catalogs.get() > 2 * before);
+
+    for _ in 0..20 {
+        index.forget_unused(5);
+    }
+
+    assert_eq!((catalogs.get(), index.sizes().tables, index.sizes().schemes), (before, 1, 1));
+    assert!(index.is_alive(kept.slot));
+    assert_eq!(invalidate(&mut index, "post", "author=7"), 1);
+}
+
+#[test]
 fn several_indexes_share_one_bound() {
     let (mut index, catalogs) = index();
     let mut other = Index::new(2, [1, 2, 3, 4], 99, 1024).sharing(catalogs.clone());

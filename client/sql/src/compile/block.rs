@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::ops::{ControlFlow, Range};
 
 use sqlparser::ast::{
-    Expr, ObjectName, ObjectNamePart, Query, Select, SetExpr, TableWithJoins, Visit, Visitor, With,
+    Expr, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, TableWithJoins, Visit,
+    Visitor, With,
 };
 
 use super::dnf::Dnf;
@@ -41,6 +42,10 @@ pub(crate) struct Compiler<'s> {
     /// Whether any expression holds a query.
     pub(crate) nested: bool,
     pub(crate) visible: Vec<Common>,
+    /// Whether a query inside of an expression may name columns of the queries around it.
+    around: bool,
+    /// The names that the queries around it give to their results.
+    outside: Vec<String>,
 }
 
 /// A common table expression that a name may mean.
@@ -74,6 +79,8 @@ impl<'s> Compiler<'s> {
             system: false,
             nested: true,
             visible: Vec::new(),
+            around: true,
+            outside: Vec::new(),
         }
     }
 
@@ -121,6 +128,8 @@ impl<'s> Compiler<'s> {
             self.with(with, correlated);
         }
         self.set(&query.body, correlated);
+        // They may name what the arms of the query have.
+        self.around = true;
         self.subqueries(&query.order_by);
         self.subqueries(&query.limit_clause);
         self.subqueries(&query.fetch);
@@ -172,9 +181,18 @@ impl<'s> Compiler<'s> {
     }
 
     fn select(&mut self, select: &Select, correlated: bool) {
-        let mut block = Block { correlated, ..Block::default() };
+        let outside = self.outside.clone();
+        let mut block = Block { correlated, outside, ..Block::default() };
         let mut known = Known::default();
+        self.around = true;
         self.from(&mut block, &select.from, &mut known);
+        // Without a FROM there is no column to name, but some databases know the names of results already.
+        self.around = correlated || !select.from.is_empty();
+        let before = self.outside.len();
+        self.outside.extend(select.projection.iter().filter_map(|item| match item {
+            SelectItem::ExprWithAlias { alias, .. } => Some(self.dialect.name(alias)),
+            _ => None,
+        }));
         if let Some(condition) = &select.selection {
             self.selection(&mut block, condition, &mut known);
             self.subqueries(condition);
@@ -185,6 +203,7 @@ impl<'s> Compiler<'s> {
         self.subqueries(&select.named_window);
         self.subqueries(&select.qualify);
         self.subqueries(&select.distinct);
+        self.outside.truncate(before);
         let plain = select.lateral_views.is_empty()
             && select.prewhere.is_none()
             && select.connect_by.is_empty()
@@ -266,7 +285,9 @@ impl Visitor for Nested<'_, '_> {
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
         if self.depth == 0 {
-            self.compiler.query(query, true);
+            let around = self.compiler.around;
+            self.compiler.query(query, around);
+            self.compiler.around = around;
         }
         self.depth += 1;
         ControlFlow::Continue(())

@@ -6,14 +6,16 @@
 use std::sync::Arc;
 
 use smallvec::{SmallVec, smallvec};
-use sqlparser::ast::{BinaryOperator as Op, Expr, UnaryOperator, Value as Literal};
+use sqlparser::ast::{
+    BinaryOperator as Op, CaseWhen, Expr, ObjectNamePart, UnaryOperator, Value as Literal,
+};
 
 use super::block::Compiler;
 use super::dnf::Dnf;
-use super::operand::{Operand, operand};
+use super::operand::{Operand, arguments, folded, operand};
 use super::scope::Block;
-use crate::canon::{Canon, Place};
-use crate::factor::{Cast, Class, Factor, NullMeans, Peers, Slot, escape_from};
+use crate::canon::{Canon, Place, Side};
+use crate::factor::{Cast, Class, Factor, Guard, NullMeans, Peers, Slot, escape_from};
 use crate::{ColumnKind, Dialect, Value};
 
 /// A formula over the relations of one block.
@@ -25,6 +27,8 @@ pub(crate) enum Formula {
     False,
     /// A term of the relation with this number.
     Atom(usize, Arc<Factor>),
+    /// Decided by a parameter alone, whatever the row.
+    Guard(Arc<Factor>),
     And(Vec<Formula>),
     Or(Vec<Formula>),
 }
@@ -40,6 +44,7 @@ impl Formula {
             Self::False => Dnf::none(),
             Self::Atom(at, factor) if *at == relation => Dnf::atom(factor.clone()),
             Self::Atom(..) => Dnf::any(),
+            Self::Guard(factor) => Dnf::atom(factor.clone()),
             Self::And(parts) => {
                 parts.iter().map(|part| part.project(relation)).fold(Dnf::any(), Dnf::and)
             }
@@ -125,6 +130,7 @@ impl Compiler<'_> {
             Expr::IsDistinctFrom(left, right) if negated => self.same(block, left, right),
             Expr::IsNull(inner) if !negated => self.is_null(block, inner),
             Expr::IsNotNull(inner) if negated => self.is_null(block, inner),
+            Expr::IsNull(inner) | Expr::IsNotNull(inner) => self.guard(inner, Guard::NotNull),
             Expr::InList { expr, list, negated: not } if negated == *not => {
                 self.in_list(block, expr, list)
             }
@@ -137,11 +143,94 @@ impl Compiler<'_> {
             Expr::IsFalse(inner) if !negated => self.truth(block, inner, false),
             Expr::Value(value) => match &value.value {
                 Literal::Boolean(value) if *value == negated => Formula::False,
+                Literal::Placeholder(_) => self.flag(expr, !negated),
                 _ => Formula::True,
             },
+            Expr::Cast { .. } => self.flag(expr, !negated),
+            Expr::Case { operand: None, conditions, else_result, .. } if !negated => {
+                match (conditions.as_slice(), else_result) {
+                    ([only], Some(otherwise)) => self.choice(block, only, otherwise),
+                    _ => Formula::True,
+                }
+            }
             Expr::Identifier(_) | Expr::CompoundIdentifier(_) => self.truth(block, expr, !negated),
             _ => Formula::True,
         }
+    }
+
+    /// A condition on a parameter, in a read: a write has to say what holds for certain of its rows, and not under which
+    /// circumstances.
+    fn guard(&self, expr: &Expr, guard: Guard) -> Formula {
+        let Some(Operand::Parameter(at, cast)) = operand(self.dialect, expr) else {
+            return Formula::True;
+        };
+        // What is no value after a conversion may have been one before.
+        if self.side != Side::Query || cast != Cast::None && self.dialect == Dialect::MySql {
+            return Formula::True;
+        }
+        let place = self.place("", "");
+        Formula::Guard(Arc::new(Factor::guard(at, guard, place)))
+    }
+
+    /// A parameter that is a truth value by itself.
+    fn flag(&self, expr: &Expr, wanted: bool) -> Formula {
+        match operand(self.dialect, expr) {
+            Some(Operand::Parameter(_, Cast::None | Cast::Bool)) => {
+                self.guard(expr, Guard::Is(wanted))
+            }
+            _ => Formula::True,
+        }
+    }
+
+    /// `CASE WHEN a THEN b ELSE c END` is `a AND b`, or `c` where `a` is not true.
+    fn choice(&self, block: &Block, when: &CaseWhen, otherwise: &Expr) -> Formula {
+        let part = |expr, negated| self.formula(block, expr, negated, None);
+        let chosen = Formula::And(vec![part(&when.condition, false), part(&when.result, false)]);
+        // NULL is not true, and no negation says so.
+        let not = match self.formula(block, &when.condition, true, None) {
+            Formula::Guard(factor) => match factor.slots.as_slice() {
+                [Slot::Guard(_, Guard::Is(_))] => Formula::True,
+                _ => Formula::Guard(factor),
+            },
+            _ => Formula::True,
+        };
+        Formula::Or(vec![chosen, Formula::And(vec![not, part(otherwise, false)])])
+    }
+
+    /// A comparison in which a side is LOWER or UPPER of a column or constant, or COALESCE of a parameter and the column.
+    fn folded(&self, block: &Block, left: &Expr, right: &Expr) -> Option<Formula> {
+        if self.side != Side::Query {
+            return None;
+        }
+        for (left, right) in [(left, right), (right, left)] {
+            let (inner, on_column) = match folded(self.dialect, left) {
+                Some((inner, cast)) => (inner, Some(cast)),
+                None => (left, None),
+            };
+            let Some(column) = self.column(block, inner) else { continue };
+            let (right, on_operand) = match folded(self.dialect, right) {
+                Some((inner, cast)) => (inner, Some(cast)),
+                None => (right, None),
+            };
+            if on_column.or(on_operand).is_some() {
+                let operand = operand(self.dialect, right)?;
+                let casts = on_operand.into_iter().chain(on_column);
+                let operand =
+                    casts.into_iter().try_fold(operand, |operand, cast| operand.folded(cast))?;
+                return Some(self.term(block, column, [operand], NullMeans::Nothing));
+            }
+            // `a = COALESCE($1, a)`: where the parameter is NULL any value is right.
+            if let Expr::Function(function) = right
+                && let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice()
+                && self.dialect.name(name) == "coalesce"
+                && let [first, second] = arguments(function)?.as_slice()
+                && self.column(block, second).as_ref() == Some(&column)
+            {
+                let operand = operand(self.dialect, first)?;
+                return Some(self.term(block, column, [operand], NullMeans::Unknown));
+            }
+        }
+        None
     }
 
     fn equality(&self, block: &Block, left: &Expr, right: &Expr, null: NullMeans) -> Formula {
@@ -160,17 +249,17 @@ impl Compiler<'_> {
         if plain && (is_null(left) || is_null(right)) {
             return Formula::True;
         }
-        if let Some(column) = self.column(block, left) {
-            return match operand(self.dialect, right) {
-                Some(operand) => self.term(block, column, [operand], null),
-                None => Formula::True,
-            };
+        for (left, right) in [(left, right), (right, left)] {
+            if let Some(column) = self.column(block, left)
+                && let Some(operand) = operand(self.dialect, right)
+            {
+                return self.term(block, column, [operand], null);
+            }
         }
-        if let Some(column) = self.column(block, right) {
-            return match operand(self.dialect, left) {
-                Some(operand) => self.term(block, column, [operand], null),
-                None => Formula::True,
-            };
+        if null == NullMeans::Nothing
+            && let Some(formula) = self.folded(block, left, right)
+        {
+            return formula;
         }
         // What query builders write for an empty list: 1 = 2.
         match (operand(self.dialect, left), operand(self.dialect, right)) {
@@ -185,7 +274,7 @@ impl Compiler<'_> {
     fn is_null(&self, block: &Block, inner: &Expr) -> Formula {
         match self.column(block, inner) {
             Some(column) => self.term(block, column, [Operand::Null], NullMeans::IsNull),
-            None => Formula::True,
+            None => self.guard(inner, Guard::Null),
         }
     }
 
@@ -200,8 +289,9 @@ impl Compiler<'_> {
             let rows = list.iter().map(|row| self.equality(block, expr, row, NullMeans::Nothing));
             return Formula::Or(rows.collect());
         }
-        let Some(column) = self.column(block, expr) else { return Formula::True };
-        match list.iter().map(|value| operand(self.dialect, value)).collect::<Option<Vec<_>>>() {
+        let Some((column, to)) = self.folded_column(block, expr) else { return Formula::True };
+        let operands = list.iter().map(|value| self.folded_operand(value, to));
+        match operands.collect::<Option<Vec<_>>>() {
             Some(operands) => self.term(block, column, operands, NullMeans::Nothing),
             None => Formula::True,
         }
@@ -258,17 +348,46 @@ impl Compiler<'_> {
         Some(peers)
     }
 
+    /// A column, or LOWER or UPPER of one.
+    fn folded_column(&self, block: &Block, expr: &Expr) -> Option<(Column, Option<Cast>)> {
+        match folded(self.dialect, expr) {
+            Some((inner, cast)) if self.side == Side::Query => {
+                Some((self.column(block, inner)?, Some(cast)))
+            }
+            _ => Some((self.column(block, expr)?, None)),
+        }
+    }
+
+    /// A constant that is compared with such a column.
+    fn folded_operand(&self, expr: &Expr, to: Option<Cast>) -> Option<Operand> {
+        let inner = match folded(self.dialect, expr) {
+            Some((inner, cast)) if self.side == Side::Query => {
+                operand(self.dialect, inner)?.folded(cast)?
+            }
+            _ => operand(self.dialect, expr)?,
+        };
+        match to {
+            Some(to) => inner.folded(to),
+            None => Some(inner),
+        }
+    }
+
     fn equals_any(&self, block: &Block, left: &Expr, right: &Expr) -> Formula {
-        let Some(column) = self.column(block, left) else { return Formula::True };
+        let Some((column, to)) = self.folded_column(block, left) else { return Formula::True };
         if let Expr::Array(array) = unnested(right) {
-            let operands = array.elem.iter().map(|value| operand(self.dialect, value));
+            let operands = array.elem.iter().map(|value| self.folded_operand(value, to));
             return match operands.collect::<Option<Vec<_>>>() {
                 Some(operands) if operands.is_empty() => Formula::False,
                 Some(operands) => self.term(block, column, operands, NullMeans::Nothing),
                 None => Formula::True,
             };
         }
-        match super::operand::elements(self.dialect, right) {
+        let operand = super::operand::elements(self.dialect, right);
+        let folded = |operand: Operand| match to {
+            Some(to) => operand.folded(to),
+            None => Some(operand),
+        };
+        match operand.and_then(folded) {
             Some(operand) => self.term(block, column, [operand], NullMeans::Nothing),
             None => Formula::True,
         }

@@ -60,6 +60,10 @@ impl Setting {
 
 /// Compiles one text, which may hold several statements.
 pub(crate) fn compile(setting: &Setting, sql: &str) -> Template {
+    parsed(setting, sql).weighed()
+}
+
+fn parsed(setting: &Setting, sql: &str) -> Template {
     // MySQL runs what stands in such a comment.
     if setting.dialect == Dialect::MySql && other::runs_comments(sql) {
         return other::unreadable();

@@ -1,8 +1,9 @@
 //! Constants: literals, parameters, and conversions that keep the canonical form.
 
 use sqlparser::ast::{
-    ArrayElemTypeDef, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, ObjectNamePart,
-    TypedString, UnaryOperator, Value as Literal,
+    ArrayElemTypeDef, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, Function,
+    FunctionArg, FunctionArgExpr, FunctionArguments, ObjectNamePart, TypedString, UnaryOperator,
+    Value as Literal,
 };
 
 use crate::factor::Cast;
@@ -69,6 +70,68 @@ pub(crate) fn operand(dialect: Dialect, expr: &Expr) -> Option<Operand> {
                 _ => None,
             }
         }
+        _ => None,
+    }
+}
+
+impl Operand {
+    /// The same after LOWER or UPPER.
+    pub(crate) fn folded(self, to: Cast) -> Option<Self> {
+        let text = |cast: Cast| matches!(cast, Cast::None | Cast::Text | Cast::Lower | Cast::Upper);
+        // Of both the stronger one.
+        let to = |cast: Cast| if cast == Cast::Upper { cast } else { to };
+        Some(match self {
+            Self::Null => Self::Null,
+            Self::Constant { value, cast, literal } if text(cast) => {
+                Self::Constant { value, cast: to(cast), literal }
+            }
+            Self::Parameter(at, cast) if text(cast) => Self::Parameter(at, to(cast)),
+            Self::Elements(at, cast) if text(cast) => Self::Elements(at, to(cast)),
+            _ => return None,
+        })
+    }
+}
+
+/// What LOWER or UPPER is called with.
+pub(crate) fn folded(dialect: Dialect, expr: &Expr) -> Option<(&Expr, Cast)> {
+    let function = match expr {
+        Expr::Nested(inner) => return folded(dialect, inner),
+        Expr::Function(function) => function,
+        _ => return None,
+    };
+    let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else { return None };
+    let cast = match dialect.name(name).as_str() {
+        "lower" => Cast::Lower,
+        "upper" => Cast::Upper,
+        // Of MySQL.
+        "lcase" if dialect == Dialect::MySql => Cast::Lower,
+        "ucase" if dialect == Dialect::MySql => Cast::Upper,
+        _ => return None,
+    };
+    Some((only_argument(function)?, cast))
+}
+
+/// The arguments of a plain call.
+pub(crate) fn arguments(function: &Function) -> Option<Vec<&Expr>> {
+    let plain = function.filter.is_none()
+        && function.over.is_none()
+        && function.null_treatment.is_none()
+        && function.within_group.is_empty()
+        && matches!(function.parameters, FunctionArguments::None);
+    let FunctionArguments::List(list) = &function.args else { return None };
+    if !plain || list.duplicate_treatment.is_some() || !list.clauses.is_empty() {
+        return None;
+    }
+    let arguments = list.args.iter().map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
+    });
+    arguments.collect()
+}
+
+fn only_argument(function: &Function) -> Option<&Expr> {
+    match arguments(function)?.as_slice() {
+        [only] => Some(only),
         _ => None,
     }
 }

@@ -14,6 +14,8 @@ pub(crate) struct Block {
     pub(crate) relations: Vec<Relation>,
     /// A name that nobody here has may belong to a query outside.
     pub(crate) correlated: bool,
+    /// Names that queries outside give to their results, and have nothing else that a name could mean.
+    pub(crate) outside: Vec<String>,
     /// Columns of two relations are one (USING, NATURAL).
     pub(crate) merged: bool,
     /// One of its joins keeps rows without a partner.
@@ -66,7 +68,8 @@ impl Block {
         if let [only] = self.relations.as_slice() {
             let confirmed =
                 || only.table.as_ref().is_some_and(|table| schema.has_column(table, column));
-            return (!self.correlated || confirmed()).then_some(0);
+            let alone = !self.correlated && !self.outside.iter().any(|name| name == column);
+            return (alone || confirmed()).then_some(0);
         }
         if self.merged {
             return None;

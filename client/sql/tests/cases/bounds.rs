@@ -79,10 +79,10 @@ fn hostile_statements_take_bounded_time_on_a_small_stack() {
 
 #[test]
 fn a_long_write_still_names_its_table() {
-    let rows = vec!["($1, 'x')"; 5000].join(", ");
+    let rows = vec!["($1, 'x')"; 15_000].join(", ");
     let insert = format!("INSERT INTO \"Public\".\"Article\" (a, b) VALUES {rows}");
     assert_eq!(writes(&analyser(Postgres), &insert, &[]), "Article: *");
-    let list = vec!["1"; 20_000].join(", ");
+    let list = vec!["1"; 50_000].join(", ");
     assert_eq!(
         writes(&analyser(MySql), &format!("DELETE FROM `T` WHERE a IN ({list})"), &[]),
         "t: *"

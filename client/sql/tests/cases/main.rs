@@ -3,14 +3,17 @@
 
 mod bounds;
 mod disguises;
+mod granular;
 mod joined;
 mod law;
 mod purity;
 mod reads;
 mod rules;
+mod shared;
 mod statements;
 mod traps;
 mod values;
+mod weight;
 mod writes;
 
 use cacheops_sql::{Analyser, ColumnKind, Conditions, Dialect, Schema, Table, Value};
