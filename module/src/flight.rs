@@ -9,9 +9,12 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use cacheops_flight::{Asked, Asker, Bounds, Due, Flights, Handover, Landed, Released};
+use cacheops_index::UNNUMBERED;
 use cacheops_protocol::LockArgs;
+use smallvec::SmallVec;
 
 use crate::config;
+use crate::databases::Databases;
 use crate::ffi::{self, Answer, BlockedClients, Context, Timer, with_state};
 use crate::state::State;
 
@@ -28,8 +31,8 @@ const LATE_MS: u64 = 200;
 #[derive(Debug)]
 pub(crate) struct Airspace {
     started: Instant,
-    /// By number of the database. A lock stays with its database when two of them are swapped, as clients do.
-    databases: Vec<Flights<u64>>,
+    /// A lock stays with its database when two of them are swapped, as clients do.
+    databases: Databases<Flights<u64>>,
     pub(crate) clients: BlockedClients,
     /// What those who wait have asked for.
     requests: BTreeMap<u64, Request>,
@@ -78,7 +81,7 @@ impl Default for Airspace {
     fn default() -> Self {
         Self {
             started: Instant::now(),
-            databases: Vec::new(),
+            databases: Databases::default(),
             clients: BlockedClients::default(),
             requests: BTreeMap::new(),
             landings: VecDeque::new(),
@@ -96,10 +99,7 @@ impl Airspace {
     }
 
     fn of(&mut self, database: usize) -> &mut Flights<u64> {
-        if self.databases.len() <= database {
-            self.databases.resize_with(database + 1, Flights::default);
-        }
-        &mut self.databases[database]
+        self.databases.get_or_insert_with(database, Flights::default)
     }
 
     #[inline]
@@ -108,11 +108,11 @@ impl Airspace {
     }
 
     pub(crate) fn locks(&self) -> usize {
-        self.databases.iter().map(Flights::locks).sum()
+        self.databases.iter().map(|(_, flights)| flights.locks()).sum()
     }
 
     pub(crate) fn expired(&self) -> u64 {
-        self.databases.iter().map(Flights::expired).sum()
+        self.databases.iter().map(|(_, flights)| flights.expired()).sum()
     }
 
     fn answer(&mut self, number: u64, answer: Answer) {
@@ -172,14 +172,15 @@ impl Airspace {
 
     fn next_due(&self) -> Option<u64> {
         match self.landings.is_empty() && self.let_go.is_empty() {
-            true => self.databases.iter().filter_map(Flights::next_due).min(),
+            true => self.databases.iter().filter_map(|(_, flights)| flights.next_due()).min(),
             false => Some(0),
         }
     }
 
     /// About what locks, those who wait, and values on their way to them take.
     pub(crate) fn bytes(&self) -> usize {
-        self.landing_bytes + self.databases.iter().map(Flights::bytes).sum::<usize>()
+        self.landing_bytes
+            + self.databases.iter().map(|(_, flights)| flights.bytes()).sum::<usize>()
     }
 
     /// What the locks of a database may take.
@@ -211,6 +212,10 @@ pub(crate) fn ask(ctx: &Context, database: usize, key: &[u8], if_not: Option<u64
         state.panic_if("lock");
         let now = state.flights.now();
         let (flights, index) = state.flights_and_index(database);
+        if index.id() == UNNUMBERED {
+            flights.counts.unlocked += 1;
+            return Some(index.token());
+        }
         let mut bounds = flights.bounds(database);
         // What cannot be stored need not be fetched by one alone. And a lock ends with the connection that took it: in a
         // script, or in what another module calls, the server does not say which one that is.
@@ -316,7 +321,7 @@ pub(crate) fn left(state: &mut State, number: u64) {
 pub(crate) fn disconnected(client: u64) {
     with_state(|State { flights, .. }| {
         let mut had_locks = false;
-        for database in &mut flights.databases {
+        for (_, database) in flights.databases.iter_mut() {
             had_locks |= database.disconnected(client);
         }
         if had_locks {
@@ -334,10 +339,11 @@ pub(crate) fn run() {
         state.flights.answer_some();
         let now = state.flights.now();
         let mut left = SLICE;
-        for database in 0..state.flights.databases.len() {
-            if !state.flights.are_locked(database) {
-                continue;
-            }
+        let databases = state.flights.databases.iter();
+        let locked: SmallVec<[usize; 16]> = databases
+            .filter_map(|(database, flights)| (!flights.is_empty()).then_some(database))
+            .collect();
+        for database in locked {
             let (flights, index) = state.flights_and_index(database);
             while left > 0 {
                 left -= 1;
@@ -370,7 +376,7 @@ impl State {
     /// Ends all flights: this server gives no tokens any more. Who waited is told nothing.
     pub(crate) fn end_flights(&mut self) {
         let flights = &mut self.flights;
-        for database in &mut flights.databases {
+        for (_, database) in flights.databases.iter_mut() {
             flights.let_go.extend(database.clear());
         }
         flights.schedule();

@@ -8,6 +8,7 @@
 
 mod commands;
 mod config;
+mod databases;
 mod error;
 #[allow(unsafe_code)]
 mod ffi;

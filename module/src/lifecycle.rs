@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use cacheops_index::{Relocate, Slot, Stamps};
+use cacheops_index::{Relocate, Slot, Stamps, UNNUMBERED};
 use cacheops_protocol::Dependencies;
 
 use crate::config;
@@ -108,7 +108,13 @@ pub(crate) fn load_dead(database: usize, key: Option<&[u8]>, version: u64) -> En
 fn bury(database: usize, key: &[u8]) {
     with_state(|state| {
         if state.loading.is_none() && state.is_primary {
-            state.index(database).bury(key);
+            let index = state.index(database);
+            if index.id() != UNNUMBERED {
+                index.bury(key);
+            } else if state.sweep.as_ref().is_none_or(|sweep| sweep.database >= database) {
+                // No list of dead keys is kept for this database, and a search may have passed the key.
+                state.start_sweep_from(database);
+            }
             reaper::schedule_with(state);
         }
     });

@@ -4,14 +4,17 @@ use std::time::Instant;
 
 use cacheops_index::{CatalogBytes, Counters, DeadKey, Index, Sizes, Slot, UNNUMBERED, index_id};
 
+use crate::databases::Databases;
 use crate::ffi;
 use crate::flight::Airspace;
 use crate::lifecycle::Loading;
 
 /// Everything that the module remembers.
 pub(crate) struct State {
-    /// By number of the database; made when first needed.
-    indexes: Vec<Option<Index>>,
+    /// Made when first needed.
+    indexes: Databases<Index>,
+    /// The index of all databases that find no id left: it keeps nothing.
+    unnumbered: Option<Box<Index>>,
     /// The database of each index, by the index's id.
     owners: Vec<usize>,
     seeds: [u64; 4],
@@ -69,7 +72,8 @@ pub(crate) struct Counts {
 impl Default for State {
     fn default() -> Self {
         Self {
-            indexes: Vec::new(),
+            indexes: Databases::default(),
+            unnumbered: None,
             owners: Vec::new(),
             seeds: std::array::from_fn(|_| ffi::random()),
             catalogs: CatalogBytes::default(),
@@ -97,7 +101,7 @@ impl State {
     /// The index of a database, if anything was ever done with it.
     #[inline]
     pub(crate) fn get(&mut self, database: usize) -> Option<&mut Index> {
-        self.indexes.get_mut(database)?.as_mut()
+        self.indexes.get_mut(database)
     }
 
     /// The index of a database.
@@ -109,19 +113,20 @@ impl State {
     /// The flights of all databases and the index of one, for each lock takes a number of the index.
     #[inline]
     pub(crate) fn flights_and_index(&mut self, database: usize) -> (&mut Airspace, &mut Index) {
-        if self.indexes.len() <= database {
-            self.indexes.resize_with(database + 1, || None);
+        let make = |id| {
+            Index::new(id, self.seeds, ffi::random(), crate::config::tombstones())
+                .sharing(self.catalogs.clone())
+        };
+        // An id is never given again, so that a slot of an index that is gone is known nowhere. There are 65535 of them.
+        let id = u16::try_from(self.owners.len()).unwrap_or(UNNUMBERED);
+        if id == UNNUMBERED && self.indexes.get(database).is_none() {
+            let index = self.unnumbered.get_or_insert_with(|| Box::new(make(UNNUMBERED)));
+            return (&mut self.flights, index);
         }
         let owners = &mut self.owners;
-        let (seeds, catalogs) = (self.seeds, &self.catalogs);
-        let index = self.indexes[database].get_or_insert_with(|| {
-            // An id is never given again, so that a slot of an index that is gone is known nowhere. There are 65535 of them.
-            let id = u16::try_from(owners.len()).unwrap_or(UNNUMBERED);
-            if id != UNNUMBERED {
-                owners.push(database);
-            }
-            Index::new(id, seeds, ffi::random(), crate::config::tombstones())
-                .sharing(catalogs.clone())
+        let index = self.indexes.get_or_insert_with(database, || {
+            owners.push(database);
+            make(id)
         });
         (&mut self.flights, index)
     }
@@ -150,22 +155,15 @@ impl State {
 
     /// The indexes that exist, with the numbers of their databases.
     pub(crate) fn indexes(&mut self) -> impl Iterator<Item = (usize, &mut Index)> {
-        self.indexes
-            .iter_mut()
-            .enumerate()
-            .filter_map(|(database, index)| Some((database, index.as_mut()?)))
+        self.indexes.iter_mut()
     }
 
     pub(crate) fn swap(&mut self, first: usize, second: usize) {
-        for database in [first, second] {
-            self.index(database);
-        }
         self.indexes.swap(first, second);
         for database in [first, second] {
-            let index = self.index(database);
+            let Some(index) = self.indexes.get_mut(database) else { continue };
             index.new_epoch(ffi::random());
-            let id = usize::from(index.id());
-            if let Some(owner) = self.owners.get_mut(id) {
+            if let Some(owner) = self.owners.get_mut(usize::from(index.id())) {
                 *owner = database;
             }
         }
@@ -185,11 +183,12 @@ impl State {
     pub(crate) fn start_anew(&mut self) {
         self.counts.panics += 1;
         self.counts.discards += 1;
-        for index in self.indexes.iter_mut().filter_map(Option::take) {
-            self.past += index.counters();
-            // Taking it apart might panic again.
-            std::mem::forget(index);
-        }
+        let mut counters = Counters::default();
+        self.indexes().for_each(|(_, index)| counters += index.counters());
+        self.past += counters;
+        // Taking them apart might panic again.
+        std::mem::forget(std::mem::take(&mut self.indexes));
+        std::mem::forget(self.unnumbered.take());
         self.catalogs = CatalogBytes::default();
         self.owes_flush = true;
         self.is_reaper_scheduled = false;
@@ -209,7 +208,12 @@ impl State {
 
     /// Has the keyspace searched for entries that no index knows.
     pub(crate) fn start_sweep(&mut self) {
-        self.sweep = Some(Sweep { database: 0, scan: ffi::Scan::new(), started: Instant::now() });
+        self.start_sweep_from(0);
+    }
+
+    /// Has the keyspace searched from a database on.
+    pub(crate) fn start_sweep_from(&mut self, database: usize) {
+        self.sweep = Some(Sweep { database, scan: ffi::Scan::new(), started: Instant::now() });
     }
 
     pub(crate) fn sizes(&mut self) -> Sizes {
@@ -221,6 +225,7 @@ impl State {
     pub(crate) fn counters(&mut self) -> Counters {
         let mut sum = self.past;
         self.indexes().for_each(|(_, index)| sum += index.counters());
+        self.unnumbered.iter().for_each(|index| sum += index.counters());
         sum
     }
 

@@ -14,6 +14,7 @@ that can have a part in the result; so it may always be wider than the query, an
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -31,6 +32,8 @@ from django.db.models.sql.where import NothingNode, WhereNode
 from . import seen, sqltext, tables
 from .compiled import Select, Statement, compiled
 from .conf import options
+
+logger = logging.getLogger("cacheops_redis")
 
 try:
     from django.db.models.fields.tuple_lookups import TupleExact, TupleIn
@@ -72,8 +75,15 @@ def dnfs(queryset: QuerySet) -> Conditions:
 def dependencies(statement: Statement) -> Dependencies:
     found: Conditions = defaultdict(list)
     for select in statement.selects:
-        for table, disjunction in _select_conditions(select):
-            found[table] += disjunction
+        try:
+            for table, disjunction in list(_select_conditions(select)):
+                found[table] += disjunction
+        except Exception:  # of an application's own lookup or field, perhaps: the query has to run all the same
+            logger.exception(
+                "the condition of a query of %s is not understood, it depends on its tables", select.query.model
+            )
+            for table in select.tables.values():
+                found[table.table_name] = [{}]
     conditions = {table: [{}] if not all(disjunction) else disjunction for table, disjunction in found.items()}
 
     reading = sqltext.read(statement.sql, statement.compiler.connection.vendor, options().pure_functions)
@@ -196,6 +206,8 @@ class _Where:
             return TRUE
         columns, found = list(columns), []
         for row in rows:
+            if not isinstance(row, (list, tuple)):
+                return TRUE  # a subquery
             terms = [self._lookup(Exact(column, value), False) for column, value in zip(columns, row)]
             found.append(tuple(term for disjunction in terms for term in disjunction[0]))
         return TRUE if () in found else found

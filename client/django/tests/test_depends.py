@@ -16,7 +16,7 @@ from django.test import override_settings
 from gallery.models import Frame, Painting, Player, Roster, Team
 from shop.models import Article, Special
 
-from cacheops_redis import sqltext
+from cacheops_redis import conditions, sqltext
 from cacheops_redis.compiled import MARK
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -202,7 +202,20 @@ def test_a_key_of_several_columns_stays_narrow():
     seat.name = "b"
     seat.save()
     assert names(seats) == ["b"]
+    inner = Seat.objects.filter(number=2).values("pk")[:1]
+    assert names(Seat.objects.filter(pk=inner)) == ["b"]
     assert list(Seat.objects.exclude(pk=(1, 2)).cache()._cond_dnfs["gallery_seat"]) == [{}]
+
+
+def test_a_condition_that_is_not_understood_does_not_fail_the_query(team, player, monkeypatch, caplog):
+    def fail(*args):
+        raise ValueError
+
+    monkeypatch.setattr(conditions, "_equal_columns", fail)
+
+    assert names(Player.objects.filter(number=1)) == ["a"]
+    assert Player.objects.filter(number=1).cache()._cond_dnfs["gallery_player"] == [{}]
+    assert "is not understood" in caplog.text
 
 
 def test_conditions_stay_narrow(team, player):
@@ -426,6 +439,29 @@ def test_models_of_migrations_are_not_cached(everything_cached):
 
     assert historical.objects.all()._cacheprofile is None
     assert Team.objects.all()._cacheprofile["ops"]
+
+
+# Cascades of the database
+
+
+@pytest.mark.skipif(django.VERSION < (6, 1), reason="new in Django 6.1")
+@pytest.mark.parametrize("delete", [lambda owner: owner.delete(), lambda owner: type(owner).objects.all().delete()])
+def test_rows_that_the_database_takes_along(delete):
+    from gallery.models import Cage, Owner, Pet, Toy
+
+    owner = Owner.objects.create(name="o")
+    pet = Pet.objects.create(owner=owner, name="p")
+    Toy.objects.create(pet=pet, name="t")
+    Cage.objects.create(pet=pet, name="c")
+    for model, name in ((Pet, "p"), (Toy, "t")):
+        assert names(model.objects.filter(name=name)) == [name]
+    assert names(Cage.objects.filter(pet__isnull=True)) == []
+
+    delete(owner)
+
+    for model, name in ((Pet, "p"), (Toy, "t")):
+        assert names(model.objects.filter(name=name)) == []
+    assert names(Cage.objects.filter(pet__isnull=True)) == ["c"]
 
 
 # The text

@@ -180,8 +180,10 @@ impl Reader<'_> {
     /// Answers whether the fields are those of the conjunction before, in the same order.
     #[inline]
     fn no_field_twice(&mut self, before: &[Span], terms: &[Span]) -> Result<bool, ConditionError> {
-        /// Up to here comparing all pairs beats hashing.
+        /// Up to here comparing all pairs beats sorting.
         const FEW: usize = 12;
+        /// And up to here sorting beats hashing.
+        const SOME: usize = 64;
         let name = |span: &Span| span.field.of(self.text, &self.decoded);
         // Rows of one statement have the same fields, which were looked at in the first of them.
         if before.len() == terms.len()
@@ -192,6 +194,8 @@ impl Reader<'_> {
         let repeated = if terms.len() <= FEW {
             (1..terms.len())
                 .any(|at| terms[..at].iter().any(|before| name(before) == name(&terms[at])))
+        } else if terms.len() <= SOME {
+            has_twins(terms.iter().map(name).collect())
         } else {
             self.is_repeated(terms)
         };
@@ -209,14 +213,17 @@ impl Reader<'_> {
             return false;
         }
         // Two hashes that meet are no proof.
-        let mut names: Vec<&[u8]> = terms.iter().map(name).collect();
-        names.sort_unstable();
-        names.windows(2).any(|pair| pair[0] == pair[1])
+        has_twins(terms.iter().map(name).collect())
     }
 
     fn error(&self, problem: Problem) -> ConditionError {
         ConditionError { problem, at: self.at }
     }
+}
+
+fn has_twins(mut names: Vec<&[u8]>) -> bool {
+    names.sort_unstable();
+    names.windows(2).any(|pair| pair[0] == pair[1])
 }
 
 fn hex(digit: u8) -> Option<u8> {

@@ -186,6 +186,18 @@ fn a_conjunction_knows_whether_it_repeats_the_fields_of_the_one_before() {
     );
 }
 
+#[test]
+fn a_field_that_occurs_twice_is_found_in_conjunctions_of_any_length() {
+    for length in [2, 12, 13, 64, 65, 300] {
+        let fields: Vec<String> = (0..length).map(|field| format!("f{field}")).collect();
+        assert!(parse(&fields.join("&")).is_ok(), "{length}");
+        for twin in [0, length / 2, length - 1] {
+            let text = format!("{}&f{twin}=1", fields.join("&"));
+            assert_eq!(parse(&text), Err(Problem::RepeatedField), "{length}: {twin}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn counting_accepts_what_reading_accepts(text in "[ab&|=*%<41]{0,20}") {

@@ -409,6 +409,9 @@ impl Index {
 
     /// Kills all entries and all tokens. Their keys will be named by [`Index::reap`]. O(1). Answers how many there were.
     pub fn flush(&mut self, random: u64) -> usize {
+        if self.id() == UNNUMBERED {
+            return 0;
+        }
         let core = self.swap_core(random);
         let left = core.records.len();
         self.flushed_at = self.clock.now();
