@@ -31,11 +31,11 @@ def fold(text: str) -> str:
     text = unicodedata.normalize("NFKD", text)
     # One by one: the end of a word has no sigma of its own.
     text = unicodedata.normalize("NFKD", "".join(map(str.lower, text)))
-    return "".join(filter(_counts, text)).replace("ς", "σ").replace("ı", "i").strip(_WHITE_SPACE)
+    return "".join(filter(_counts, text)).replace("ς", "σ").replace("ı", "i").strip(_WHITE_SPACE)  # noqa: RUF001
 
 
 def is_assigned(text: str) -> bool:
-    """Are these characters that every program knows? Newer ones may be capital letters of which another has not heard."""
+    """Are these characters that every program knows? Newer ones may be capital letters that another does not know."""
     return text.isascii() or all(unicodedata.category(c) not in ("Cn", "Cs") for c in text)
 
 
