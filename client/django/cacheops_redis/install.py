@@ -73,7 +73,7 @@ def _replace_methods() -> None:
     from django.db.models import QuerySet
     from funcy import cached_property
 
-    from . import compiled, fresh_reads, queries, saving, simple, transactions, updates, writes
+    from . import compiled, db_cascades, fresh_reads, queries, saving, simple, transactions, updates, writes
 
     compiled.install()
     QuerySetMixin._cacheprofile = cached_property(queries._cacheprofile)
@@ -90,6 +90,7 @@ def _replace_methods() -> None:
     QuerySetMixin._should_cache = lambda self, op: fresh_reads.may_cache() and should_cache(self, op)
     simple.install()
     writes.install()
+    db_cascades.install()
     fresh_reads.install()
 
     # The handlers are methods of managers; connected by cacheops, once for each model.

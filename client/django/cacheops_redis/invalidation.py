@@ -159,6 +159,13 @@ def _send_unlisted(model: type[Model], images: list[dict[str, Any]], using: str)
     _send([_change(model._meta.db_table, image, using) for image in images], afterwards, needed=False)
 
 
+def invalidate_any_rows(models: Iterable[type[Model]], using: str) -> None:
+    """What raw SQL may have written. It never failed for the cache's sake, and does not."""
+    with together():
+        for model in models:
+            _when_committed(using, _send_unlisted, model, [{}], using)
+
+
 def invalidate_tables(using: str) -> None:
     """Invalidates what depends on any row of any table."""
     found = {model._meta.db_table: model for model in apps.get_models(include_auto_created=True)}

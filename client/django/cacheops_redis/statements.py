@@ -18,6 +18,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from django.apps import apps
+from django.db.models import Model
 
 from .conf import options
 
@@ -115,6 +116,17 @@ _OF_VENDORS = {
     """,
 }
 
+_WRITING = words("insert update delete replace merge copy truncate alter drop with")
+_FIRST_WORD = re.compile(r"(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*(\w*)", re.DOTALL)
+
+# No aliases, wherever they stand.
+_NEVER = words(
+    """
+    alter analyze call copy create delete do drop exec execute grant handler import insert into load lock merge perform
+    refresh reindex replace returning revoke set truncate update upsert vacuum
+    """
+)
+
 # A word before a parenthesis that calls nothing.
 _BEFORE_PARENTHESIS = _WORDS - {"left", "right"}
 
@@ -148,6 +160,16 @@ def kind(sql: Any, vendor: str, cursor: Any) -> str:
     if len(text) > MAX_REMEMBERED:
         return _kind(text, vendor, functions)
     return _remembered_kind(text, vendor, functions, _models())
+
+
+def written(sql: Any, vendor: str, cursor: Any) -> list[type[Model]]:
+    """The models whose tables a statement names, if it may write rows of them. It may concern more, and less."""
+    text = _text(sql, cursor)
+    first = "" if text is None else _FIRST_WORD.match(text)[1].lower()
+    if first not in _WRITING or (first == "with" and kind(text, vendor, cursor) != WRITE):
+        return []
+    names = set(re.findall(r"\w+", text.lower()))
+    return [model for parts, model in _tables_of(_models()) if names.issuperset(parts)]
 
 
 def _text(sql: Any, cursor: Any) -> str | None:
@@ -218,6 +240,8 @@ def _is_read(tokens: list[tuple[str, str]], vendor: str, functions: frozenset[st
                 return False
         elif kind == "word":
             word = text.lower()
+            if word in _NEVER and not calls and before != ".":
+                return False
             if calls:
                 if before == "." or not (word in _BEFORE_PARENTHESIS or _only_reads(word, vendor, functions)):
                     return False
@@ -264,6 +288,14 @@ def _is_name(text: str, names: frozenset[str], introduced: set[str]) -> bool:
 def _models() -> tuple[int, int]:
     """Is another when there are other models."""
     return id(apps.all_models), sum(len(models) for models in apps.all_models.values())
+
+
+@lru_cache(maxsize=1)
+def _tables_of(_known_models: Any) -> list[tuple[list[str], type[Model]]]:
+    found = {
+        model._meta.db_table: model for model in apps.get_models(include_auto_created=True) if not model._meta.proxy
+    }
+    return [(re.findall(r"\w+", table.lower()), model) for table, model in found.items()]
 
 
 def _names() -> frozenset[str]:

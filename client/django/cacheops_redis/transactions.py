@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.transaction import get_connection
 
-from . import isolation, snapshots, statements
+from . import isolation, snapshots, statements, writes
 from .invalidation import queue_by_hand, run_queued, take_by_hand
 from .statements import WRITE, words
 
@@ -111,12 +111,14 @@ def _send_behind_failure(queued: list) -> None:
 
 def execute(self, sql, params=None):
     _before_statement(self, sql)
-    return self._no_monkey.execute(self, sql, params)
+    with writes.raw(sql, self):
+        return self._no_monkey.execute(self, sql, params)
 
 
 def executemany(self, sql, param_list):
     _before_statement(self, sql)
-    return self._no_monkey.executemany(self, sql, param_list)
+    with writes.raw(sql, self):
+        return self._no_monkey.executemany(self, sql, param_list)
 
 
 def callproc(self, *args, **kwargs):

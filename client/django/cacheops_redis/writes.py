@@ -13,6 +13,8 @@ table and, as far as the statement tells, the rows:
 most of the table. There the old row is read, from the database; for `delete()` it is the one that the collector has
 fetched. The old rows of an operation are kept while it lasts, and follow what its statements do to them.
 
+A statement of raw SQL concerns each table of a model that its text names.
+
 A statement that has been run is sent, also if an exception follows.
 """
 
@@ -40,7 +42,7 @@ from django.db.models.sql.compiler import SQLCompiler, SQLDeleteCompiler, SQLIns
 from django.db.models.sql.constants import NO_RESULTS
 from django.db.models.sql.query import Query
 
-from . import conditions, invalidation, tables
+from . import conditions, invalidation, statements, tables
 from .conf import options
 
 logger = logging.getLogger("cacheops_redis")
@@ -59,6 +61,7 @@ class _Thread(threading.local):
     def __init__(self) -> None:
         self.operations: list[_Operation] = []
         self.unseen = False
+        self.compiled = False  # a compiler is executing, whose statement is no raw SQL
 
 
 _thread = _Thread()
@@ -98,15 +101,47 @@ class _Operation:
 
 
 def install() -> None:
-    SQLInsertCompiler.execute_sql = insert
-    SQLUpdateCompiler.execute_sql = update
-    SQLDeleteCompiler.execute_sql = delete
+    SQLInsertCompiler.execute_sql = _compiling(insert)
+    SQLUpdateCompiler.execute_sql = _compiling(update)
+    SQLDeleteCompiler.execute_sql = _compiling(delete)
     if _update_returning is not None:
-        SQLUpdateCompiler.execute_returning_sql = update_returning
+        SQLUpdateCompiler.execute_returning_sql = _compiling(update_returning)
     BaseDatabaseOperations.execute_sql_flush = flushing(BaseDatabaseOperations.execute_sql_flush)
     Model.save_base = saving(Model.save_base)
     Collector.collect = collecting(Collector.collect)
     Collector.delete = deleting(Collector.delete)
+
+
+@contextmanager
+def _compiled() -> Iterator[None]:
+    before, _thread.compiled = _thread.compiled, True
+    try:
+        yield
+    finally:
+        _thread.compiled = before
+
+
+@contextmanager
+def raw(sql: Any, cursor: Any) -> Iterator[None]:
+    """Around a statement that a cursor executes."""
+    if _thread.compiled or not _is_seen_raw():
+        yield
+        return
+    try:
+        yield
+    finally:
+        models = statements.written(sql, cursor.db.vendor, cursor.cursor)
+        if models:
+            invalidation.invalidate_any_rows(models, cursor.db.alias)
+
+
+def _is_seen_raw() -> bool:
+    return (
+        settings.CACHEOPS_ENABLED
+        and options().SEE_UPDATES
+        and not upstream.no_invalidation.active
+        and not _thread.unseen
+    )
 
 
 @contextmanager
@@ -120,6 +155,15 @@ def unseen() -> Iterator[None]:
 
 
 # The three statements
+
+
+def _compiling(execute: Callable) -> Callable:
+    @functools.wraps(execute)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        with _compiled():
+            return execute(*args, **kwargs)
+
+    return wrapper
 
 
 def insert(self: SQLInsertCompiler, *args: Any, **kwargs: Any) -> Any:

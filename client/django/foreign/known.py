@@ -136,6 +136,7 @@ KNOWN = {
         (test, "failures", ()): DELETION
         for test in [
             "delete.tests.DeletionTests.test_bulk",
+            "delete.tests.DeletionTests.test_db_cascade",
             "delete.tests.DeletionTests.test_can_defer_constraint_checks",
             "delete.tests.DeletionTests.test_large_delete_related",
             "delete.tests.DeletionTests.test_only_referenced_fields_selected",

@@ -68,5 +68,9 @@ CACHEOPS = {
     "gallery.player": {"ops": "get"},
     "gallery.painting": {},
     "gallery.seat": {},
+    "gallery.owner": {},
+    "gallery.pet": {},
+    "gallery.toy": {},
+    "gallery.cage": {},
     "gallery.roster": {},
 }

@@ -441,6 +441,29 @@ def test_models_of_migrations_are_not_cached(everything_cached):
     assert Team.objects.all()._cacheprofile["ops"]
 
 
+# Cascades of the database
+
+
+@pytest.mark.skipif(django.VERSION < (6, 1), reason="new in Django 6.1")
+@pytest.mark.parametrize("delete", [lambda owner: owner.delete(), lambda owner: type(owner).objects.all().delete()])
+def test_rows_that_the_database_takes_along(delete):
+    from gallery.models import Cage, Owner, Pet, Toy
+
+    owner = Owner.objects.create(name="o")
+    pet = Pet.objects.create(owner=owner, name="p")
+    Toy.objects.create(pet=pet, name="t")
+    Cage.objects.create(pet=pet, name="c")
+    for model, name in ((Pet, "p"), (Toy, "t")):
+        assert names(model.objects.filter(name=name)) == [name]
+    assert names(Cage.objects.filter(pet__isnull=True)) == []
+
+    delete(owner)
+
+    for model, name in ((Pet, "p"), (Toy, "t")):
+        assert names(model.objects.filter(name=name)) == []
+    assert names(Cage.objects.filter(pet__isnull=True)) == ["c"]
+
+
 # The text
 
 

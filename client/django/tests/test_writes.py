@@ -223,6 +223,63 @@ def test_flush_empties_the_tables(article):
     assert titles(number=5) == []
 
 
+# Raw SQL
+
+
+@cures
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE shop_article SET title = 'new'",
+        'update "shop_article" set title = %s',
+        "  WITH x AS (SELECT 1) UPDATE shop_article SET title = 'new'",
+        b"UPDATE shop_article SET title = 'new'",
+    ],
+)
+def test_raw_sql_concerns_the_tables_that_it_names(article, sql):
+    if isinstance(sql, bytes) and connection.vendor == "sqlite":
+        pytest.skip("its statements are texts")
+    assert titles(number=5) == ["old"]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, ["new"] if "%s" in str(sql) else None)
+    assert titles(number=5) == ["new"]
+
+
+def test_raw_sql_leaves_other_tables_cached(article, django_assert_num_queries):
+    assert titles(number=5) == ["old"]
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM shop_tag")
+        cursor.executemany("INSERT INTO shop_tag (name) VALUES (%s)", [("shop_article",)])
+        cursor.execute("SELECT count(*) FROM shop_article")
+    with django_assert_num_queries(0):
+        assert titles(number=5) == ["old"]
+
+
+@cures
+def test_raw_sql_in_a_transaction_invalidates_with_its_commit(article):
+    assert titles(number=5) == ["old"]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.executemany("UPDATE shop_article SET title = %s", [("new",)])
+        assert in_thread(lambda: titles(number=5)) == ["old"]
+    assert titles(number=5) == ["new"]
+
+
+def test_raw_sql_does_not_need_the_server(article, monkeypatch):
+    import redis
+
+    from cacheops_redis import server
+
+    def away(*command):
+        raise redis.ConnectionError("away")
+
+    assert titles(number=5) == ["old"]
+    with monkeypatch.context() as patch, connection.cursor() as cursor:
+        patch.setattr(server, "execute", away)
+        cursor.execute("UPDATE shop_article SET title = 'new'")
+
+    assert titles(number=5) == ["new"]
+
+
 # Saves
 
 

@@ -29,7 +29,7 @@ FAILED = re.compile(r"^(?:FAIL|ERROR|UNEXPECTED SUCCESS): (\S+) \((\S+?)\)", re.
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--django", nargs="+", default=["5.2", "6.1"], help="versions (default: 5.2 6.1)")
+    parser.add_argument("--django", nargs="+", default=["5.2"], help="versions (default: 5.2)")
     parser.add_argument("modules", nargs="*", help="modules, or tests, of Django's suite (default: those of known.py)")
     chosen = parser.parse_args()
     return max([run(version, chosen.modules) for version in chosen.django])

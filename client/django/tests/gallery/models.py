@@ -56,3 +56,21 @@ if django.VERSION >= (5, 2):
         row = models.IntegerField()
         number = models.IntegerField()
         name = models.CharField(max_length=100, default="")
+
+
+if django.VERSION >= (6, 1):
+
+    class Owner(models.Model):
+        name = models.CharField(max_length=100)
+
+    class Pet(models.Model):
+        owner = models.ForeignKey(Owner, models.DB_CASCADE)
+        name = models.CharField(max_length=100)
+
+    class Toy(models.Model):
+        pet = models.ForeignKey(Pet, models.DB_CASCADE)
+        name = models.CharField(max_length=100)
+
+    class Cage(models.Model):
+        pet = models.ForeignKey(Pet, models.DB_SET_NULL, null=True)
+        name = models.CharField(max_length=100)

@@ -148,6 +148,9 @@ impl Maker<'_, '_> {
         }
         let (alias, column) = self.column(scope);
         let name = self.name(scope, &alias, column);
+        if self.random.once_in(6) {
+            return self.as_applications_write(&alias, column, &name);
+        }
         match self.random.below(if queries { 21 } else { 18 }) {
             0..=5 => {
                 let constant = self.constant(column);
@@ -224,6 +227,36 @@ impl Maker<'_, '_> {
                 all.extend(scope.iter().cloned());
                 self.subquery(&all, &name, column)
             }
+        }
+    }
+
+    /// Comparisons that are terms although they are no plain equations, and some that only look like them.
+    fn as_applications_write(&mut self, alias: &str, column: &'static str, name: &str) -> String {
+        let text = !self.is_strict() || self.database.family(column) == 's';
+        let function = *self.random.pick(&["LOWER", "lower", "UPPER"]);
+        let value = self.database.value(self.random, column);
+        // The same value twice: as the switch and as what is compared. Drivers tell PostgreSQL the type.
+        let mut parameter = || {
+            self.values.push(value.clone());
+            "?"
+        };
+        match self.random.below(9) {
+            0 if text => format!("{function}({name}) = {function}({})", self.constant(column)),
+            1 if text => format!("{function}({name}) = {}", self.constant(column)),
+            2 if text => format!("{name} = {function}({})", self.constant(column)),
+            3 if text => {
+                let list = [self.constant(column), self.constant(column)].join(", ");
+                format!("{function}({name}) IN ({list})")
+            }
+            4 => format!("{name} = COALESCE({}, {alias}.{column})", parameter()),
+            5 => format!("({} IS NULL OR {name} = {})", parameter(), parameter()),
+            6 => format!("({} IS NOT NULL AND {name} = {})", parameter(), parameter()),
+            7 => format!(
+                "CASE WHEN {} IS NULL THEN {name} IS NULL ELSE {name} = {} END",
+                parameter(),
+                parameter()
+            ),
+            _ => format!("COALESCE({}, {name}) = {name}", parameter()),
         }
     }
 

@@ -6,7 +6,7 @@ use support::Postgres;
 use crate::law::{Column, Constant, Decode, date, decimal, holds, opaque, text, uuid};
 use crate::live::Live;
 
-use ColumnKind::{Bool, Date as Day, Decimal, Int, Opaque, Text, Unknown, Uuid};
+use ColumnKind::{Bool, Bytes, Date as Day, Decimal, Int, Opaque, Text, Unknown, Uuid};
 
 fn int(text: &str) -> Value<'static> {
     Value::Int(text.parse().expect("an integer"))
@@ -53,7 +53,7 @@ const COLUMNS: &[Column] = &[
     Column { declared: "timestamp", kinds: &[Opaque, Unknown], decode: opaque },
     Column { declared: "timestamptz", kinds: &[Opaque, Unknown], decode: opaque },
     Column { declared: "interval", kinds: &[Opaque, Unknown], decode: opaque },
-    Column { declared: "bytea", kinds: &[Opaque, Unknown, Uuid], decode: bytes },
+    Column { declared: "bytea", kinds: &[Opaque, Unknown, Bytes, Uuid], decode: bytes },
     Column { declared: "mood", kinds: &[Text, Unknown], decode: text },
     Column { declared: "jsonb", kinds: &[Opaque, Unknown], decode: opaque },
     Column { declared: "inet", kinds: &[Opaque, Unknown], decode: opaque },
