@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Cacheops, Changes, Condition, Deps, Invalidated, Key, Row, Snapshot, codec};
+use crate::{Cacheops, Changes, Codec, Condition, Deps, Invalidated, Key, Row, Snapshot, codec};
 
 /// The table on which results depend that can be forgotten one by one. Deleting the key would not do: who computes at
 /// that moment would store an older result afterwards, and hand it to readers that asked later.
@@ -139,6 +139,21 @@ impl<'a> CachedAs<'a> {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
+        let format = self.cacheops.inner.format;
+        self.get_or_try_with(format, function).await
+    }
+
+    /// The same, encoded with something else than the format of the handle.
+    ///
+    /// # Errors
+    ///
+    /// Those of `function`.
+    pub async fn get_or_try_with<T, E, F, Fut, C>(self, codec: C, function: F) -> Result<T, E>
+    where
+        C: Codec<T>,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
         let bypass = self.bypass || self.is_unknown();
         let mut read = self.cacheops.read(self.whole_key()).op("cached").bypass(bypass).named();
         if let Some(timeout) = self.timeout {
@@ -150,7 +165,8 @@ impl<'a> CachedAs<'a> {
         if let Some(snapshot) = self.snapshot {
             read = read.snapshot(snapshot);
         }
-        read.alone(self.alone).local(self.local).deps(self.deps).get_or_store(function).await
+        let read = read.alone(self.alone).local(self.local).deps(self.deps).codec(codec);
+        read.get_or_store(function).await
     }
 
     /// The same for a function that cannot fail.

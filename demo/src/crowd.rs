@@ -6,10 +6,7 @@ use std::time::{Duration, Instant};
 use cacheops_sea_orm::cacheops::redis;
 use futures_util::future::try_join_all;
 use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter,
-    TransactionSession,
-};
+use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter};
 use tokio::sync::RwLock;
 
 use crate::Failure;

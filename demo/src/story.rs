@@ -9,7 +9,7 @@ use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, IntoActiveModel,
-    ModelTrait, QueryFilter, Statement, TransactionSession, TransactionTrait,
+    ModelTrait, QueryFilter, Statement, TransactionTrait,
 };
 
 use crate::entities::{author, book, book_tag, line, order, review, tag};

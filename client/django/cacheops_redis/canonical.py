@@ -97,7 +97,7 @@ def canonical(field: Field | None, value) -> Canonical:
 
 @lru_cache(maxsize=4096)
 def name(spelled: str) -> str:
-    """The name of a table or column in a condition: as in the catalogue, in lower case where case does not count there.
+    """The name of a table or column in a condition: that of the catalogue, in lower case where case does not count.
 
     Where databases of several kinds are in use, it is as it is spelled: only what other programs send may then miss it.
     """

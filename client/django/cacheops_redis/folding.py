@@ -12,6 +12,7 @@ _IGNORED = frozenset(map(chr, (0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x20
 # Letters that are set above others are letters to a collation.
 _LETTERS_ABOVE = frozenset(map(chr, (*range(0x363, 0x370), 0x1DCA, *range(0x1DD3, 0x1DF5))))
 _TAILORED = re.compile("[aouAOU][\u0308\u030a\u030b]")
+_ONE_LETTER = {0x3C2: "\u03c3", 0x131: "i"}  # the sigma at the end of a word, the i without a dot
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 
 _NUMBER = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]+))?", re.ASCII)
@@ -31,11 +32,11 @@ def fold(text: str) -> str:
     text = unicodedata.normalize("NFKD", text)
     # One by one: the end of a word has no sigma of its own.
     text = unicodedata.normalize("NFKD", "".join(map(str.lower, text)))
-    return "".join(filter(_counts, text)).replace("ς", "σ").replace("ı", "i").strip(_WHITE_SPACE)  # noqa: RUF001
+    return "".join(filter(_counts, text)).translate(_ONE_LETTER).strip(_WHITE_SPACE)
 
 
 def is_assigned(text: str) -> bool:
-    """Are these characters that every program knows? Newer ones may be capital letters that another does not know."""
+    """Are these characters that every program knows? A newer one may be a capital letter, which others do not know."""
     return text.isascii() or all(unicodedata.category(c) not in ("Cn", "Cs") for c in text)
 
 

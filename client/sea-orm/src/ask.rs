@@ -1,12 +1,11 @@
 //! One read: whether the cache is asked, and what is stored.
 
 use cacheops::{Cacheops, Codec, Deps, Key, Ops, Profile, Read, Snapshot};
-use cacheops_sql::Template;
+use cacheops_sql::{Kind, Template};
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement};
 
 use crate::cached::{Mode, Options};
 use crate::codec::write_value;
-use crate::connection::Shared;
 use crate::run::Run;
 use crate::source::{Context, Unstored};
 use crate::value::values_of;
@@ -86,55 +85,86 @@ where
     I: ConnectionTrait,
     C: Codec<T>,
 {
-    let Context { cacheops, shared, inner, state } = context;
+    let Context { cacheops, shared, inner, state, .. } = context;
     let template = shared.analyser.analyse(&statement.sql);
+    if !matches!(template.kind(), Kind::Read { .. } | Kind::Session) {
+        // Whatever returns rows can be written behind `.cache()`.
+        return read(Box::pin(context.write(run(statement))).await?.into_rows());
+    }
     let table = rules.table.as_deref().or(template.tables().first().map(String::as_str));
     let profile = table.and_then(|table| context.profile(table, rules.is_wanted()));
     // Before it is asked whether the transaction has written: another thread may do it in between.
     let before = context.writes();
-    let usable = rules.usable(&context, profile).await;
-    let entry = usable.zip(profile).and_then(|(snapshot, profile)| {
-        let database = database_of(cacheops, shared, profile, [&*template]);
-        let key = key_of::<(T, C)>(database, &statement, kind)?;
-        let deps = deps_of(cacheops, &template, &statement)?;
+    let usable = rules.usable(&context, profile).await.zip(profile);
+    let deps = match usable.is_some() || context.is_noted() {
+        true => deps_of(cacheops, &template, &statement),
+        false => None,
+    };
+    context.note(deps.clone().filter(|_| profile.is_some() || table.is_none()));
+    let entry = async {
+        let ((snapshot, profile), deps) = usable.zip(deps)?;
+        let agnostic = is_agnostic(cacheops, profile, [&*template]);
+        let key = key_of::<(T, C)>(context.database(agnostic).await?, &statement, kind)?;
         let read = cacheops.read(key).deps(deps).forced(profile, rules.op).codec(codec);
-        Some(rules.with_options(read, snapshot).alone(state.is_some()))
-    });
+        // Who waits for a block must not wait for what is read in it.
+        let alone = state.is_some() || context.is_noted();
+        Some(rules.with_options(read, snapshot).alone(alone))
+    };
+    let entry = entry.await;
     if let Some(state) = state {
         state.reads(&template);
     }
     let Some(entry) = entry else {
         let rows = run(statement).on(inner).await;
-        return read(rows.inspect_err(|error| context.failed(error))?.into_rows());
+        let items = read(rows.inspect_err(|error| context.failed(error))?.into_rows());
+        return items.inspect_err(|_| context.note(None));
     };
     let load = || async {
         let rows = run(statement).on(inner).await;
         let rows = rows.inspect_err(|error| context.failed(error)).map_err(Unstored::Failed)?;
-        let value = read(rows.into_rows()).map_err(Unstored::Failed)?;
-        if context.writes() == before { Ok(value) } else { Err(Unstored::Value(value)) }
+        let value = read(rows.into_rows()).inspect_err(|_| context.note(None));
+        let value = value.map_err(Unstored::Failed)?;
+        match context.writes() == before && context.has_only_read().await {
+            true => Ok(value),
+            false => Err(Unstored::Value(value)),
+        }
     };
     Unstored::settle(entry.get_or_store(load).await)
 }
 
-/// Asks the cache for the result of more than one statement. `load` says what it depends on; none, and it is not stored.
+/// Asks the cache for the result of more than one statement, whose key depends on the database unless that is agnostic.
+/// `load` says what it depends on; none, and it is not stored.
 pub(crate) async fn ask_many<I, T, C>(
     context: Context<'_, I>,
     rules: Rules<'_>,
-    key: Option<Key>,
+    agnostic: bool,
+    key: impl FnOnce(&str) -> Option<Key>,
     codec: C,
     load: impl Future<Output = Result<(T, Option<Deps>), DbErr>>,
 ) -> Result<T, DbErr>
 where
+    I: ConnectionTrait,
     C: Codec<T>,
 {
     let Context { cacheops, state, .. } = context;
+    if context.is_noted() {
+        // Of an entry it is not known what it depends on.
+        let loaded = load.await.inspect_err(|_| context.note(None));
+        let (value, deps) = loaded?;
+        context.note(deps);
+        return Ok(value);
+    }
     let profile =
         rules.table.as_deref().and_then(|table| context.profile(table, rules.is_wanted()));
     let before = context.writes();
     let usable = rules.usable(&context, profile).await;
     // Without a table the defaults count.
     let allowed = profile.is_some() || rules.table.is_none();
-    let (Some(snapshot), Some(key), true) = (usable, key, allowed) else {
+    let database = match usable.is_some() && allowed {
+        true => context.database(agnostic).await,
+        false => None,
+    };
+    let (Some(snapshot), Some(key)) = (usable, database.and_then(key)) else {
         return Ok(load.await?.0);
     };
     let mut read = cacheops.read(key).op(rules.op.name());
@@ -145,7 +175,9 @@ where
     let load = || async {
         let (value, deps) = load.await.map_err(Unstored::Failed)?;
         match deps {
-            Some(deps) if context.writes() == before => Ok((value, deps)),
+            Some(deps) if context.writes() == before && context.has_only_read().await => {
+                Ok((value, deps))
+            }
             _ => Err(Unstored::Value(value)),
         }
     };
@@ -167,18 +199,15 @@ pub(crate) fn deps_of(
     Some(conditions.iter().fold(Deps::none(), add))
 }
 
-/// The database in the key of a result; none if the results of all of its tables are those of other databases too.
-pub(crate) fn database_of<'s, 't>(
+/// Whether a result is the same in all databases: those of all of its tables must be.
+pub(crate) fn is_agnostic<'t>(
     cacheops: &Cacheops,
-    shared: &'s Shared,
     profile: &Profile,
     templates: impl IntoIterator<Item = &'t Template>,
-) -> &'s str {
+) -> bool {
     let agnostic = |table: &String| cacheops.profile(table).is_some_and(Profile::get_db_agnostic);
     let mut templates = templates.into_iter();
-    let all = profile.get_db_agnostic()
-        && templates.all(|template| template.tables().iter().all(agnostic));
-    if all { "" } else { &shared.database }
+    profile.get_db_agnostic() && templates.all(|template| template.tables().iter().all(agnostic))
 }
 
 /// The key of a result: database, statement, values, and the type that it is read as, and how.

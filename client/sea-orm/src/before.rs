@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use cacheops_sql::{Kind, Returning, Template, WriteKind};
+#[cfg(any(feature = "sqlx-sqlite", feature = "sqlx-mysql"))]
+use sea_orm::RuntimeErr;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, Value, Values};
 
 use crate::connection::Shared;
@@ -26,7 +28,7 @@ pub(crate) enum Before {
     Asked(Option<Vec<Row>>),
 }
 
-/// Of which tables of PostgreSQL this user may read and lock whole rows.
+/// Of which tables this user may read and lock whole rows: on PostgreSQL asked before, elsewhere known by an error.
 #[derive(Default)]
 pub(crate) struct Lockable(Mutex<HashMap<String, bool>>);
 
@@ -111,11 +113,41 @@ impl CachedTxn {
             }
             Run::Query(query).on(inner).await.map(|ran| Some(ran.into_rows()))
         };
-        let rows = rows.await.inspect_err(|error| context.failed(error))?;
+        let rows = match rows.await {
+            // To write rows, one need not be allowed to read them. Next time nobody tries.
+            Err(error) if was_refused(shared.backend, &error) => {
+                tracing::debug!(exception.message = %error, "cacheops: written without reading first");
+                if !context.state.is_some_and(State::is_apart) {
+                    shared.lockable.set(target, false);
+                }
+                return Ok(None);
+            }
+            rows => rows.inspect_err(|error| context.failed(error))?,
+        };
         let few = rows.filter(|rows| rows.len() <= shared.pre_select);
         Ok(few
             .map(|rows| rows.iter().map(|row| rows::read(shared, template, target, row)).collect()))
     }
+}
+
+/// Whether a statement was refused before it ran, so that its transaction is as it was. PostgreSQL ends the transaction
+/// with any error.
+fn was_refused(backend: DbBackend, error: &DbErr) -> bool {
+    #[cfg(any(feature = "sqlx-sqlite", feature = "sqlx-mysql"))]
+    if let DbErr::Query(RuntimeErr::SqlxError(error)) | DbErr::Exec(RuntimeErr::SqlxError(error)) =
+        error
+        && let Some(code) = error.as_database_error().and_then(|error| error.code())
+    {
+        return match backend {
+            // Its SQLSTATE, of the class of syntax and access rules.
+            DbBackend::MySql => code.starts_with("42"),
+            // SQLITE_ERROR and SQLITE_AUTH, of the preparation.
+            DbBackend::Sqlite => matches!(&*code, "1" | "23"),
+            _ => false,
+        };
+    }
+    let _ = (backend, error);
+    false
 }
 
 /// Whether rows may be read and locked: on PostgreSQL an error would end the transaction, and the write may be allowed
@@ -127,11 +159,11 @@ async fn may_lock<C: ConnectionTrait>(
     table: &str,
     apart: bool,
 ) -> Result<bool, DbErr> {
-    if shared.backend != DbBackend::Postgres {
-        return Ok(true);
-    }
     if let Some(may) = shared.lockable.get(table).filter(|_| !apart) {
         return Ok(may);
+    }
+    if shared.backend != DbBackend::Postgres {
+        return Ok(true);
     }
     let parts: Vec<_> =
         table.split('.').map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect();

@@ -4,16 +4,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cacheops::{Deps, Format, Key};
+use cacheops::{Deps, Key};
 use cacheops_sql::Kind;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::ask::{Rules, ask_many, deps_of};
 use crate::cached::{Mode, Options};
+use crate::kept::{CacheValue, Checked};
 use crate::run::{Ran, Run};
-use crate::source::{Context, Source};
+use crate::source::{Context, Outer, Source};
 
 /// [`reads`](CacheReads::reads) on a connection or transaction.
 pub trait CacheReads: Source + Sized {
@@ -34,7 +34,8 @@ impl<S: Source> CacheReads for S {}
 ///
 /// ```no_run
 /// # mod article { use sea_orm::entity::prelude::*;
-/// # #[derive(Clone, Debug, DeriveEntityModel, serde::Serialize, serde::Deserialize)] #[sea_orm(table_name = "article")]
+/// # #[derive(Clone, Debug, PartialEq, DeriveEntityModel, serde::Serialize, serde::Deserialize)]
+/// # #[sea_orm(table_name = "article")]
 /// # pub struct Model { #[sea_orm(primary_key)] pub id: i32 }
 /// # #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)] pub enum Relation {}
 /// # impl ActiveModelBehavior for ActiveModel {} }
@@ -92,30 +93,35 @@ impl<'a, S: Source> CachedReads<'a, S> {
     }
 
     /// The value of the entry; if there is none, what the block says, which is then stored. The block is given a
-    /// connection to read from; what it reads elsewhere, the entry does not depend on.
+    /// connection to read from; what it reads elsewhere, the entry does not depend on. Functions of the application can
+    /// be called with it if they take `&impl Source`, or `&impl ConnectionTrait`.
     ///
     /// # Errors
     ///
     /// Those of the block.
     pub async fn get_or_load<T, F, Fut>(self, block: F) -> Result<T, DbErr>
     where
-        T: Serialize + DeserializeOwned,
+        T: CacheValue,
         F: FnOnce(Recorder<'a, S::Inner>) -> Fut,
         Fut: Future<Output = Result<T, DbErr>>,
     {
         let context = self.db.context();
-        let key = self.parts.as_ref().map(|parts| {
-            let key = Key::query(&context.shared.database, &self.name);
-            key.part(b"reads").part(parts).of::<T>().into()
-        });
+        let key = |database: &str| {
+            let key = Key::query(database, &self.name).part(b"reads").part(self.parts.as_ref()?);
+            Some(key.of::<T>().into())
+        };
         let recorder = Recorder::new(&context);
         let log = recorder.log.clone();
-        let load = async { Ok((block(recorder).await?, log.take())) };
-        ask_many(context, Rules::fetch(&self.options, None), key, Format::default(), load).await
+        // Boxed: blocks nest, and each would be several times as large as what it loads.
+        let load = Box::pin(async { Ok((block(recorder).await?, log.take())) });
+        let rules = Rules::fetch(&self.options, None);
+        ask_many(context, rules, false, key, Checked, load).await
     }
 }
 
 /// The connection of a block: it reads, and notes what of.
+///
+/// It is a [`Source`]: what a block reads with `.cache()` may come from the cache, and the block depends on it too.
 pub struct Recorder<'a, C> {
     context: Context<'a, C>,
     pub(crate) log: Log,
@@ -126,7 +132,7 @@ pub struct Recorder<'a, C> {
 pub(crate) struct Log(Arc<Mutex<Option<Deps>>>);
 
 impl Log {
-    fn note(&self, read: Option<Deps>) {
+    pub(crate) fn note(&self, read: Option<Deps>) {
         let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *log = log.take().zip(read).map(|(deps, read)| deps.and_all(read));
     }
@@ -139,7 +145,7 @@ impl Log {
 impl<'a, C> Recorder<'a, C> {
     pub(crate) fn new(context: &Context<'a, C>) -> Self {
         let log = Log(Arc::new(Mutex::new(Some(Deps::none()))));
-        Self { context: Context { ..*context }, log }
+        Self { context: *context, log }
     }
 
     /// Notes a statement, which must be a read.
@@ -158,15 +164,27 @@ impl<'a, C> Recorder<'a, C> {
         Ok(())
     }
 
-    /// What a block makes of an error is not kept: nothing says when the error is over.
     fn ran(&self, ran: Result<Ran, DbErr>) -> Result<Ran, DbErr> {
-        ran.inspect_err(|_| self.log.note(None))
+        ran.inspect_err(|error| self.parts().failed(error))
+    }
+
+    fn parts(&self) -> Context<'_, C> {
+        let context: Context<'_, C> = self.context;
+        Context { outer: Outer::Block(&self.log), ..context }
     }
 }
 
 impl<C> std::fmt::Debug for Recorder<'_, C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Recorder").finish_non_exhaustive()
+    }
+}
+
+impl<C: ConnectionTrait> Source for Recorder<'_, C> {
+    type Inner = C;
+
+    fn context(&self) -> Context<'_, C> {
+        self.parts()
     }
 }
 

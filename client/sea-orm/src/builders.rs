@@ -5,17 +5,30 @@ use sea_orm::{
     ColumnTrait, EntityTrait, FromQueryResult, Linked, PartialModelTrait, QueryFilter, QueryOrder,
     QuerySelect, Related, Select, SelectFour, SelectFourMany, SelectGetableTuple, SelectModel,
     SelectThree, SelectThreeMany, SelectTwo, SelectTwoMany, SelectTwoRequired, Selector,
-    SelectorRaw, Statement, Topology, TopologyChain, TopologyStar, TryGetableMany,
+    SelectorRaw, Statement, Topology, TopologyChain, TopologyStar, TryGetableMany, TryIntoModel,
 };
 
 use crate::cached::Cached;
+use crate::kept;
 
-impl<E: EntityTrait> Cached<Select<E>> {
-    /// Rows as another type, which goes through serde.
+impl<E> Cached<Select<E>>
+where
+    E: EntityTrait<Model: 'static, ActiveModel: TryIntoModel<E::Model>>,
+{
+    /// Rows as another type: a model of any registered entity is kept by its columns, what is no model through serde.
     pub fn into_model<M: FromQueryResult>(self) -> Cached<Selector<SelectModel<M>>> {
+        kept::register::<E>();
         self.map(Select::into_model)
     }
 
+    /// The rows of this statement in the place of the query.
+    pub fn from_raw_sql(self, statement: Statement) -> Cached<SelectorRaw<SelectModel<E::Model>>> {
+        kept::register::<E>();
+        self.map(|query| query.from_raw_sql(statement))
+    }
+}
+
+impl<E: EntityTrait> Cached<Select<E>> {
     /// Rows as a partial model: only its columns are asked for. It goes through serde.
     pub fn into_partial_model<M: PartialModelTrait>(self) -> Cached<Selector<SelectModel<M>>> {
         self.map(Select::into_partial_model)
@@ -29,11 +42,6 @@ impl<E: EntityTrait> Cached<Select<E>> {
     /// Rows as JSON.
     pub fn into_json(self) -> Cached<Selector<SelectModel<sea_orm::JsonValue>>> {
         self.map(Select::into_json)
-    }
-
-    /// The rows of this statement in the place of the query.
-    pub fn from_raw_sql(self, statement: Statement) -> Cached<SelectorRaw<SelectModel<E::Model>>> {
-        self.map(|query| query.from_raw_sql(statement))
     }
 
     /// One column of all rows.

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use cacheops::{Format, Ops};
+use cacheops::Ops;
 use sea_orm::sea_query::{Expr, SelectStatement};
 use sea_orm::{
     DbErr, EntityTrait, ModelTrait, QueryResult, QueryTrait, Select, Statement, StatementBuilder,
     TryGetable,
 };
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::ask::{Asked, Rules, ask};
+use crate::kept::{CacheValue, Checked};
 use crate::paginate::CachedPaginator;
 use crate::query::{CachedQuery, SelectQuery};
 use crate::rehearse::{self, Rehearsal};
@@ -223,7 +222,7 @@ impl<Q: SelectQuery> Cached<Q> {
         let statement = rehearse::question(backend, self.query.exists(Rehearsal::of(backend)));
         let asked = single(&self.options, Q::table(), Ops::EXISTS, b"exists");
         let exists = |rows: Vec<QueryResult>| Ok(!rows.is_empty());
-        ask(db.context(), asked, statement, Format::default(), exists).await
+        ask(db.context(), asked, statement, Checked, exists).await
     }
 
     /// The rows page by page.
@@ -246,7 +245,7 @@ impl<Q: CachedQuery + QueryTrait<QueryStatement = SelectStatement>> Cached<Q> {
     ) -> Result<Option<T>, DbErr>
     where
         S: Source,
-        T: TryGetable + Serialize + DeserializeOwned + Send + Sync,
+        T: TryGetable + CacheValue + Send + Sync,
     {
         let mut select = self.query.into_query();
         select.clear_selects().expr_as(expression.into(), "aggregate").clear_order_by();
@@ -256,7 +255,7 @@ impl<Q: CachedQuery + QueryTrait<QueryStatement = SelectStatement>> Cached<Q> {
             Some(row) => row.try_get::<Option<T>>("", "aggregate"),
             None => Ok(None),
         };
-        ask(db.context(), asked, statement, Format::default(), value).await
+        ask(db.context(), asked, statement, Checked, value).await
     }
 }
 
@@ -271,5 +270,5 @@ pub(crate) async fn count<S: Source>(
         None => Ok(0),
     };
     let asked = single(options, table, Ops::COUNT, b"count");
-    ask(db.context(), asked, statement, Format::default(), number).await
+    ask(db.context(), asked, statement, Checked, number).await
 }

@@ -1,6 +1,8 @@
-//! Column values to bytes and back. Models are not kept through serde: an application may hide fields from it
-//! (`#[serde(skip)]` on a password's hash), and they would come back empty.
+//! Results to bytes and back. Models are kept by their columns, not through serde: an application may hide fields from
+//! serde (`#[serde(skip)]` on a password's hash), and they would come back empty. Where only serde knows a type, a
+//! result is decoded and compared before it is stored.
 
+use std::fmt::Debug;
 use std::marker::PhantomData;
 
 use cacheops::{Codec, Error, ErrorKind};
@@ -10,6 +12,8 @@ use sea_orm::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use crate::kept;
 
 const NULL: u8 = 0x80;
 const OTHER: u8 = 0x7f;
@@ -226,6 +230,14 @@ fn zoned(at: DateTimeUtc, offset: i32) -> Result<DateTimeWithTimeZone, Error> {
     Ok(at.with_timezone(sample.offset()))
 }
 
+/// The bytes of items in the making.
+#[derive(Debug, Default)]
+pub struct Writer {
+    bytes: Vec<u8>,
+    /// Whether one of the values is a document, which the model may read and write through serde.
+    documents: bool,
+}
+
 /// How one item of a result is written: a model by its columns, and what is made of models.
 pub trait Columns<T> {
     /// What the names of the columns, in the order in which their values are written, add to a number.
@@ -236,7 +248,7 @@ pub trait Columns<T> {
     /// # Errors
     ///
     /// [`ErrorKind::Encode`] for a kind of value that has no bytes.
-    fn write(item: &T, out: &mut Vec<u8>) -> Result<(), Error>;
+    fn write(item: &T, out: &mut Writer) -> Result<(), Error>;
 
     /// Takes an item from the front.
     ///
@@ -252,18 +264,22 @@ pub struct Whole<E>(PhantomData<E>);
 
 impl<E> Columns<E::Model> for Whole<E>
 where
-    E: EntityTrait,
-    E::ActiveModel: TryIntoModel<E::Model>,
+    E: EntityTrait<Model: 'static, ActiveModel: TryIntoModel<E::Model>>,
 {
     fn shape(so_far: u64) -> u64 {
+        kept::register::<E>();
         // FNV-1a, whose primes these are.
         let add = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         let names = E::Column::iter();
         names.fold(so_far, |hash, name| add(name.as_str().bytes().fold(hash, add), 0))
     }
 
-    fn write(model: &E::Model, out: &mut Vec<u8>) -> Result<(), Error> {
-        E::Column::iter().try_for_each(|column| write_value(&model.get(column), out))
+    fn write(model: &E::Model, out: &mut Writer) -> Result<(), Error> {
+        E::Column::iter().try_for_each(|column| {
+            let value = model.get(column);
+            out.documents |= matches!(value, Value::Json(Some(_)));
+            write_value(&value, &mut out.bytes)
+        })
     }
 
     fn read(from: &mut Reader<'_>) -> Result<E::Model, Error> {
@@ -284,8 +300,8 @@ impl<T, C: Columns<T>> Columns<Option<T>> for Maybe<C> {
         C::shape(so_far)
     }
 
-    fn write(item: &Option<T>, out: &mut Vec<u8>) -> Result<(), Error> {
-        out.push(u8::from(item.is_some()));
+    fn write(item: &Option<T>, out: &mut Writer) -> Result<(), Error> {
+        out.bytes.push(u8::from(item.is_some()));
         item.iter().try_for_each(|item| C::write(item, out))
     }
 
@@ -306,9 +322,8 @@ impl<T, C: Columns<T>> Columns<Vec<T>> for Many<C> {
         C::shape(so_far)
     }
 
-    fn write(items: &Vec<T>, out: &mut Vec<u8>) -> Result<(), Error> {
-        out.extend_from_slice(&(items.len() as u32).to_le_bytes());
-        items.iter().try_for_each(|item| C::write(item, out))
+    fn write(items: &Vec<T>, out: &mut Writer) -> Result<(), Error> {
+        write_all::<T, C>(items, out)
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Vec<T>, Error> {
@@ -330,7 +345,7 @@ macro_rules! tuple {
                 so_far
             }
 
-            fn write(item: &($($item,)*), out: &mut Vec<u8>) -> Result<(), Error> {
+            fn write(item: &($($item,)*), out: &mut Writer) -> Result<(), Error> {
                 $($codec::write(&item.$at, out)?;)*
                 Ok(())
             }
@@ -358,27 +373,61 @@ impl<C> Default for Rows<C> {
     }
 }
 
-impl<T, C: Columns<T>> Codec<Vec<T>> for Rows<C> {
+impl<T: Debug, C: Columns<T>> Codec<Vec<T>> for Rows<C> {
     fn name(&self) -> &str {
-        "sea-orm 1"
+        BY_COLUMNS
     }
 
-    /// Values stand in the order of the columns, which may be another in the next release.
     fn shape(&self) -> u64 {
-        C::shape(0xcbf2_9ce4_8422_2325)
+        shape::<T, C>()
     }
 
     fn encode(&self, items: &Vec<T>) -> Result<Vec<u8>, Error> {
-        let mut bytes = Vec::with_capacity(64 + 128 * items.len());
-        Many::<C>::write(items, &mut bytes)?;
-        Ok(bytes)
+        encode::<T, C>(items)
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<Vec<T>, Error> {
-        let mut from = Reader(bytes);
-        let items = Many::<C>::read(&mut from)?;
-        if from.0.is_empty() { Ok(items) } else { Err(broken()) }
+        decode::<T, C>(bytes)
     }
+}
+
+/// The name of the codec of all items that are written by columns.
+pub(crate) const BY_COLUMNS: &str = "sea-orm 1";
+
+/// Values stand in the order of the columns, which may be another in the next release.
+pub(crate) fn shape<T, C: Columns<T>>() -> u64 {
+    C::shape(0xcbf2_9ce4_8422_2325)
+}
+
+/// The bytes of these items, if they decode to the same items. A type of the application may become another value on the
+/// way to the database than it was: then nothing is stored. Of documents, whose types go through serde, each is decoded;
+/// of other items one, as a sample.
+pub(crate) fn encode<T: Debug, C: Columns<T>>(items: &[T]) -> Result<Vec<u8>, Error> {
+    let bytes = Vec::with_capacity(64 + 128 * items.len());
+    let mut out = Writer { bytes, documents: false };
+    write_all::<T, C>(items, &mut out)?;
+    let samples = if out.documents { items.len() } else { 1 };
+    let mut from = Reader(&out.bytes);
+    from.count()?;
+    for item in items.iter().take(samples) {
+        let back = C::read(&mut from);
+        let same = back.is_ok_and(|back| kept::same(&format!("{item:?}"), &format!("{back:?}")));
+        if !same {
+            return Err(kept::lossy::<T>());
+        }
+    }
+    Ok(out.bytes)
+}
+
+pub(crate) fn decode<T, C: Columns<T>>(bytes: &[u8]) -> Result<Vec<T>, Error> {
+    let mut from = Reader(bytes);
+    let items = Many::<C>::read(&mut from)?;
+    if from.0.is_empty() { Ok(items) } else { Err(broken()) }
+}
+
+fn write_all<T, C: Columns<T>>(items: &[T], out: &mut Writer) -> Result<(), Error> {
+    out.bytes.extend_from_slice(&(items.len() as u32).to_le_bytes());
+    items.iter().try_for_each(|item| C::write(item, out))
 }
 
 #[cfg(test)]

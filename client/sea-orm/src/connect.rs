@@ -1,7 +1,5 @@
 //! From a handle of the cache and a connection of SeaORM to a connection that is cached.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use cacheops::Cacheops;
 use cacheops_sql::{Analyser, Dialect, Schema};
 use sea_orm::sea_query::TableRef;
@@ -14,8 +12,11 @@ use crate::before::Lockable;
 use crate::bypass;
 use crate::cascade::{Cascades, name_of};
 use crate::connection::{CachedConn, Shared};
+use crate::identity::Identity;
+use crate::kept;
 use crate::saving::Saving;
 use crate::told::Told;
+use crate::unwritten::Unwritten;
 
 /// [`connect`](Connect::connect) and [`connector`](Connect::connector) on a [`Cacheops`].
 pub trait Connect {
@@ -42,6 +43,8 @@ impl Connect for Cacheops {
             pre_select: 256,
             statements: 2000,
             watch: false,
+            #[cfg(feature = "self-check")]
+            checks: false,
             #[cfg(feature = "fault-injection")]
             fault: None,
         }
@@ -81,6 +84,8 @@ pub struct Connector {
     pre_select: usize,
     statements: usize,
     watch: bool,
+    #[cfg(feature = "self-check")]
+    checks: bool,
     #[cfg(feature = "fault-injection")]
     fault: Option<cacheops_sql::Fault>,
 }
@@ -89,13 +94,24 @@ impl Connector {
     /// The name of the database in keys. Two connections with one name share their results, so they must see the same
     /// rows; where a profile says `db_agnostic`, names do not count.
     ///
-    /// By default it is made of user, host, port and database, on PostgreSQL also of options, on MySQL of the time zone, or
-    /// of the file's path. For a database in memory, and where the feature of its driver (`sqlx-postgres` ...) is not on,
-    /// it is a name that no other connection has. `localhost`, a socket or a file is another one on each machine: where
-    /// several machines share a cache, give it a name.
+    /// By default it is made of user, host, port and database, and of what the database says before the first cached
+    /// read:
     ///
-    /// What a session is told after it has begun is not in it. A connection with a `schema_search_path` of SeaORM's
-    /// `ConnectOptions`, or with a role or setting that policies of row security look at, needs a name of its own.
+    /// * PostgreSQL: the identifier of the system, the OID of the database, role, `search_path`, time zone and other
+    ///   settings that change how values are written.
+    /// * MySQL: user, time zone, SQL mode and collation of the session, and the birth time of the oldest table.
+    /// * SQLite: path, inode and birth time of the file. The file system must know birth times; if it does not, nothing
+    ///   is cached without a name.
+    ///
+    /// So a database that was deleted and created again does not get the old one's results. That is decided once for
+    /// each connection: where a database is replaced while programs run (restored in place, or dropped and created
+    /// behind an open pool), call [`invalidate_all`](Cacheops::invalidate_all) afterwards, or restart them. The same
+    /// holds for a name that is given here, which is taken as it is.
+    ///
+    /// A database in memory, and one whose driver's feature (`sqlx-postgres` ...) is not on, has a name that no other
+    /// connection has. `localhost`, a socket or a file is another one on each machine: where several machines share a
+    /// cache, give it a name. A connection with settings of the application's own that policies of row security look at
+    /// needs a name of its own.
     pub fn name(mut self, database: impl Into<String>) -> Self {
         self.database = Some(database.into());
         self
@@ -114,10 +130,11 @@ impl Connector {
     /// On MySQL the key of the entity tells, too, what `LAST_INSERT_ID()` of an INSERT is.
     pub fn model<E>(mut self) -> Self
     where
-        E: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<E::Model>>,
+        E: EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<E::Model>>,
     {
         self.relations.extend(E::Relation::iter().map(|relation| relation.def()));
         self.saving.add::<E>();
+        kept::register::<E>();
         if E::PrimaryKey::auto_increment()
             && let Some(key) = E::PrimaryKey::iter().next()
         {
@@ -149,6 +166,14 @@ impl Connector {
         self
     }
 
+    /// Makes every read through the cache as well, and compares, for the tests of tests.
+    #[cfg(feature = "self-check")]
+    #[doc(hidden)]
+    pub fn check_reads(mut self) -> Self {
+        self.checks = true;
+        self
+    }
+
     /// Makes a mistake on purpose, for the tests of the tests.
     #[cfg(feature = "fault-injection")]
     #[doc(hidden)]
@@ -165,8 +190,7 @@ impl Connector {
             DbBackend::MySql => Dialect::MySql,
             _ => Dialect::Sqlite,
         };
-        let database =
-            self.database.unwrap_or_else(|| identity(&connection).unwrap_or_else(unique));
+        let database = self.database.map_or_else(|| Identity::of(&connection), Identity::named);
         let analyser = || {
             let analyser = Analyser::new(dialect, self.schema.clone(), self.statements);
             #[cfg(feature = "fault-injection")]
@@ -191,7 +215,10 @@ impl Connector {
             analyser: named,
             pre_select: self.pre_select,
             lockable: Lockable::default(),
+            unwritten: Unwritten::default(),
             unprofiled: Told::default(),
+            #[cfg(feature = "self-check")]
+            checks: self.checks,
         };
         CachedConn::new(connection, self.cacheops, shared)
     }
@@ -201,59 +228,4 @@ impl std::fmt::Debug for Connector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connector").field("database", &self.database).finish_non_exhaustive()
     }
-}
-
-/// Where a connection leads, as far as its driver tells.
-fn identity(connection: &DatabaseConnection) -> Option<String> {
-    #[cfg(any(feature = "sqlx-sqlite", feature = "sqlx-postgres", feature = "sqlx-mysql"))]
-    use sea_orm::DatabaseConnectionType as Type;
-    match &connection.inner {
-        #[cfg(feature = "sqlx-sqlite")]
-        Type::SqlxSqlitePoolConnection(_) => {
-            let options = connection.get_sqlite_connection_pool().connect_options();
-            let file = options.get_filename();
-            let path = file.canonicalize().ok().filter(|path| path.is_file())?;
-            // In memory it is a name and no file, even if there is one. Only this tells.
-            if format!("{options:?}").contains("in_memory: true") {
-                return None;
-            }
-            Some(format!("sqlite:{}", path.display()))
-        }
-        #[cfg(feature = "sqlx-postgres")]
-        Type::SqlxPostgresPoolConnection(_) => {
-            let options = connection.get_postgres_connection_pool().connect_options();
-            let (host, port) = (options.get_host(), options.get_port());
-            let place = options
-                .get_socket()
-                .map_or_else(|| host.to_owned(), |path| path.display().to_string());
-            // Of them it depends which rows and tables are seen.
-            let (user, more) = (options.get_username(), options.get_options().unwrap_or_default());
-            let database = options.get_database()?;
-            Some(format!("postgres:{user}@{place}:{port}/{database}?{more}"))
-        }
-        #[cfg(feature = "sqlx-mysql")]
-        Type::SqlxMySqlPoolConnection(_) => {
-            let options = connection.get_mysql_connection_pool().connect_options();
-            let (host, port) = (options.get_host(), options.get_port());
-            let place = options
-                .get_socket()
-                .map_or_else(|| host.to_owned(), |path| path.display().to_string());
-            // A view may show each user other rows, and each time zone has other times. Only this tells which it is.
-            let (user, all) = (options.get_username(), format!("{options:?}"));
-            let zone = all.rsplit_once("timezone: ").and_then(|(_, rest)| rest.split(',').next());
-            let (database, zone) = (options.get_database()?, zone.unwrap_or_default());
-            Some(format!("mysql:{user}@{place}:{port}/{database}?{zone}"))
-        }
-        #[allow(unreachable_patterns)]
-        _ => None,
-    }
-}
-
-/// A name that nobody else has.
-fn unique() -> String {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let now =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    format!("unnamed:{}:{}:{number}", std::process::id(), now.as_nanos())
 }

@@ -5,26 +5,28 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cacheops::{Cacheops, Changes, Invalidated};
+use cacheops::{Cacheops, Changes};
 use cacheops_sql::{Analyser, Kind, Template, Transaction};
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityName, EntityTrait,
     ExecResult, IsolationLevel, Iterable, ModelTrait, QueryResult, SqliteTransactionMode,
-    Statement, StreamTrait, TransactionError, TransactionOptions, TransactionSession,
-    TransactionTrait,
+    Statement, StreamTrait, TransactionError, TransactionOptions, TransactionTrait,
 };
 
 use crate::before::{Before, Lockable, QueryBefore};
 use crate::cascade::{Cascades, name_of};
 use crate::change::Write;
+use crate::confirmed::told;
 use crate::finish::Finish;
+use crate::identity::Identity;
 use crate::rows::Row;
 use crate::run::{Ran, Run};
 use crate::saving::Saving;
-use crate::source::{Context, Source};
+use crate::source::{Context, Outer, Source};
 use crate::state::State;
 use crate::told::Told;
 use crate::transaction::CachedTxn;
+use crate::unwritten::Unwritten;
 use crate::value::to_sql;
 
 /// A database whose writes are seen by the cache, and of which cached reads can be asked. Cheap to clone.
@@ -35,8 +37,8 @@ use crate::value::to_sql;
 /// A write that was begun is finished, and told to the cache, also if its future is dropped: the database would go on
 /// with it in any case. So is a commit.
 ///
-/// With [`strict`](cacheops::Builder::strict), `written, but not confirmed by the cache` is the error of a write or commit
-/// that has taken effect: do not repeat it.
+/// With [`strict`](cacheops::Builder::strict), an error of a write or commit that
+/// [`is_unconfirmed`](crate::Unconfirmed::is_unconfirmed) is of one that has taken effect: do not repeat it.
 #[derive(Clone)]
 pub struct CachedConn {
     inner: DatabaseConnection,
@@ -49,7 +51,7 @@ pub struct Shared {
     pub(crate) analyser: Analyser,
     pub(crate) backend: DbBackend,
     /// What keys of its results begin with.
-    pub(crate) database: String,
+    pub(crate) database: Identity,
     pub(crate) cascades: Cascades,
     /// The column of each registered table that the database numbers.
     pub(crate) numbered: HashMap<String, String>,
@@ -57,18 +59,11 @@ pub struct Shared {
     /// How many rows are read before a write that does not return them.
     pub(crate) pre_select: usize,
     pub(crate) lockable: Lockable,
+    pub(crate) unwritten: Unwritten,
     /// Tables without a profile that somebody wanted to cache.
     pub(crate) unprofiled: Told,
-}
-
-/// An invalidation that was not confirmed is an error of the write in strict mode only.
-pub(crate) fn told(outcome: Result<Invalidated, cacheops::Error>) -> Result<(), DbErr> {
-    match outcome {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            Err(DbErr::Custom(format!("written, but not confirmed by the cache: {error}")))
-        }
-    }
+    #[cfg(feature = "self-check")]
+    pub(crate) checks: bool,
 }
 
 impl CachedConn {
@@ -132,9 +127,13 @@ impl CachedConn {
     }
 
     /// Runs a statement, and tells the cache what it changed.
-    async fn run(&self, run: Run) -> Result<Ran, DbErr> {
+    pub(crate) async fn run(&self, run: Run) -> Result<Ran, DbErr> {
         let template = self.shared.analyser.analyse(run.sql());
         if let Kind::Read { .. } | Kind::Session = template.kind() {
+            #[cfg(feature = "self-check")]
+            if self.shared.checks {
+                Box::pin(crate::checking::check(self.context(), &template, &run)).await;
+            }
             return run.on(&self.inner).await;
         }
         // Where it goes on by itself, the scope of `no_invalidation` is not around it any more.
@@ -236,7 +235,7 @@ impl CachedConn {
 impl std::fmt::Debug for CachedConn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CachedConn")
-            .field("database", &self.shared.database)
+            .field("database", &self.shared.database.base())
             .finish_non_exhaustive()
     }
 }
@@ -245,7 +244,13 @@ impl Source for CachedConn {
     type Inner = DatabaseConnection;
 
     fn context(&self) -> Context<'_, DatabaseConnection> {
-        Context { cacheops: &self.cacheops, shared: &self.shared, inner: &self.inner, state: None }
+        Context {
+            cacheops: &self.cacheops,
+            shared: &self.shared,
+            inner: &self.inner,
+            state: None,
+            outer: Outer::Connection(self),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use cacheops::{Codec, Format};
+use cacheops::Codec;
 use sea_orm::sea_query::{IntoValueTuple, SelectStatement};
 use sea_orm::{
     Cursor, DbErr, EntityTrait, FromQueryResult, IdentityOf, IntoIdentity, PartialModelTrait,
@@ -13,6 +13,7 @@ use sea_orm::{
 use crate::ask::{Asked, Rules, ask};
 use crate::cached::{Cached, Options};
 use crate::codec::{Maybe, Rows, Whole};
+use crate::kept::Items;
 use crate::query::{CachedQuery, selected};
 use crate::rehearse::{self, Rehearsal};
 use crate::run::Run;
@@ -38,7 +39,7 @@ impl<S: SelectorTrait, C> CachedCursor<S, C> {
     fn other<T: SelectorTrait>(
         self,
         make: impl FnOnce(Cursor<S>) -> Cursor<T>,
-    ) -> CachedCursor<T, Format> {
+    ) -> CachedCursor<T, Items> {
         let Self { cursor, reversed, options, table, .. } = self;
         CachedCursor { cursor: make(cursor), reversed, options, table, codec: PhantomData }
     }
@@ -82,17 +83,17 @@ impl<S: SelectorTrait, C> CachedCursor<S, C> {
     }
 
     /// Rows as another type, which goes through serde.
-    pub fn into_model<M: FromQueryResult>(self) -> CachedCursor<SelectModel<M>, Format> {
+    pub fn into_model<M: FromQueryResult>(self) -> CachedCursor<SelectModel<M>, Items> {
         self.other(Cursor::into_model)
     }
 
     /// Rows as a partial model: only its columns are asked for. It goes through serde.
-    pub fn into_partial_model<M: PartialModelTrait>(self) -> CachedCursor<SelectModel<M>, Format> {
+    pub fn into_partial_model<M: PartialModelTrait>(self) -> CachedCursor<SelectModel<M>, Items> {
         self.other(Cursor::into_partial_model)
     }
 
     /// Rows as JSON.
-    pub fn into_json(self) -> CachedCursor<SelectModel<sea_orm::JsonValue>, Format> {
+    pub fn into_json(self) -> CachedCursor<SelectModel<sea_orm::JsonValue>, Items> {
         self.other(Cursor::into_json)
     }
 
@@ -125,6 +126,17 @@ impl<S: SelectorTrait, C> CachedCursor<S, C> {
     }
 }
 
+impl<S: SelectorTrait, C> Clone for CachedCursor<S, C>
+where
+    Cursor<S>: Clone,
+{
+    fn clone(&self) -> Self {
+        let Self { cursor, reversed, options, table, codec } = self;
+        let (options, table) = (options.clone(), table.clone());
+        Self { cursor: cursor.clone(), reversed: *reversed, options, table, codec: *codec }
+    }
+}
+
 impl<S: SelectorTrait, C> QuerySelect for CachedCursor<S, C> {
     type QueryStatement = SelectStatement;
 
@@ -141,7 +153,7 @@ impl<S: SelectorTrait, C> std::fmt::Debug for CachedCursor<S, C> {
 
 impl<E> Cached<Select<E>>
 where
-    E: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<E::Model>>,
+    E: EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<E::Model>>,
 {
     /// The rows by a key, which they are then ordered by.
     pub fn cursor_by(
@@ -170,8 +182,8 @@ type OfThree<E, F, G> = CachedCursor<
 
 impl<E, F> Cached<SelectTwo<E, F>>
 where
-    E: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<E::Model>>,
-    F: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<F::Model>>,
+    E: EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<E::Model>>,
+    F: EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<F::Model>>,
 {
     /// The rows by a key of the first entity.
     pub fn cursor_by(self, columns: impl IdentityOf<E>) -> OfTwo<E, F> {
@@ -186,9 +198,9 @@ where
 
 impl<E, F, G, T> Cached<SelectThree<E, F, G, T>>
 where
-    E: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<E::Model>>,
-    F: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<F::Model>>,
-    G: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<G::Model>>,
+    E: EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<E::Model>>,
+    F: EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<F::Model>>,
+    G: EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<G::Model>>,
     T: Topology + Send,
 {
     /// The rows by a key of the first entity.

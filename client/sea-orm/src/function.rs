@@ -5,10 +5,10 @@ use std::time::Duration;
 use cacheops::{CachedAs, Deps, Profile};
 use sea_orm::Statement;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::ask::{deps_of, write_statement};
 use crate::connection::CachedConn;
+use crate::kept::{CacheValue, Checked};
 use crate::query::CachedQuery;
 use crate::source::{Context, Source, Unstored};
 use crate::transaction::CachedTxn;
@@ -119,8 +119,7 @@ fn sampled<S: Source, Q: CachedQuery>(db: &S, query: Q) -> Sample<'_> {
 
 impl<'a, S: Source> CachedFunction<'a, S> {
     fn new<Q: CachedQuery>(db: &'a S, name: String, sample: Q) -> Self {
-        let Context { cacheops, shared, .. } = db.context();
-        let cached = cacheops.cached_as(name, Deps::none()).extra(&shared.database);
+        let cached = db.context().cacheops.cached_as(name, Deps::none());
         Self { db, cached, timeout: None, lock: None, profiles: Profiles::default() }.and(sample)
     }
 
@@ -166,7 +165,7 @@ impl<'a, S: Source> CachedFunction<'a, S> {
     /// Those of `function`.
     pub async fn get_or_try<T, E, F, Fut>(self, function: F) -> Result<T, E>
     where
-        T: Serialize + DeserializeOwned,
+        T: CacheValue,
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
@@ -175,21 +174,26 @@ impl<'a, S: Source> CachedFunction<'a, S> {
         // As in `ask`: before it is asked whether the transaction has written.
         let before = context.writes();
         cached = cached.alone(context.state.is_some());
-        cached = match context.moment().await {
-            Some(Some(snapshot)) => cached.snapshot(snapshot),
-            Some(None) => cached,
-            None => cached.bypass(true),
-        };
-        cached = cached.bypass(profiles.forbidden).lock(lock.unwrap_or(profiles.lock));
+        let moment = context.moment().await;
+        let usable = moment.is_some() && !profiles.forbidden && context.cacheops.is_enabled();
+        let database = if usable { context.database(false).await } else { None };
+        cached = cached.extra(&database).bypass(database.is_none());
+        if let Some(Some(snapshot)) = moment {
+            cached = cached.snapshot(snapshot);
+        }
+        cached = cached.lock(lock.unwrap_or(profiles.lock));
         if let Some(timeout) = timeout.or(profiles.timeout) {
             cached = cached.timeout(timeout);
         }
         let compute = || async {
             let value = function().await.map_err(Unstored::Failed)?;
             // It may have written itself.
-            if context.writes() == before { Ok(value) } else { Err(Unstored::Value(value)) }
+            match context.writes() == before && context.has_only_read().await {
+                true => Ok(value),
+                false => Err(Unstored::Value(value)),
+            }
         };
-        Unstored::settle(cached.get_or_try(compute).await)
+        Unstored::settle(cached.get_or_try_with(Checked, compute).await)
     }
 
     /// Forgets the result of this function for these extras and samples, and no other.
@@ -198,6 +202,10 @@ impl<'a, S: Source> CachedFunction<'a, S> {
     ///
     /// [`ErrorKind::Connection`](cacheops::ErrorKind::Connection) and the like.
     pub async fn invalidate(self) -> Result<bool, cacheops::Error> {
-        self.cached.invalidate().await
+        let database = self.db.context().database(false).await.ok_or_else(|| {
+            let text = "it is not known which database this is: see the warning before";
+            cacheops::Error::new(cacheops::ErrorKind::Unavailable, text)
+        })?;
+        self.cached.extra(&Some(database)).invalidate().await
     }
 }

@@ -62,9 +62,15 @@
 //! be given to it by anybody else. In such a block it is cached as a whole. For a function that
 //! depends on the rows of queries, but reads elsewhere, there is [`cached_as`](CachedConn::cached_as).
 //!
-//! Models are kept by their columns, so fields that serde does not see come back. What `into_model` makes, models of
-//! raw statements and blocks go through serde: a field with `#[serde(skip)]` would come back empty, and a relation
-//! that was loaded and is not there as one that was not loaded.
+//! Models are kept by their columns, so fields that serde does not see come back; models of raw statements and of
+//! `into_model` too, once their entity was read as such or [registered](Connector::model). Other types, and the results of
+//! blocks and functions, go through serde: they are [`CacheValue`]s. Before such a result is stored, it is decoded and
+//! compared. If it differs (a field with `#[serde(skip)]`, a relation that was loaded and is not there, a NaN), it is not
+//! stored, and a warning names its type, once.
+//!
+//! What is kept is the item that [`FromQueryResult`](sea_orm::FromQueryResult) makes of a row, with all that it computes
+//! beside reading columns. So it must be a function of the row alone: a token that it draws, a time that it looks up, a
+//! signature with an expiry would be the same for every reader until the row changes.
 //!
 //! With `cache_on_save` in the profile of a [registered](Connector::model) entity, `insert`, `update` and `save` are
 //! followed by a read of the row through the cache, by its primary key or the field of the profile: after the
@@ -77,7 +83,8 @@
 //!
 //! # Writing
 //!
-//! [`CachedConn`] and [`CachedTxn`] see every statement. What each tells the cache:
+//! [`CachedConn`] and [`CachedTxn`] see every statement. What is not known to be a read is a write, also behind
+//! `.cache()`: `INSERT .. RETURNING` as a raw statement. What each tells the cache:
 //!
 //! | statement | |
 //! |---|---|
@@ -110,7 +117,8 @@
 //! * **Outside of a transaction** a write returns when the cache has confirmed the invalidation, or has it in the
 //!   outbox and trusts no hit. Its future may be dropped at any time: a database goes on with a statement that it was
 //!   sent, so a task goes on with the write, and tells the cache when it has taken effect. The same holds for a commit.
-//!   A write that was still waiting for a connection of the pool is carried out too.
+//!   A write that was still waiting for a connection of the pool is carried out too. In strict mode, an error that
+//!   [`is_unconfirmed`](Unconfirmed::is_unconfirmed) is of a write that has taken effect.
 //! * **In a transaction** nothing is told before the outermost commit. Until it writes, it reads from the cache; then
 //!   it neither reads nor fills. A rollback, of a savepoint too, forgets (but on MySQL, where some engines keep the
 //!   rows). The state belongs to the object. A statement that reads the session or the clock, sets something or locks
@@ -118,7 +126,9 @@
 //!   statement on: who locks wants what is committed now, which its writer may be about to tell. If the connection is lost
 //!   during COMMIT, the cache is told at once; what the database commits only after that, it is not told of.
 //! * **Snapshots.** A result is stored with a token from before the first statement of its transaction, unless READ
-//!   COMMITTED was asked for by name. A hit may be newer than the transaction's snapshot.
+//!   COMMITTED was asked for by name. A hit may be newer than the transaction's snapshot. On PostgreSQL, before a result
+//!   of a transaction is stored, the server is asked whether the transaction has written anything: a view or an operator
+//!   may call a function that writes.
 //! * **Not seen**: writes by other programs, by [`CachedConn::inner`], views, triggers and computed columns unless
 //!   [`Schema`] names them, cascades of entities that are not registered. [`Connector::watch_bypass`] warns of writes
 //!   by `inner`. A connection to a replica of the database that lags is not for cached reads. `psql` or another
@@ -133,6 +143,24 @@
 //!   transaction from inside, as `COMMIT` and MySQL's definitions and `TRUNCATE` do, is understood: what was written so
 //!   far is told at once, and so is every write that follows.
 //!
+//! # In the place of SeaORM's connection
+//!
+//! [`CachedConn`] has the methods of [`DatabaseConnection`](sea_orm::DatabaseConnection): `begin` and `transaction` by
+//! SeaORM's traits, `transaction_async`, `get_schema_builder`, `ping`, `close` and the pools by itself; with the feature
+//! `schema-sync` it is taken by `SchemaBuilder::sync`, and with `rbac` it has `load_rbac`, `replace_rbac` and
+//! `restricted_for`, whose `CachedRestricted` checks each statement first. What SeaORM does not let another crate do:
+//!
+//! * `DatabaseExecutor`, `IntoDatabaseExecutor` and so `Migrator::up(&db)`: the executor is a closed enum of SeaORM's own
+//!   connections and transactions, whose writes the cache would not see. Instead:
+//!   `db.unseen(async |plain| Migrator::up(plain, None).await)`, which [invalidates everything](CachedConn::unseen)
+//!   afterwards.
+//! * `debug_query!(&query, &db)`: the macro has methods of SeaORM's connection only. Give it
+//!   `db.get_database_backend()`.
+//! * `Article::load().with(..)` by itself is not cached, as said above; a function that wants
+//!   `&DatabaseConnection` gets [`inner`](CachedConn::inner), whose writes the cache does not see. In a transaction,
+//!   [`CachedTxn::inner`] ends the use of the cache.
+//! * `CachedCursor: Clone` holds where SeaORM's cursor is `Clone`: over two entities or more.
+//!
 //! # Something is stale
 //!
 //! Look for a writer beside the cache, a view, trigger or cascade that nobody has named, a replica that lags. `on_read`
@@ -142,7 +170,7 @@
 //! # Features
 //!
 //! `sqlx-sqlite`, `sqlx-postgres` and `sqlx-mysql`, as sea-orm has them, name the database of a connection; `moka` is
-//! for `local_get`. For clusters, sentinels, `rediss://`, metrics and other formats depend on [`cacheops`] too, and
+//! for `local_get`; `rbac`, `schema-sync` and `entity-registry` are those of sea-orm. For clusters, sentinels, `rediss://`, metrics and other formats depend on [`cacheops`] too, and
 //! switch on what is needed there: the builder is the same.
 //!
 //! # How it is tested
@@ -157,7 +185,8 @@
 //! # Several databases
 //!
 //! Each connection has the name of its database in its keys, found from its pool if the feature of its driver is on
-//! (`sqlx-sqlite`, `sqlx-postgres`, `sqlx-mysql`), or given by [`Connector::name`]. Their results never mix, unless the
+//! (`sqlx-sqlite`, `sqlx-postgres`, `sqlx-mysql`) and from the database itself, or given by [`Connector::name`]. A
+//! database that was deleted and created again is another one; what else to do then, that method says. Their results never mix, unless the
 //! profile says `db_agnostic`. Conditions name tables and no databases: where two have tables of one name, a write to
 //! one also invalidates what the same rows of the other were read for. Two databases of the Redis server keep them
 //! apart.
@@ -172,17 +201,25 @@ mod bypass;
 mod cached;
 mod cascade;
 mod change;
+#[cfg(feature = "self-check")]
+mod checking;
 mod codec;
+mod confirmed;
 mod connect;
 mod connection;
 mod cursor;
 mod finish;
 mod function;
+mod identity;
 mod image;
+mod inherent;
+mod kept;
 mod loaders;
 mod paginate;
 mod query;
 mod rehearse;
+#[cfg(feature = "rbac")]
+mod restricted;
 mod rows;
 mod run;
 mod saving;
@@ -190,16 +227,21 @@ mod source;
 mod state;
 mod told;
 mod transaction;
+mod unwritten;
 mod value;
 
 pub use block::{CacheReads, CachedReads, Recorder};
 pub use cached::{Cache, Cached, Objects};
+pub use confirmed::Unconfirmed;
 pub use connect::{Connect, Connector};
 pub use connection::CachedConn;
 pub use cursor::CachedCursor;
 pub use function::CachedFunction;
-pub use paginate::CachedPaginator;
+pub use kept::CacheValue;
+pub use paginate::{CachedPaginator, PageStream};
 pub use query::{CachedQuery, Reader, SelectQuery};
+#[cfg(feature = "rbac")]
+pub use restricted::CachedRestricted;
 pub use source::Source;
 pub use transaction::CachedTxn;
 

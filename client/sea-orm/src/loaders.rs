@@ -7,7 +7,7 @@ use sea_orm::{
     RelatedSelfVia, RelationDef, RelationTrait, Statement, TryIntoModel,
 };
 
-use crate::ask::{Asked, Rules, ask, ask_many, database_of, key_of, write_statement};
+use crate::ask::{Asked, Rules, ask, ask_many, is_agnostic, key_of, write_statement};
 use crate::block::Recorder;
 use crate::cached::{Cached, Mode, Options};
 use crate::codec::{Columns, Many, Maybe, Rows, Whole, write_value};
@@ -54,7 +54,7 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
     /// Those of the database, and [`DbErr`] if the relation is one to many.
     pub async fn load_one<R, Q, S>(self, query: Q, db: &S) -> Result<Vec<Option<R::Model>>, DbErr>
     where
-        R: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<R::Model>>,
+        R: EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<R::Model>>,
         Q: EntityOrSelect<R>,
         S: Source,
         M::Entity: Related<R>,
@@ -72,7 +72,7 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
     /// Those of the database.
     pub async fn load_many<R, Q, S>(self, query: Q, db: &S) -> Result<Vec<Vec<R::Model>>, DbErr>
     where
-        R: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<R::Model>>,
+        R: EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<R::Model>>,
         Q: EntityOrSelect<R>,
         S: Source,
         M::Entity: Related<R>,
@@ -96,7 +96,7 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
         db: &S,
     ) -> Result<Vec<Vec<R::Model>>, DbErr>
     where
-        R: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<R::Model>>,
+        R: EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<R::Model>>,
         Q: EntityOrSelect<R>,
         V: EntityTrait<Model: Sync>,
         S: Source,
@@ -119,20 +119,19 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
         let context = db.context();
         let table = table_of::<R>();
         let profile = context.cacheops.profile(&table);
-        let key = kind.zip(profile).and_then(|(kind, profile)| {
+        let agnostic = profile.is_some_and(|profile| {
             let analyse = |statement: &Statement| context.shared.analyser.analyse(&statement.sql);
             let (between, far) = (analyse(&first), analyse(&second));
-            let database =
-                database_of(context.cacheops, context.shared, profile, [&*between, &*far]);
-            key_of::<Vec<Vec<R::Model>>>(database, &first, &kind)
+            is_agnostic(context.cacheops, profile, [&*between, &*far])
         });
+        let key = |database: &str| key_of::<Vec<Vec<R::Model>>>(database, &first, kind.as_deref()?);
         let rules = Rules::fetch(&self.options, Some(table));
         let recorder = Recorder::new(&context);
         let load = async {
             let loaded = LoaderTrait::load_many_to_many(models, query, via, &recorder).await?;
             Ok((loaded, recorder.log.take()))
         };
-        ask_many(context, rules, key, Rows::<Many<Whole<R>>>::default(), load).await
+        ask_many(context, rules, agnostic, key, Rows::<Many<Whole<R>>>::default(), load).await
     }
 
     /// The row of the same table that each model refers to: see [`LoaderTrait::load_self`].
@@ -147,8 +146,11 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
         db: &S,
     ) -> Result<Vec<Option<Own<M>>>, DbErr>
     where
-        M::Entity:
-            EntityTrait<Model: Sync, ActiveModel: TryIntoModel<Own<M>>, Relation: Clone + Send>,
+        M::Entity: EntityTrait<
+                Model: Sync + 'static,
+                ActiveModel: TryIntoModel<Own<M>>,
+                Relation: Clone + Send,
+            >,
         Q: EntityOrSelect<M::Entity>,
         S: Source,
     {
@@ -170,8 +172,11 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
         db: &S,
     ) -> Result<Vec<Vec<Own<M>>>, DbErr>
     where
-        M::Entity:
-            EntityTrait<Model: Sync, ActiveModel: TryIntoModel<Own<M>>, Relation: Clone + Send>,
+        M::Entity: EntityTrait<
+                Model: Sync + 'static,
+                ActiveModel: TryIntoModel<Own<M>>,
+                Relation: Clone + Send,
+            >,
         Q: EntityOrSelect<M::Entity>,
         S: Source,
     {
@@ -191,7 +196,8 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
     /// Those of the database.
     pub async fn load_self_via<V, S>(self, via: V, db: &S) -> Result<Vec<Vec<Own<M>>>, DbErr>
     where
-        M::Entity: RelatedSelfVia<V> + EntityTrait<Model: Sync, ActiveModel: TryIntoModel<Own<M>>>,
+        M::Entity: RelatedSelfVia<V>
+            + EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<Own<M>>>,
         V: EntityTrait,
         S: Source,
     {
@@ -210,7 +216,8 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
     /// Those of the database.
     pub async fn load_self_via_rev<V, S>(self, via: V, db: &S) -> Result<Vec<Vec<Own<M>>>, DbErr>
     where
-        M::Entity: RelatedSelfVia<V> + EntityTrait<Model: Sync, ActiveModel: TryIntoModel<Own<M>>>,
+        M::Entity: RelatedSelfVia<V>
+            + EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<Own<M>>>,
         V: EntityTrait,
         S: Source,
     {
@@ -244,7 +251,7 @@ impl<M: ModelTrait> Loader<'_, M> {
     ) -> Result<Vec<T>, DbErr>
     where
         R: EntityTrait,
-        T: Send,
+        T: Send + std::fmt::Debug,
         K: Columns<T>,
         S: Source,
         F: Future<Output = Result<Vec<T>, DbErr>>,

@@ -1,5 +1,8 @@
 //! Pages of a cached query: each is an entry of its own, and so is the number of rows.
 
+use std::pin::Pin;
+
+use futures_util::Stream;
 use sea_orm::{DbErr, ItemsAndPagesNumber, Paginator, PaginatorTrait};
 
 use crate::ask::ask;
@@ -10,6 +13,9 @@ use crate::source::Source;
 
 /// What makes items of the rows of a page.
 type Selected<Q> = <Q as PaginatorTrait<'static, Rehearsal>>::Selector;
+
+/// Pages as they are asked for.
+pub type PageStream<'db, T> = Pin<Box<dyn Stream<Item = Result<Vec<T>, DbErr>> + Send + 'db>>;
 
 /// The pages of a cached query, as SeaORM's own [`Paginator`] has them.
 pub struct CachedPaginator<'db, S, Q: SelectQuery> {
@@ -89,6 +95,18 @@ impl<'db, S: Source, Q: SelectQuery> CachedPaginator<'db, S, Q> {
         let number_of_items = self.num_items().await?;
         let number_of_pages = number_of_items.div_ceil(self.page_size);
         Ok(ItemsAndPagesNumber { number_of_items, number_of_pages })
+    }
+
+    /// The pages from the one that it stands at, until one is empty.
+    pub fn into_stream(self) -> PageStream<'db, Q::Item>
+    where
+        Q: 'db,
+    {
+        let next = |mut pages: Self| async move {
+            let page = pages.fetch_and_next().await?;
+            Ok(page.map(|rows| (rows, pages)))
+        };
+        Box::pin(futures_util::stream::try_unfold(self, next))
     }
 
     /// The page that it stands at.

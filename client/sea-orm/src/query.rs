@@ -2,7 +2,7 @@
 
 use std::any::type_name;
 
-use cacheops::{Codec, Format};
+use cacheops::Codec;
 use sea_orm::{
     DbBackend, DbErr, EntityTrait, PaginatorTrait, QueryResult, QuerySelect, QueryTrait, Select,
     SelectExt, SelectFive, SelectFiveModel, SelectFour, SelectFourMany, SelectFourModel,
@@ -10,10 +10,9 @@ use sea_orm::{
     SelectTwo, SelectTwoMany, SelectTwoModel, SelectTwoRequired, SelectTwoRequiredModel, Selector,
     SelectorRaw, SelectorTrait, Statement, Topology, TopologyChain, TopologyStar, TryIntoModel,
 };
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::codec::{Many, Maybe, Rows, Whole};
+use crate::kept::{CacheValue, Items};
 use crate::rehearse::{self, Rehearsal};
 
 /// A query whose result can be cached: SeaORM's selects, selectors and raw statements.
@@ -88,8 +87,8 @@ macro_rules! select {
     ($select:ident<$first:ident $(, $other:ident)* $(; $topology:ident)?>, $item:ty, $kept:ty, $read:ty) => {
         impl<$first, $($other,)* $($topology)?> CachedQuery for $select<$first, $($other,)* $($topology)?>
         where
-            $first: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<$first::Model>>,
-            $($other: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<$other::Model>>,)*
+            $first: EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<$first::Model>>,
+            $($other: EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<$other::Model>>,)*
             $($topology: Topology + Send,)?
         {
             type Item = $item;
@@ -161,8 +160,8 @@ macro_rules! consolidated {
     ($select:ident<$first:ident, $($other:ident),+ $(; $topology:ident)?>, $item:ty, $kept:ty) => {
         impl<$first, $($other),+> CachedQuery for $select<$first, $($other,)+ $($topology)?>
         where
-            $first: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<$first::Model>>,
-            $($other: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<$other::Model>>,)+
+            $first: EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<$first::Model>>,
+            $($other: EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<$other::Model>>,)+
         {
             type Item = $item;
             type Codec = Rows<$kept>;
@@ -203,14 +202,15 @@ consolidated!(
     (Whole<E>, Many<Whole<F>>, Many<Whole<G>>, Many<Whole<H>>)
 );
 
-/// What `into_model`, `into_tuple` and `into_json` make: their items go through serde.
+/// What `into_model`, `into_tuple` and `into_json` make. Their items go through serde, unless they are models that were
+/// seen before.
 impl<S> CachedQuery for Selector<S>
 where
     S: SelectorTrait + Send,
-    S::Item: Serialize + DeserializeOwned + Send + Sync,
+    S::Item: CacheValue + Send + Sync + 'static,
 {
     type Item = S::Item;
-    type Codec = Format;
+    type Codec = Items;
 
     fn all_rows(self, backend: DbBackend) -> (Statement, impl Reader<S::Item>) {
         (self.into_statement(backend), selected::<S>)
@@ -228,10 +228,10 @@ where
 impl<S> CachedQuery for SelectorRaw<S>
 where
     S: SelectorTrait + Send,
-    S::Item: Serialize + DeserializeOwned + Send + Sync,
+    S::Item: CacheValue + Send + Sync + 'static,
 {
     type Item = S::Item;
-    type Codec = Format;
+    type Codec = Items;
 
     fn all_rows(self, _: DbBackend) -> (Statement, impl Reader<S::Item>) {
         (self.into_statement(), selected::<S>)

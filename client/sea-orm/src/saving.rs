@@ -24,7 +24,7 @@ use crate::codec::{Rows, Whole};
 use crate::connection::Shared;
 use crate::query::CachedQuery;
 use crate::run::{Ran, Run};
-use crate::source::Context;
+use crate::source::{Context, Outer};
 
 /// Beyond, the rows that a transaction saves are not read again.
 const MAX_SAVED: usize = 64;
@@ -76,7 +76,7 @@ impl Saving {
     /// Adds an entity.
     pub(crate) fn add<E>(&mut self)
     where
-        E: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<E::Model>>,
+        E: EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<E::Model>>,
     {
         let entity =
             Entity { key: key::<E>, read: |context, saved| Box::pin(read::<E>(context, saved)) };
@@ -127,7 +127,8 @@ impl Saving {
             if cacheops.last_error().is_some() {
                 return;
             }
-            let context = Context { cacheops, shared, inner, state: None };
+            let outer = Outer::Nobody;
+            let context = Context { cacheops, shared, inner, state: None, outer };
             (saved.entity.read)(context, saved).await;
         }
     }
@@ -153,7 +154,7 @@ fn key<E: EntityTrait>(row: &QueryResult, by: &CacheOnSave) -> Option<Vec<Value>
 
 async fn read<E>(context: Context<'_, DatabaseConnection>, saved: Saved)
 where
-    E: EntityTrait<Model: Sync, ActiveModel: TryIntoModel<E::Model>>,
+    E: EntityTrait<Model: Sync + 'static, ActiveModel: TryIntoModel<E::Model>>,
 {
     let Some(columns) = columns::<E>(&saved.by) else { return };
     let filtered =

@@ -126,9 +126,14 @@ impl State {
             self.locks.store(true, Ordering::SeqCst);
         }
         if let Kind::Session | Kind::Read { volatile: true, .. } = template.kind() {
-            self.apart.store(true, Ordering::SeqCst);
-            self.writes.fetch_add(1, Ordering::SeqCst);
+            self.pass_by();
         }
+    }
+
+    /// Its session may be used by others than this object: nothing of it is for the cache any more.
+    pub(crate) fn pass_by(&self) {
+        self.apart.store(true, Ordering::SeqCst);
+        self.writes.fetch_add(1, Ordering::SeqCst);
     }
 
     /// After a statement that failed: not every error leaves the transaction open.

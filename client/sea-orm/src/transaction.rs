@@ -15,12 +15,13 @@ use sea_orm::{
 
 use crate::before::Before;
 use crate::change::{Shown, Write};
-use crate::connection::{Shared, told};
+use crate::confirmed::told;
+use crate::connection::Shared;
 use crate::finish::Finish;
 use crate::image::Image;
 use crate::rows::{self, Row};
 use crate::run::{Ran, Run};
-use crate::source::{Context, Source};
+use crate::source::{Context, Outer, Source};
 use crate::state::State;
 
 /// A transaction or savepoint of a [`CachedConn`](crate::CachedConn).
@@ -46,8 +47,15 @@ impl CachedTxn {
         Self { inner: Some(inner), cacheops, shared, state: Arc::new(state), depth: 1 }
     }
 
-    /// The transaction without the cache. What is written through it, the cache does not hear of.
+    /// The transaction without the cache, which does not see what is written through it. So from this call on, the
+    /// transaction neither reads from the cache nor fills it.
     pub fn inner(&self) -> &DatabaseTransaction {
+        self.state.pass_by();
+        self.plain()
+    }
+
+    /// The same for statements that were looked at.
+    pub(crate) fn plain(&self) -> &DatabaseTransaction {
         // It is taken only by the calls that consume this object.
         self.inner.as_ref().expect("the transaction has not ended")
     }
@@ -61,7 +69,11 @@ impl CachedTxn {
         {
             state.before_statement(&self.cacheops, true).await;
             state.reads(&template);
-            let ran = run.on(self.inner()).await;
+            #[cfg(feature = "self-check")]
+            if self.shared.checks {
+                Box::pin(crate::checking::check(self.context(), &template, &run)).await;
+            }
+            let ran = run.on(self.plain()).await;
             return ran.inspect_err(|error| state.failed(self.shared.backend, error));
         }
         self.write(&template, run, Before::NotAsked).await
@@ -103,7 +115,7 @@ impl CachedTxn {
                 None => None,
             },
         };
-        let ran = run.write_on(self.inner()).await;
+        let ran = run.write_on(self.plain()).await;
         if let Err(error) = &ran {
             state.failed(self.shared.backend, error);
         }
@@ -128,7 +140,7 @@ impl CachedTxn {
     /// Opens a savepoint.
     async fn savepoint(&self, options: TransactionOptions) -> Result<Self, DbErr> {
         self.state.before_statement(&self.cacheops, true).await;
-        let inner = self.inner().begin_with_options(options).await?;
+        let inner = self.plain().begin_with_options(options).await?;
         let depth = self.state.stack().begin();
         Ok(Self {
             inner: Some(inner),
@@ -139,7 +151,7 @@ impl CachedTxn {
         })
     }
 
-    async fn end<T, E>(self, result: Result<T, E>) -> Result<T, TransactionError<E>>
+    pub(crate) async fn end<T, E>(self, result: Result<T, E>) -> Result<T, TransactionError<E>>
     where
         E: std::fmt::Display + std::fmt::Debug,
     {
@@ -233,8 +245,9 @@ impl Source for CachedTxn {
         Context {
             cacheops: &self.cacheops,
             shared: &self.shared,
-            inner: self.inner(),
+            inner: self.plain(),
             state: Some(&self.state),
+            outer: Outer::Transaction(self),
         }
     }
 }
@@ -262,11 +275,11 @@ impl ConnectionTrait for CachedTxn {
     }
 
     fn support_returning(&self) -> bool {
-        self.inner().support_returning()
+        self.plain().support_returning()
     }
 
     fn is_mock_connection(&self) -> bool {
-        self.inner().is_mock_connection()
+        self.plain().is_mock_connection()
     }
 }
 
@@ -368,7 +381,7 @@ impl StreamTrait for CachedTxn {
             self.state.before_statement(&self.cacheops, reads).await;
             self.state.reads(&template);
             if reads {
-                return self.inner().stream_raw(stmt).await;
+                return self.plain().stream_raw(stmt).await;
             }
             // Nobody sees its end, nor an error that ends the transaction with it.
             if self.shared.may_end(&template) || self.shared.backend != DbBackend::Postgres {
@@ -378,7 +391,7 @@ impl StreamTrait for CachedTxn {
             if self.cacheops.invalidates() {
                 queued.changes = Write::new(&template, Some(&stmt)).feared(&self.shared);
             }
-            self.inner().stream_raw(stmt).await
+            self.plain().stream_raw(stmt).await
         })
     }
 }

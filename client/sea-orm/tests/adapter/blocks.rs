@@ -2,10 +2,7 @@
 
 use cacheops_sea_orm::{Cache, CacheReads};
 use sea_orm::ActiveValue::Set;
-use sea_orm::{
-    ColumnTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, TransactionSession,
-    TransactionTrait,
-};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, TransactionTrait};
 
 use crate::forum::{self, badge, essay, essay_topic, member, remark, topic};
 use crate::world::{now_cached, still_cached};

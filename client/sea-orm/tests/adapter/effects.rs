@@ -4,7 +4,7 @@ use cacheops_sea_orm::{Cache, CachedConn, Connect, Schema, Table};
 use sea_orm::ActiveValue::{Set, Unchanged};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ModelTrait, QueryFilter,
-    TransactionSession, TransactionTrait,
+    TransactionTrait,
 };
 use support::{Postgres, Server};
 

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use cacheops_sea_orm::{Cache, CacheReads, CachedConn, Connect};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect, SqliteTransactionMode, Statement, TransactionOptions, TransactionSession,
-    TransactionTrait,
+    QuerySelect, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
 use crate::entities::{article, category};

@@ -4,7 +4,7 @@ use cacheops_sea_orm::{Cache, CachedConn, Cacheops, Connect, Schema, Table};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, ConnectOptions, ConnectionTrait, Database, DbBackend, DbErr, EntityTrait,
-    IsolationLevel, QueryFilter, Statement, TransactionSession, TransactionTrait,
+    IsolationLevel, QueryFilter, Statement, TransactionTrait,
 };
 use support::{MariaDb, Postgres, Server};
 

@@ -135,6 +135,6 @@ async fn a_loader_has_the_options_of_a_query_and_keeps_to_its_transaction() {
     remark::Entity::insert(new).exec(&tx).await.unwrap();
     assert_eq!(load().load_many(remark::Entity, &tx).await.unwrap()[1].len(), 1);
     assert_eq!(still_cached!(w, load().load_many(remark::Entity, &db))[1].len(), 0);
-    sea_orm::TransactionSession::commit(tx).await.unwrap();
+    tx.commit().await.unwrap();
     assert_eq!(now_cached!(w, load().load_many(remark::Entity, &db))[1].len(), 1);
 }

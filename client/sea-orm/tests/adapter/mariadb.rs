@@ -6,7 +6,7 @@ use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel,
-    ModelTrait, QueryFilter, QueryOrder, TransactionSession, TransactionTrait,
+    ModelTrait, QueryFilter, QueryOrder, TransactionTrait,
 };
 use support::{MariaDb, Server};
 

@@ -10,7 +10,7 @@ use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection,
     DbBackend, EntityTrait, IntoActiveModel, IsolationLevel, ModelTrait, QueryFilter, Statement,
-    TransactionSession, TransactionTrait,
+    TransactionTrait,
 };
 use support::{Postgres, Server};
 

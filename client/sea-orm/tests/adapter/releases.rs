@@ -12,7 +12,7 @@ async fn what_another_release_has_stored_lacks_no_field() {
     let w = World::new().await;
     macro_rules! release {
         ($($field:ident: $type:ty),*) => {{
-            #[derive(Debug, sea_orm::FromQueryResult, serde::Serialize, serde::Deserialize)]
+            #[derive(Debug, PartialEq, sea_orm::FromQueryResult, serde::Serialize, serde::Deserialize)]
             struct Row {
                 id: i32,
                 $($field: $type,)*

@@ -8,7 +8,7 @@ use cacheops_sea_orm::{Cache, Cacheops, Connect, Objects, Ops, Profile};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, ModelTrait, QueryFilter,
-    TransactionSession, TransactionTrait,
+    TransactionTrait,
 };
 
 use crate::entities::{article, category};

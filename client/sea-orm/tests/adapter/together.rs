@@ -8,7 +8,7 @@ use std::task::Poll;
 use cacheops_sea_orm::{Cache, Connect, Source};
 use sea_orm::{
     ConnectionTrait, DbBackend, EntityTrait, IsolationLevel, QuerySelect, SqliteTransactionMode,
-    Statement, StreamTrait, TransactionOptions, TransactionSession, TransactionTrait,
+    Statement, StreamTrait, TransactionOptions, TransactionTrait,
 };
 use support::{Postgres, Server};
 

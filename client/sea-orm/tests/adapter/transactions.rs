@@ -4,7 +4,7 @@ use cacheops_sea_orm::{Cache, CachedConn, CachedTxn, Source};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel,
-    IsolationLevel, QueryFilter, TransactionSession, TransactionTrait,
+    IsolationLevel, QueryFilter, TransactionTrait,
 };
 
 use crate::entities::article;

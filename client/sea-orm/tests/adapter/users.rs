@@ -2,8 +2,8 @@
 
 use cacheops_sea_orm::{Cache, CachedConn, Connect, Profile};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, Statement,
-    TransactionSession, TransactionTrait,
+    ColumnTrait, ConnectOptions, ConnectionTrait, Database, DbBackend, EntityTrait, QueryFilter,
+    QueryOrder, Statement, TransactionTrait,
 };
 use support::{MariaDb, Postgres, Server};
 
@@ -144,6 +144,82 @@ async fn on_mariadb_a_moment_is_another_time_in_each_zone() {
     }
 }
 
+#[tokio::test]
+#[ignore = "make test-mariadb"]
+async fn on_mariadb_a_database_that_was_dropped_and_created_again_is_another() {
+    let (server, maria) = (Server::start(), MariaDb::start());
+    let co = builder(&server).build().await.unwrap();
+    let admin = pool(maria.url("mysql"), 2).await;
+    for state_now in ["first", "second"] {
+        admin.execute_unprepared("CREATE DATABASE shop").await.unwrap();
+        let connection = pool(maria.url("shop"), 2).await;
+        for sql in [
+            "CREATE TABLE paper (id INT PRIMARY KEY, state VARCHAR(20) NOT NULL)",
+            &format!("INSERT INTO paper VALUES (1, '{state_now}')"),
+        ] {
+            connection.execute_unprepared(sql).await.unwrap();
+        }
+        let (one, two) = (co.connect(connection.clone()), co.connect(connection.clone()));
+
+        assert_eq!(state(&one, 1).await.as_deref(), Some(state_now));
+        let before = co.stats();
+        assert_eq!(state(&two, 1).await.as_deref(), Some(state_now));
+        assert_eq!(co.stats().hits, before.hits + 1, "connections to one database share results");
+
+        // A table is as old as the second in which it was made.
+        let second = async || {
+            let row = Statement::from_string(DbBackend::MySql, "SELECT UNIX_TIMESTAMP()");
+            let row = admin.query_one_raw(row).await.unwrap().unwrap();
+            row.try_get_by_index::<i64>(0).unwrap()
+        };
+        let made = second().await;
+        while second().await == made {}
+        admin.execute_unprepared("DROP DATABASE shop").await.unwrap();
+    }
+}
+
+/// The write needs less than reading the rows first does.
+#[tokio::test]
+#[ignore = "make test-mariadb"]
+async fn on_mariadb_a_write_succeeds_whose_rows_may_not_be_read() {
+    let (server, maria) = (Server::start(), MariaDb::start());
+    let admin = pool(maria.url("mysql"), 2).await;
+    for sql in [
+        "CREATE DATABASE office",
+        "CREATE TABLE office.paper (id INT PRIMARY KEY, state VARCHAR(20) NOT NULL, secret VARCHAR(20))",
+        "INSERT INTO office.paper VALUES (1, 'draft', 'a'), (2, 'draft', 'b'), (3, 'draft', 'c')",
+        "CREATE USER clerk@localhost",
+        "GRANT SELECT (id, state), UPDATE (state), DELETE ON office.paper TO clerk@localhost",
+    ] {
+        admin.execute_unprepared(sql).await.unwrap();
+    }
+    let co = builder(&server).build().await.unwrap();
+    let db = co.connect(pool(maria.url("office"), 2).await);
+    let clerk = co.connect(pool(maria.url("office").replace("root@", "clerk@"), 2).await);
+    let update = |id: i32| {
+        let sql = format!("UPDATE paper SET state = 'done' WHERE id = {id}");
+        Statement::from_string(DbBackend::MySql, sql)
+    };
+    for id in 1..=3 {
+        assert_eq!(state(&db, id).await.as_deref(), Some("draft"));
+    }
+
+    assert_eq!(clerk.execute_raw(update(1)).await.unwrap().rows_affected(), 1);
+    let tx = clerk.begin().await.unwrap();
+    assert_eq!(tx.execute_raw(update(2)).await.unwrap().rows_affected(), 1);
+    let delete = Statement::from_string(DbBackend::MySql, "DELETE FROM paper WHERE id = 3");
+    assert_eq!(tx.execute_raw(delete).await.unwrap().rows_affected(), 1);
+    // What the write itself may not do is an error as ever.
+    let forbidden =
+        Statement::from_string(DbBackend::MySql, "UPDATE paper SET secret = 'x' WHERE id = 2");
+    assert!(tx.execute_raw(forbidden).await.is_err());
+    tx.commit().await.unwrap();
+
+    for (id, now) in [(1, Some("done")), (2, Some("done")), (3, None)] {
+        assert_eq!(state(&db, id).await.as_deref(), now);
+    }
+}
+
 /// A database in memory may be called like a file that is there, or a directory.
 #[tokio::test]
 async fn a_database_in_memory_is_no_file() {
@@ -161,6 +237,83 @@ async fn a_database_in_memory_is_no_file() {
         let rows = category::Entity::find().cache().all(&db).await.unwrap();
         assert_eq!(rows[0].name, format!("memory {number}"));
         connection.close().await.unwrap();
+    }
+}
+
+/// The file has another content under the name it had. The first inode may be given to the second.
+#[tokio::test]
+async fn a_file_that_was_deleted_and_created_again_is_another_database() {
+    let w = World::new().await;
+    let names = async |db: &CachedConn| {
+        let rows = category::Entity::find().cache().all(db).await.unwrap();
+        rows.into_iter().map(|row| row.name).collect::<Vec<_>>()
+    };
+    for name in ["first", "second", "third"] {
+        let connection = open(&w.dir, "again.db").await;
+        connection.execute_unprepared(TABLES).await.unwrap();
+        let row = format!("INSERT INTO category VALUES (1, '{name}')");
+        connection.execute_unprepared(&row).await.unwrap();
+        let (one, two) = (w.co.connect(connection.clone()), w.co.connect(connection.clone()));
+
+        assert_eq!(names(&one).await, [name]);
+        let before = w.co.stats();
+        assert_eq!(names(&two).await, [name]);
+        assert_eq!(w.co.stats().hits, before.hits + 1, "connections to one file share results");
+
+        connection.close().await.unwrap();
+        for ending in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(w.dir.path().join(format!("again.db{ending}")));
+        }
+    }
+}
+
+#[tokio::test]
+async fn on_postgres_a_database_that_was_dropped_and_created_again_is_another() {
+    let Some(postgres) = Postgres::start() else { return };
+    let server = Server::start();
+    let co = builder(&server).build().await.unwrap();
+    let admin = pool(postgres.url(), 2).await;
+    let url = format!("{}/shop", postgres.url().rsplit_once('/').unwrap().0);
+    for state_now in ["first", "second"] {
+        admin.execute_unprepared("CREATE DATABASE shop").await.unwrap();
+        let connection = pool(url.clone(), 2).await;
+        let sql = format!(
+            "CREATE TABLE paper (id INTEGER PRIMARY KEY, state TEXT NOT NULL);
+             INSERT INTO paper VALUES (1, '{state_now}')"
+        );
+        connection.execute_unprepared(&sql).await.unwrap();
+        let (one, two) = (co.connect(connection.clone()), co.connect(connection.clone()));
+
+        assert_eq!(state(&one, 1).await.as_deref(), Some(state_now));
+        let before = co.stats();
+        assert_eq!(state(&two, 1).await.as_deref(), Some(state_now));
+        assert_eq!(co.stats().hits, before.hits + 1, "connections to one database share results");
+
+        connection.close().await.unwrap();
+        admin.execute_unprepared("DROP DATABASE shop WITH (FORCE)").await.unwrap();
+    }
+}
+
+/// What a session sees under the same name depends on its settings.
+#[tokio::test]
+async fn on_postgres_sessions_of_two_search_paths_share_no_results() {
+    let Some(postgres) = Postgres::start() else { return };
+    let server = Server::start();
+    let co = builder(&server).build().await.unwrap();
+    let admin = pool(postgres.url(), 2).await;
+    for tenant in ["ann", "bob"] {
+        let sql = format!(
+            "CREATE SCHEMA {tenant}; CREATE TABLE {tenant}.paper (id INTEGER PRIMARY KEY, state TEXT NOT NULL);
+             INSERT INTO {tenant}.paper VALUES (1, 'of {tenant}')"
+        );
+        admin.execute_unprepared(&sql).await.unwrap();
+    }
+    for tenant in ["ann", "bob"] {
+        let mut options = ConnectOptions::new(postgres.url());
+        options.max_connections(2).sqlx_logging(false).set_schema_search_path(tenant);
+        let db = co.connect(Database::connect(options).await.unwrap());
+
+        assert_eq!(state(&db, 1).await, Some(format!("of {tenant}")));
     }
 }
 

@@ -2,8 +2,7 @@
 
 use cacheops_sea_orm::{Cache, Connect};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, EntityTrait, IsolationLevel, TransactionSession,
-    TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, EntityTrait, IsolationLevel, TransactionTrait,
 };
 use support::{Postgres, Server};
 
@@ -21,6 +20,9 @@ async fn a_transaction_does_not_wait_for_who_waits_for_its_connection() {
     let co = builder(&server).build().await.unwrap();
     let db = co.connect(connection);
     let all = || category::Entity::find().cache().lock(true);
+    // The first read of all asks which database it is.
+    all().all(&db).await.unwrap();
+    co.invalidate_all().await.unwrap();
 
     for level in [IsolationLevel::ReadCommitted, IsolationLevel::RepeatableRead] {
         let tx = db.begin_with_config(Some(level), None).await.unwrap();

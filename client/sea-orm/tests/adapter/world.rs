@@ -145,7 +145,7 @@ struct Counter {
 
 impl tracing::Subscriber for Counter {
     fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        metadata.target() == self.target
+        metadata.target() == self.target && *metadata.level() == tracing::Level::WARN
     }
 
     fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use cacheops_sea_orm::CachedConn;
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ActiveModelTrait, IsolationLevel, TransactionSession, TransactionTrait};
+use sea_orm::{ActiveModelTrait, IsolationLevel, TransactionTrait};
 use support::{Random, Server};
 
 use super::entities::{label, link, note, owner, thing};
