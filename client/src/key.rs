@@ -44,11 +44,16 @@ impl Key {
 impl QueryKey {
     /// One more value of the statement, as serde sees it: what it leaves out (`#[serde(skip)]`) does not count.
     pub fn value<V: Serialize + ?Sized>(self, value: &V) -> Self {
-        // What cannot be serialised must not have the key of something else: no two are alike.
-        match codec::argument(value, false) {
-            Ok(bytes) => self.part(&bytes),
-            Err(_) => self.part(&crate::number::unique().to_be_bytes()).part(b"!"),
+        match self.clone().try_value(value) {
+            Some(key) => key,
+            // What cannot be serialised must not have the key of something else: no two are alike.
+            None => self.part(&crate::number::unique().to_be_bytes()).part(b"!"),
         }
+    }
+
+    /// One more value, or `None` if it has no bytes: serde refuses it, or it is nested too deeply for the stack.
+    pub fn try_value<V: Serialize + ?Sized>(self, value: &V) -> Option<Self> {
+        codec::argument(value, false).ok().map(|bytes| self.part(&bytes))
     }
 
     /// One more part, as bytes: a value in canonical form, a list of columns, a name.

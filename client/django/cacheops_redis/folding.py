@@ -6,6 +6,8 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from . import unicode14
+
 _ENDS = " \t\n\v\f\r"
 _WHITE_SPACE = _ENDS + "\x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 _IGNORED = frozenset(map(chr, (0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF)))
@@ -37,7 +39,7 @@ def fold(text: str) -> str:
 
 def is_assigned(text: str) -> bool:
     """Are these characters that every program knows? A newer one may be a capital letter, which others do not know."""
-    return text.isascii() or all(unicodedata.category(c) not in ("Cn", "Cs") for c in text)
+    return text.isascii() or all(map(_is_assigned, text))
 
 
 def is_tailored(text: str) -> bool:
@@ -76,6 +78,12 @@ def number(text: str) -> tuple[bytes | None, bool]:
     else:
         form = f"{significant[:point]}.{significant[point:]}"
     return (("-" if sign == "-" else "") + form).encode(), True
+
+
+@lru_cache(maxsize=4096)
+def _is_assigned(c: str) -> bool:
+    # The interpreter's own tables may be older, and then it cannot fold what is new in 14.0.
+    return unicode14.is_assigned(c) and unicodedata.category(c) != "Cn"
 
 
 @lru_cache(maxsize=4096)

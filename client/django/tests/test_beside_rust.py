@@ -4,6 +4,7 @@ The service is the example `beside` of cacheops-sea-orm, which answers line by l
 """
 
 import datetime
+import functools
 import json
 import os
 import shutil
@@ -95,6 +96,7 @@ class Service:
         self.process.wait(10)
 
 
+@functools.cache
 def _program():
     if "BESIDE_PROGRAM" in os.environ:
         return os.environ["BESIDE_PROGRAM"]

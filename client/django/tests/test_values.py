@@ -5,6 +5,8 @@ import datetime
 import itertools
 import json
 import re
+import sys
+import unicodedata
 import uuid
 from decimal import Decimal
 from enum import Enum
@@ -17,7 +19,7 @@ from django.test import override_settings
 from shop.models import Article
 
 from cacheops_redis import canonical as module
-from cacheops_redis import wire
+from cacheops_redis import unicode14, wire
 from cacheops_redis.canonical import UNKNOWN, canonical, granular
 
 VECTORS = Path(__file__).parents[3] / "docs/values.txt"
@@ -225,3 +227,9 @@ def test_a_condition_with_too_many_parts_is_any_row():
     assert wire.condition("shop_article", many) == b"*"
     assert wire.condition("shop_article", [*many[:3], {}]) == b"*"
     assert wire.condition("shop_article", []) == b"*"
+
+
+@pytest.mark.skipif(unicodedata.unidata_version != "14.0.0", reason="the interpreter's tables are of another version")
+def test_the_characters_that_have_a_form_are_those_of_unicode_14():
+    for character in map(chr, range(sys.maxunicode + 1)):
+        assert unicode14.is_assigned(character) == (unicodedata.category(character) not in ("Cn", "Cs"))

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cacheops::{Deps, Key};
+use cacheops::{Deps, Key, QueryKey};
 use cacheops_sql::Kind;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 use serde::Serialize;
@@ -20,7 +20,9 @@ pub trait CacheReads: Source + Sized {
     /// A block of reads that is kept under a name: see [`CachedReads`].
     fn reads(&self, name: impl Into<String>) -> CachedReads<'_, Self> {
         let options = Options::new(Mode::Forced);
-        CachedReads { db: self, name: name.into(), parts: Some(Vec::new()), options }
+        let name = name.into();
+        let key = Some(Key::query("reads", &name));
+        CachedReads { db: self, name, key, options }
     }
 }
 
@@ -61,22 +63,17 @@ impl<S: Source> CacheReads for S {}
 pub struct CachedReads<'a, S> {
     db: &'a S,
     name: String,
-    /// None: something had no bytes, and the block has no key.
-    parts: Option<Vec<u8>>,
+    /// Of the name and its parameters. None: a parameter had no bytes, and the block has no key.
+    key: Option<QueryKey>,
     options: Options,
 }
 
 impl<'a, S: Source> CachedReads<'a, S> {
     /// What tells this result from others of the same name: parameters, the language, the user.
     ///
-    /// A value that does not serialise has no key: the block then runs without the cache.
+    /// A value that does not serialise, or is nested too deeply for that, has no key: the block then runs without the cache.
     pub fn by<V: Serialize + ?Sized>(mut self, value: &V) -> Self {
-        self.parts = self.parts.and_then(|mut parts| {
-            let bytes = rmp_serde::to_vec(value).ok()?;
-            parts.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
-            parts.extend_from_slice(&bytes);
-            Some(parts)
-        });
+        self.key = self.key.and_then(|key| key.try_value(value));
         self
     }
 
@@ -107,8 +104,8 @@ impl<'a, S: Source> CachedReads<'a, S> {
     {
         let context = self.db.context();
         let key = |database: &str| {
-            let key = Key::query(database, &self.name).part(b"reads").part(self.parts.as_ref()?);
-            Some(key.of::<T>().into())
+            let parameters = Key::from(self.key.clone()?);
+            Some(Key::query(database, &self.name).part(parameters.as_bytes()).of::<T>().into())
         };
         let recorder = Recorder::new(&context);
         let log = recorder.log.clone();

@@ -4,6 +4,8 @@ use cacheops_sea_orm::{Cache, CacheReads};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, TransactionTrait};
 
+use serde::ser::{Serialize, Serializer};
+
 use crate::forum::{self, badge, essay, essay_topic, member, remark, topic};
 use crate::world::{now_cached, still_cached};
 
@@ -165,4 +167,34 @@ async fn a_nested_save_invalidates_every_table_that_it_touches() {
     assert_eq!(now_cached!(w, links()), 3);
     assert_eq!(still_cached!(w, topics()), 3);
     still_cached!(w, of_ann());
+}
+
+/// A parameter that serialises to so many levels, and takes no memory for them.
+struct Nested(usize);
+
+impl Serialize for Nested {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            0 => serializer.serialize_unit(),
+            levels => serializer.serialize_newtype_struct("Nested", &Self(levels - 1)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_block_whose_parameter_is_nested_too_deeply_runs_without_the_cache() {
+    let (w, db) = forum::open().await;
+    let count = |levels| {
+        db.reads("count")
+            .by(&Nested(levels))
+            .get_or_load(|db| async move { member::Entity::find().count(&db).await })
+    };
+
+    now_cached!(w, count(3));
+    still_cached!(w, count(3));
+    for _ in 0..2 {
+        let (hit, members) = w.hits(count(10_000_000)).await;
+        assert!(!hit);
+        assert_eq!(members.unwrap(), 3);
+    }
 }
