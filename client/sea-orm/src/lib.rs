@@ -148,7 +148,8 @@
 //! [`CachedConn`] has the methods of [`DatabaseConnection`](sea_orm::DatabaseConnection): `begin` and `transaction` by
 //! SeaORM's traits, `transaction_async`, `get_schema_builder`, `ping`, `close` and the pools by itself; with the feature
 //! `schema-sync` it is taken by `SchemaBuilder::sync`, and with `rbac` it has `load_rbac`, `replace_rbac` and
-//! `restricted_for`, whose `CachedRestricted` checks each statement first. What SeaORM does not let another crate do:
+//! `restricted_for`, whose `CachedRestricted` checks each statement first and has the methods of SeaORM's restricted
+//! connection and transaction. What SeaORM does not let another crate do:
 //!
 //! * `DatabaseExecutor`, `IntoDatabaseExecutor` and so `Migrator::up(&db)`: the executor is a closed enum of SeaORM's own
 //!   connections and transactions, whose writes the cache would not see. Instead:

@@ -3,7 +3,11 @@
 use std::pin::Pin;
 
 use async_trait::async_trait;
-use sea_orm::rbac::{RbacEngine, RbacUserId};
+use sea_orm::rbac::entity::role::RoleId;
+use sea_orm::rbac::{
+    PermissionRequest, RbacEngine, RbacPermissionsByResources, RbacResourcesAndPermissions,
+    RbacRoleHierarchyList, RbacRolesAndRanks, RbacUserId, RbacUserRolePermissions, ResourceRequest,
+};
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, IsolationLevel,
     QueryResult, RestrictedConnection, Statement, StatementBuilder, TransactionError,
@@ -57,13 +61,151 @@ pub struct CachedRestricted<D> {
 }
 
 impl<D> CachedRestricted<D> {
-    /// What the user may do: [`user_can`](RestrictedConnection::user_can), roles and permissions.
+    /// SeaORM's connection with the permissions of the user. The cache does not see what is written through it.
     pub fn rules(&self) -> &RestrictedConnection {
         &self.rules
     }
 
+    /// The user.
+    pub fn user_id(&self) -> RbacUserId {
+        self.rules.user_id()
+    }
+
+    /// Refuses a statement that the user must not run.
+    ///
+    /// # Errors
+    ///
+    /// [`DbErr::AccessDenied`], and [`DbErr::RbacError`] if no roles are loaded.
+    pub fn user_can_run<S: StatementBuilder>(&self, stmt: &S) -> Result<(), DbErr> {
+        self.rules.user_can_run(stmt)
+    }
+
+    /// Whether the user has a permission on a resource.
+    ///
+    /// # Errors
+    ///
+    /// [`DbErr::RbacError`] if no roles are loaded.
+    pub fn user_can<P, R>(&self, permission: P, resource: R) -> Result<bool, DbErr>
+    where
+        P: Into<PermissionRequest>,
+        R: Into<ResourceRequest>,
+    {
+        self.rules.user_can(permission, resource)
+    }
+
+    /// The user's role and its permissions, those of the roles below it included.
+    ///
+    /// # Errors
+    ///
+    /// [`DbErr::RbacError`] if no roles are loaded.
+    pub fn current_user_role_permissions(&self) -> Result<RbacUserRolePermissions, DbErr> {
+        self.rules.current_user_role_permissions()
+    }
+
+    /// All roles, each with one more than the number of roles below it.
+    ///
+    /// # Errors
+    ///
+    /// [`DbErr::RbacError`] if no roles are loaded.
+    pub fn roles_and_ranks(&self) -> Result<RbacRolesAndRanks, DbErr> {
+        self.rules.roles_and_ranks()
+    }
+
+    /// All resources and all permissions.
+    ///
+    /// # Errors
+    ///
+    /// [`DbErr::RbacError`] if no roles are loaded.
+    pub fn resources_and_permissions(&self) -> Result<RbacResourcesAndPermissions, DbErr> {
+        self.rules.resources_and_permissions()
+    }
+
+    /// The edges of the hierarchy below a role.
+    ///
+    /// # Errors
+    ///
+    /// [`DbErr::RbacError`] if no roles are loaded.
+    pub fn role_hierarchy_edges(&self, role: RoleId) -> Result<RbacRoleHierarchyList, DbErr> {
+        self.rules.role_hierarchy_edges(role)
+    }
+
+    /// The permissions of a role by resource, without those of the roles below it.
+    ///
+    /// # Errors
+    ///
+    /// [`DbErr::RbacError`] if no roles are loaded.
+    pub fn role_permissions_by_resources(
+        &self,
+        role: RoleId,
+    ) -> Result<RbacPermissionsByResources, DbErr> {
+        self.rules.role_permissions_by_resources(role)
+    }
+
     fn of<O>(&self, db: O) -> CachedRestricted<O> {
         CachedRestricted { rules: self.rules.clone(), db }
+    }
+}
+
+impl<D: TransactionTrait<Transaction = CachedTxn>> CachedRestricted<D>
+where
+    Self: Sync,
+{
+    /// Calls an async closure with a restricted transaction, which is committed if the closure succeeds.
+    ///
+    /// # Errors
+    ///
+    /// Those of the closure, and of begin, commit and rollback.
+    pub async fn transaction_async<F, T, E>(&self, callback: F) -> Result<T, TransactionError<E>>
+    where
+        F: for<'c> AsyncFnOnce(&'c CachedRestricted<CachedTxn>) -> Result<T, E> + Send,
+        T: Send,
+        E: std::fmt::Display + std::fmt::Debug + Send,
+    {
+        let begun = self.begin().await.map_err(TransactionError::Connection)?;
+        let result = callback(&begun).await;
+        begun.db.end(result).await
+    }
+
+    /// The same with an isolation level or access mode.
+    ///
+    /// # Errors
+    ///
+    /// As [`transaction_async`](Self::transaction_async).
+    pub async fn transaction_with_config_async<F, T, E>(
+        &self,
+        callback: F,
+        isolation_level: Option<IsolationLevel>,
+        access_mode: Option<AccessMode>,
+    ) -> Result<T, TransactionError<E>>
+    where
+        F: for<'c> AsyncFnOnce(&'c CachedRestricted<CachedTxn>) -> Result<T, E> + Send,
+        T: Send,
+        E: std::fmt::Display + std::fmt::Debug + Send,
+    {
+        let begun = self.begin_with_config(isolation_level, access_mode).await;
+        let begun = begun.map_err(TransactionError::Connection)?;
+        let result = callback(&begun).await;
+        begun.db.end(result).await
+    }
+}
+
+impl CachedRestricted<CachedTxn> {
+    /// Commits the transaction, and tells the cache what it has changed.
+    ///
+    /// # Errors
+    ///
+    /// As [`CachedTxn::commit`].
+    pub async fn commit(self) -> Result<(), DbErr> {
+        self.db.commit().await
+    }
+
+    /// Takes back what the transaction or savepoint has written.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn rollback(self) -> Result<(), DbErr> {
+        self.db.rollback().await
     }
 }
 

@@ -42,9 +42,13 @@ async fn the_methods_of_a_connection_are_there_without_an_import() {
 
 /// `commit` and `rollback` are found where no trait of SeaORM is.
 mod without_imports {
-    use cacheops_sea_orm::CachedTxn;
+    use cacheops_sea_orm::{CachedRestricted, CachedTxn};
 
     pub async fn end(tx: CachedTxn, commit: bool) {
+        if commit { tx.commit().await.unwrap() } else { tx.rollback().await.unwrap() }
+    }
+
+    pub async fn end_restricted(tx: CachedRestricted<CachedTxn>, commit: bool) {
         if commit { tx.commit().await.unwrap() } else { tx.rollback().await.unwrap() }
     }
 }
@@ -89,6 +93,60 @@ async fn async_closures_are_transactions() {
     category::Entity::delete_by_id(1).exec(&tx).await.unwrap();
     without_imports::end(tx, true).await;
     assert!(now_cached!(w, names(&w.db)).is_empty());
+}
+
+#[tokio::test]
+async fn a_restricted_connection_has_the_methods_of_seaorms_and_invalidates_what_it_commits() {
+    use sea_orm::rbac::{RbacEngine, RbacSnapshot, RbacUserId};
+
+    let w = World::new().await;
+    w.db.replace_rbac(RbacEngine::from_snapshot(RbacSnapshot::danger_unrestricted()));
+    let db = w.db.restricted_for(RbacUserId(0)).unwrap();
+    assert_eq!(db.user_id(), RbacUserId(0));
+    db.user_can_run(&category::Entity::find().into_query()).unwrap();
+    let (resources, permissions) = db.resources_and_permissions().unwrap();
+    assert_eq!((&*resources[0].table, &*permissions[0].action), ("*", "*"));
+    assert!(db.user_can(permissions[0].clone(), resources[0].clone()).unwrap());
+    let [(role, 1)] = &db.roles_and_ranks().unwrap()[..] else { panic!("there is one role") };
+    assert_eq!(&db.current_user_role_permissions().unwrap().role, role);
+    assert!(db.role_hierarchy_edges(role.id).unwrap().is_empty());
+    assert_eq!(db.role_permissions_by_resources(role.id).unwrap().len(), 1);
+
+    assert_eq!(now_cached!(w, names(&w.db)), ["tech", "art"]);
+    let rename = async |name: &str, fails: bool| {
+        let name = name.to_owned();
+        db.transaction_async(async |tx| {
+            assert_eq!(tx.user_id(), RbacUserId(0));
+            let row = category::ActiveModel { id: Set(1), name: Set(name.clone()) };
+            row.update(tx).await?;
+            if fails { Err(DbErr::Custom("no".into())) } else { Ok(7) }
+        })
+        .await
+    };
+    assert!(matches!(rename("undone", true).await, Err(TransactionError::Transaction(_))));
+    assert_eq!(still_cached!(w, names(&w.db)), ["tech", "art"]);
+    assert_eq!(rename("new", false).await.unwrap(), 7);
+    assert_eq!(now_cached!(w, names(&w.db)), ["new", "art"]);
+
+    let nested = db.transaction_with_config_async(
+        async |tx| {
+            let inner =
+                tx.transaction_async(async |tx| category::Entity::delete_by_id(2).exec(tx).await);
+            inner.await.map_err(|error| DbErr::Custom(error.to_string()))
+        },
+        None,
+        Some(AccessMode::ReadWrite),
+    );
+    assert_eq!(nested.await.unwrap().rows_affected, 1);
+    assert_eq!(now_cached!(w, names(&w.db)), ["new"]);
+
+    for (commit, left) in [(false, 1), (true, 0)] {
+        let tx = db.begin().await.unwrap();
+        category::Entity::delete_by_id(1).exec(&tx).await.unwrap();
+        without_imports::end_restricted(tx, commit).await;
+        let (hit, rows) = w.hits(names(&w.db)).await;
+        assert_eq!((hit, rows.unwrap().len()), (!commit, left));
+    }
 }
 
 /// The functions are called with a connection, a transaction and a block.
