@@ -106,7 +106,7 @@ test-mariadb: build ## run the tests of the SeaORM adapter and the analyser on M
 
 .PHONY: test-sea-orm-suite
 test-sea-orm-suite: build ## run SeaORM's own tests through the adapter on SQLite, every read checked (many minutes)
-	@CACHEOPS_MODULE=$(CURDIR)/target/release/libcacheops.so ./tools/sea-orm-suite.sh
+	@CACHEOPS_MODULE=$(MODULE) ./tools/sea-orm-suite.sh
 
 .PHONY: test-django
 test-django: test-deps build ## run the tests of django-cacheops 7.2 and of its bridge, on SQLite and PostgreSQL (minutes)
