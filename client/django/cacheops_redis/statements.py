@@ -7,7 +7,7 @@ queries, a table or column of a model, an alias that it introduces itself, a bui
 does not write. So a function of the database's own makes it a write, wherever it stands; so does a view of which there
 is no model, which may call one.
 
-Not seen: operators, casts between built-in types and rules that somebody has defined with functions that write, and
+Not seen: operators, casts between built-in types and rules that were defined with functions that write, and
 statements that go past Django's cursor.
 """
 

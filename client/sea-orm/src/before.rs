@@ -114,7 +114,7 @@ impl CachedTxn {
             Run::Query(query).on(inner).await.map(|ran| Some(ran.into_rows()))
         };
         let rows = match rows.await {
-            // To write rows, one need not be allowed to read them. Next time nobody tries.
+            // A user may have the right to write rows and not to read them. The next write does not try again.
             Err(error) if was_refused(shared.backend, &error) => {
                 tracing::debug!(exception.message = %error, "cacheops: written without reading first");
                 if !context.state.is_some_and(State::is_apart) {

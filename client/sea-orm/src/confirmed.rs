@@ -23,7 +23,7 @@ pub(crate) fn told(outcome: Result<Invalidated, Error>) -> Result<(), DbErr> {
 /// # fn report(_: &DbErr) {}
 /// # fn handle(result: Result<(), DbErr>) -> Result<(), DbErr> {
 /// match result {
-///     Err(error) if error.is_unconfirmed() => report(&error), // written; the cache is told as soon as it answers
+///     Err(error) if error.is_unconfirmed() => report(&error), // written; the invalidation is sent once the server answers
 ///     result => return result,
 /// }
 /// # Ok(()) }

@@ -157,7 +157,7 @@ async fn mysql<C: ConnectionTrait>(connection: &C) -> Result<String, DbErr> {
     Ok(format!("{born}|{session}"))
 }
 
-/// In memory a database has no file, and nobody else sees it.
+/// A database in memory has no file, and no other process reads it.
 async fn sqlite<C: ConnectionTrait>(connection: &C) -> Result<String, DbErr> {
     let sql = "SELECT file FROM pragma_database_list WHERE name = 'main'";
     let file: Option<String> = row(connection, sql).await?.try_get_by_index(0)?;

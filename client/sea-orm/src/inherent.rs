@@ -177,7 +177,7 @@ impl CachedConn {
         &self,
         work: impl AsyncFnOnce(&DatabaseConnection) -> Result<T, DbErr>,
     ) -> Result<T, DbErr> {
-        // If this future is dropped, it is told all the same.
+        // If this future is dropped, the invalidation is sent all the same.
         let pending = self.cacheops().pending(Changes::everything());
         let result = work(self.inner()).await;
         let told = told(pending.send().await);
@@ -186,7 +186,7 @@ impl CachedConn {
 }
 
 impl CachedTxn {
-    /// Commits the transaction, and tells the cache what it has changed. A savepoint becomes a part of the transaction
+    /// Commits the transaction, and invalidates what it has changed. A savepoint becomes a part of the transaction
     /// around it.
     ///
     /// # Errors

@@ -190,7 +190,7 @@ where
 }
 
 impl CachedRestricted<CachedTxn> {
-    /// Commits the transaction, and tells the cache what it has changed.
+    /// Commits the transaction, and invalidates what it has changed.
     ///
     /// # Errors
     ///
