@@ -38,7 +38,7 @@ async fn the_lines_for_rust_do_what_they_say() -> Result<(), Box<dyn std::error:
 
 #[test]
 fn the_readme_shows_these_lines() {
-    let section = include_str!("../../README.md").split("## From Rust\n").nth(1).unwrap();
+    let section = include_str!("../../../README.md").split("## From Rust\n").nth(1).unwrap();
     let shown = section.split("```rust\n").nth(1).unwrap();
     let shown = shown.split("```").next().unwrap().replace("\"redis://127.0.0.1/\"", "url");
     let mut source = include_str!("readme.rs").lines().map(str::trim);
