@@ -1,0 +1,2 @@
+//! What every ORM adapter shares.
+#![forbid(unsafe_code)]
