@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smallvec::{SmallVec, smallvec};
 
 use crate::canon::{Canon, Place, Side, canonical, integer_of};
-use crate::{Dialect, Value};
+use crate::{ColumnKind, Dialect, Value};
 
 /// A field and its alternatives: `field = one of slots`.
 #[derive(Debug, Clone)]
@@ -273,9 +273,7 @@ impl Factor {
         out: &mut Vec<u8>,
         alternatives: &mut Alternatives,
     ) -> bool {
-        if self.propagated
-            && !matches!(value, Value::Int(_) | Value::UInt(_) | Value::Uuid(_) | Value::Null)
-        {
+        if self.propagated && !self.passes(value) {
             return false;
         }
         let start = out.len();
@@ -301,6 +299,20 @@ impl Factor {
                 }
                 NullMeans::Unknown => false,
             },
+        }
+    }
+}
+
+impl Factor {
+    /// Whether all that equals the value in one column equals it in another one.
+    fn passes(&self, value: &Value<'_>) -> bool {
+        // A float between them equals several integers.
+        let exact = |value: u64| self.place.kind == ColumnKind::Int || value < 1 << 53;
+        match value {
+            Value::Null | Value::Uuid(_) => true,
+            Value::Int(value) => exact(value.unsigned_abs()),
+            Value::UInt(value) => exact(*value),
+            _ => false,
         }
     }
 }

@@ -8,6 +8,8 @@ use crate::compile::dnf::Dnf;
 pub enum Fault {
     /// The ON of an outer join narrows the side that is kept, too.
     OuterJoin,
+    /// The constants in the ON of an outer join count for all rows, as those of WHERE do.
+    OuterConstant,
     /// One conjunction of a read is forgotten.
     LostConjunction,
     /// A write sends only the old image.

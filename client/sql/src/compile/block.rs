@@ -15,6 +15,7 @@ use super::dnf::Dnf;
 use super::formula::Formula;
 use super::from::Known;
 use super::functions;
+use super::propagate::Compared;
 use super::scope::Block;
 use crate::canon::Side;
 use crate::{Dialect, Schema};
@@ -210,9 +211,7 @@ impl<'s> Compiler<'s> {
             && select.into.is_none()
             && select.top.is_none();
         self.untracked |= !plain;
-        if !block.outer {
-            self.propagate(&mut block, known);
-        }
+        self.propagate(&mut block, known);
         self.finish(block);
     }
 
@@ -232,8 +231,9 @@ impl<'s> Compiler<'s> {
 
     /// Narrows all relations by a WHERE.
     pub(crate) fn selection(&self, block: &mut Block, condition: &Expr, known: &mut Known) {
-        let formula = self.formula(block, condition, false, Some(&mut known.equal));
-        formula.facts(&mut known.facts);
+        let mut equal = Vec::new();
+        let formula = self.formula(block, condition, false, Some(&mut equal));
+        known.add(&formula, equal, &Compared::Where);
         let all = 0..block.relations.len();
         self.narrow(block, all, &formula);
     }

@@ -1,24 +1,52 @@
 //! FROM: relations and joins.
 
-use std::sync::Arc;
-
 use sqlparser::ast::{
     Join, JoinConstraint, JoinOperator, ObjectNamePart, TableAlias, TableFactor, TableWithJoins,
 };
 
 use super::block::Compiler;
 use super::dnf::Dnf;
-use super::formula::Column;
+use super::formula::{Column, Formula};
 use super::functions;
+use super::propagate::{Compared, Equality, Fact, Holds};
 use super::scope::Block;
 use crate::Dialect;
-use crate::factor::Factor;
 
-/// What WHERE and the ON of inner joins say of the whole block.
+/// The terms of WHERE and of the ON of inner joins, and the columns that WHERE and any ON compare.
 #[derive(Default)]
 pub(crate) struct Known {
-    pub(crate) facts: Vec<(usize, Arc<Factor>)>,
-    pub(crate) equal: Vec<(Column, Column)>,
+    pub(crate) facts: Vec<Fact>,
+    pub(crate) equal: Vec<Equality>,
+}
+
+impl Known {
+    /// Adds what a formula says, and the columns that were found equal in it.
+    pub(crate) fn add(
+        &mut self,
+        formula: &Formula,
+        equal: Vec<(Column, Column)>,
+        place: &Compared,
+    ) {
+        let holds = match place {
+            Compared::Where => Some(Holds::Firm),
+            Compared::Inner => Some(Holds::Joined),
+            Compared::Outer { .. } => None,
+        };
+        if let Some(holds) = holds {
+            let mut terms = Vec::new();
+            formula.facts(&mut terms);
+            self.facts.extend(terms.into_iter().map(|(relation, factor)| Fact {
+                relation,
+                factor,
+                holds: holds.clone(),
+            }));
+        }
+        self.equal.extend(
+            equal
+                .into_iter()
+                .map(|(left, right)| Equality { columns: [left, right], place: place.clone() }),
+        );
+    }
 }
 
 impl Compiler<'_> {
@@ -64,17 +92,24 @@ impl Compiler<'_> {
         block.outer |= keeps_left || keeps_right;
         match constraint {
             Some(JoinConstraint::On(on)) => {
-                let inner = !keeps_left && !keeps_right;
-                let equal = if inner { Some(&mut known.equal) } else { None };
-                let formula = self.formula(block, on, false, equal);
-                if inner {
-                    formula.facts(&mut known.facts);
-                }
+                let end = block.relations.len();
+                let place = if keeps_left || keeps_right {
+                    Compared::Outer {
+                        left: left..right,
+                        right: right..end,
+                        keeps_left,
+                        keeps_right,
+                    }
+                } else {
+                    Compared::Inner
+                };
+                let mut equal = Vec::new();
+                let formula = self.formula(block, on, false, Some(&mut equal));
+                known.add(&formula, equal, &self.compared(place));
                 if !keeps_left || self.is_faulty() {
                     self.narrow(block, left..right, &formula);
                 }
                 if !keeps_right {
-                    let end = block.relations.len();
                     self.narrow(block, right..end, &formula);
                 }
                 self.subqueries(on);
@@ -97,6 +132,19 @@ impl Compiler<'_> {
     #[cfg(feature = "fault-injection")]
     fn is_faulty(&self) -> bool {
         self.fault == Some(crate::Fault::OuterJoin)
+    }
+
+    #[cfg(feature = "fault-injection")]
+    fn compared(&self, place: Compared) -> Compared {
+        match self.fault {
+            Some(crate::Fault::OuterConstant) => Compared::Where,
+            _ => place,
+        }
+    }
+
+    #[cfg(not(feature = "fault-injection"))]
+    fn compared(&self, place: Compared) -> Compared {
+        place
     }
 
     #[cfg(not(feature = "fault-injection"))]

@@ -35,9 +35,7 @@ fn join(write: &Write<'_>, block: &mut Block, from: &[TableWithJoins], selection
     if let Some(selection) = selection {
         compiler.selection(block, selection, &mut known);
     }
-    if !block.outer {
-        compiler.propagate(block, known);
-    }
+    compiler.propagate(block, known);
 }
 
 fn take(write: &Write<'_>, block: &mut Block, at: usize) -> Dnf {

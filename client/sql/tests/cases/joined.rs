@@ -38,6 +38,10 @@ fn update_from_sends_what_binds_the_target() {
         ),
         (
             "UPDATE t SET a = 5 FROM u LEFT JOIN v ON v.id = u.id WHERE u.id = t.id AND u.id = 7",
+            "t: id=7",
+        ),
+        (
+            "UPDATE t SET a = 5 FROM u LEFT JOIN v ON v.id = u.id AND v.id = 7 WHERE u.id = t.id",
             "t: *",
         ),
         // An unqualified column may be the other table's.
@@ -106,6 +110,10 @@ fn a_join_of_mysql_is_written_where_the_statement_says() {
                 "a: c=2",
             ),
             ("UPDATE a JOIN b SET c.x = 1", "a: *; b: *"),
+            // Those rows of `b` are written that stand beside a row of `a` which WHERE keeps.
+            ("UPDATE a LEFT JOIN b ON b.id = a.id SET b.y = 6 WHERE a.id = 7", "b: id=7"),
+            ("UPDATE a LEFT JOIN b ON b.id = a.id SET a.y = 6 WHERE b.id = 7", "a: id=7"),
+            ("UPDATE a LEFT JOIN b ON b.id = a.id AND b.id = 7 SET a.y = 6", "a: *"),
             ("DELETE a FROM a JOIN b ON a.id = b.id", "a: *"),
             ("DELETE x FROM a AS x JOIN b ON x.id = b.id WHERE b.id = 5 AND b.y = 6", "a: id=5"),
             ("DELETE a, b FROM a JOIN b ON a.id = b.id WHERE a.c = 2", "a: c=2; b: *"),

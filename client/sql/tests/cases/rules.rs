@@ -24,18 +24,68 @@ fn rule_1_is_null_on_the_nullable_side_of_an_outer_join_is_no_filter() {
 }
 
 #[test]
-fn rule_2_outer_join_terms_narrow_one_side_and_never_propagate() {
+fn rule_2_the_on_of_an_outer_join_narrows_only_the_side_whose_rows_it_may_drop() {
     let left = "SELECT * FROM a LEFT JOIN b ON b.x = a.x AND a.x = 1";
     assert_eq!(postgres(left, &[]), "a: *; b: *");
-    let full = "SELECT * FROM a FULL JOIN b ON b.x = a.x WHERE a.x = 1";
-    assert_eq!(postgres(full, &[]), "a: x=1; b: *");
 
-    // Without an outer join constants of WHERE and ON do, NULL does not.
+    // A constant passes from one column to an equal one, NULL does not.
     let inner = "SELECT * FROM a JOIN b ON b.x = a.x JOIN c ON c.x = b.x WHERE a.x = $1";
     assert_eq!(postgres(inner, &[Value::Int(1)]), "a: x=1; b: x=1; c: x=1");
     assert_eq!(postgres(inner, &[Value::from("text")]), "a: x=text; b: *; c: *");
     let null = "SELECT * FROM a JOIN b ON b.x = a.x WHERE a.x IS NULL";
     assert_eq!(postgres(null, &[]), "a: x; b: *");
+}
+
+#[test]
+fn rule_9_a_constant_of_where_passes_an_outer_join_to_the_rows_that_it_compares() {
+    let one = [Value::Int(1)];
+    for (join, expected) in [
+        // Rows of `b` with another `x` find no partner among the rows that WHERE keeps.
+        ("a LEFT JOIN b ON b.x = a.x WHERE a.x = $1", "a: x=1; b: x=1"),
+        ("a FULL JOIN b ON b.x = a.x WHERE a.x = $1", "a: x=1; b: x=1"),
+        ("a RIGHT JOIN b ON b.x = a.x WHERE b.x = $1", "a: x=1; b: x=1"),
+        ("a LEFT JOIN b ON b.x = a.x AND b.y = 2 WHERE a.x = $1", "a: x=1; b: x=1&y=2"),
+        // WHERE drops the rows that have no partner, so the join is an inner one.
+        ("a LEFT JOIN b ON b.x = a.x WHERE b.x = $1", "a: x=1; b: x=1"),
+        (
+            "a LEFT JOIN b ON b.x = a.x LEFT JOIN c ON c.x = a.x WHERE c.x = $1",
+            "a: x=1; b: x=1; c: x=1",
+        ),
+        // Through a table that may have no row, to one that is joined behind it.
+        (
+            "a LEFT JOIN b ON b.x = a.x LEFT JOIN c ON c.x = b.x WHERE a.x = $1",
+            "a: x=1; b: x=1; c: x=1",
+        ),
+        ("a LEFT JOIN (b JOIN c ON c.x = b.x) ON b.x = a.x WHERE a.x = $1", "a: x=1; b: x=1; c: *"),
+        ("a LEFT JOIN b ON b.x = a.x JOIN c ON c.x = b.x WHERE a.x = $1", "a: x=1; b: x=1; c: x=1"),
+        ("a LEFT JOIN b ON b.x = a.x, c WHERE a.x = $1 AND c.x = b.x", "a: x=1; b: x=1; c: x=1"),
+        // The constant of an inner ON counts where the join has a row for every row of the result.
+        ("a JOIN b ON b.y = a.y AND b.x = $1 LEFT JOIN c ON c.x = b.x", "a: *; b: x=1; c: x=1"),
+        ("a LEFT JOIN (b JOIN c ON c.y = b.y AND c.x = $1) ON a.x = c.x", "a: *; b: *; c: x=1"),
+        // Both columns are of the side that is kept whatever ON says, or ON does not decide alone.
+        ("a JOIN b ON a.y = b.y LEFT JOIN c ON a.x = b.x WHERE a.x = $1", "a: x=1; b: *; c: *"),
+        ("a LEFT JOIN b ON b.x = a.x OR b.y = 2 WHERE a.x = $1", "a: x=1; b: *"),
+        // The constant is no condition of WHERE.
+        ("a LEFT JOIN b ON b.x = a.x AND b.x = $1", "a: *; b: x=1"),
+        ("a LEFT JOIN b ON b.x = a.x WHERE a.x = $1 OR a.y = 2", "a: x=1|y=2; b: *"),
+        ("a LEFT JOIN b ON b.x = a.x WHERE b.x IS NULL", "a: *; b: *"),
+        ("a LEFT JOIN b USING (x) WHERE a.x = $1", "a: x=1; b: *"),
+    ] {
+        let sql = format!("SELECT * FROM {join}");
+        assert_eq!(postgres(&sql, &one), expected, "{sql}");
+        assert_eq!(reads(&analyser(Sqlite), &sql, &one), expected, "{sql}");
+    }
+    // A float that equals it equals other integers too.
+    let sql = "SELECT * FROM a JOIN b ON b.x = a.x WHERE a.x = $1";
+    let large = [Value::Int(1 << 53)];
+    assert_eq!(postgres(sql, &large), "a: x=9007199254740992; b: *");
+    // Rows of an array, as a batch loader queries them.
+    let sql = "SELECT c.id, array_agg(m.mod_id) FROM collection c LEFT JOIN collection_mod m ON m.collection_id = c.id WHERE c.id = ANY($1) GROUP BY c.id";
+    let ids = [Value::Array(vec![Value::Int(1), Value::Int(2)])];
+    assert_eq!(
+        postgres(sql, &ids),
+        "collection: id=1|id=2; collection_mod: collection_id=1|collection_id=2"
+    );
 }
 
 #[test]

@@ -396,6 +396,11 @@ fn sees_an_analyser_that_lets_the_on_of_an_outer_join_narrow_the_kept_side() {
 }
 
 #[test]
+fn sees_an_analyser_that_takes_the_on_of_an_outer_join_for_a_condition_of_all_rows() {
+    rounds_until_caught(Fault::OuterConstant, on_sqlite);
+}
+
+#[test]
 fn sees_an_analyser_that_forgets_a_conjunction() {
     rounds_until_caught(Fault::LostConjunction, on_sqlite);
 }

@@ -30,6 +30,8 @@ impl<'r, 'd> Maker<'r, 'd> {
         }
         if common.is_empty() && maker.random.once_in(3) {
             sql = maker.plain();
+        } else if common.is_empty() && maker.random.once_in(4) {
+            sql = maker.chained();
         } else if common.is_empty() && maker.random.once_in(10) {
             let operator = *maker.random.pick(&["UNION", "UNION ALL", "EXCEPT", "INTERSECT"]);
             let (left, _) = maker.simple(2);
@@ -108,6 +110,40 @@ impl<'r, 'd> Maker<'r, 'd> {
             condition = self.narrow(&scope);
         }
         format!("SELECT * FROM t{table} WHERE {condition}")
+    }
+
+    /// Tables that meet by equal columns, one of which is compared with a constant, that may pass through the joins: in
+    /// WHERE or in the ON of the last join.
+    fn chained(&mut self) -> String {
+        let relation = |maker: &mut Self, alias: &str| {
+            let table = maker.random.below(3);
+            (format!("t{table} AS {alias}"), maker.table(table, alias))
+        };
+        let joins = ["LEFT JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", "JOIN"];
+        let (first, one) = relation(self, "k1");
+        let (second, two) = relation(self, "k2");
+        let (third, three) = relation(self, "k3");
+        let (inner, outer) = (*self.random.pick(&joins), *self.random.pick(&joins));
+        let link = self.link(&[one.clone(), two.clone()]);
+        let (from, links) = match self.random.below(3) {
+            0 => (format!("{first} {outer} {second} ON {link}"), link),
+            1 => {
+                let before = if self.random.once_in(3) { one } else { two };
+                let last = self.link(&[before, three]);
+                let from = format!("{first} {inner} {second} ON {link} {outer} {third} ON {last}");
+                (from, format!("{link} = {last}"))
+            }
+            _ => {
+                let within = self.link(&[two, three]);
+                let nested = format!("({second} {inner} {third} ON {within})");
+                (format!("{first} {outer} {nested} ON {link}"), format!("{link} = {within}"))
+            }
+        };
+        let compared: Vec<&str> = links.split(" = ").collect();
+        let name = *self.random.pick(&compared);
+        let (_, column) = name.split_once('.').unwrap_or(("", name));
+        let clause = if self.random.once_in(4) { "AND" } else { "WHERE" };
+        format!("SELECT * FROM {from} {clause} {name} = {}", self.constant(column))
     }
 
     /// A query over one table that gives two columns.
