@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cacheops_condition::{OwnedConjunction, Term};
+
 use crate::{Condition, Row};
 
 /// Rows of one table that are remembered one by one; more become the whole table.
@@ -29,8 +31,7 @@ pub struct Changes {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Rows {
-    /// The texts of rows, in the grammar's words.
-    Some(BTreeSet<Vec<u8>>),
+    Some(BTreeSet<OwnedConjunction>),
     All,
 }
 
@@ -44,7 +45,7 @@ impl Changes {
     }
 
     /// One row that was inserted or deleted. Where fields are missing: every row that has the rest.
-    pub fn row(table: impl AsRef<[u8]>, row: &Row) -> Self {
+    pub fn row(table: impl AsRef<[u8]>, row: impl Into<OwnedConjunction>) -> Self {
         let mut changes = Self::new();
         changes.add_row(table, row);
         changes
@@ -64,8 +65,20 @@ impl Changes {
 
     /// Adds a row that was inserted or deleted. Where fields are missing: every row that has the
     /// rest.
-    pub fn add_row(&mut self, table: impl AsRef<[u8]>, row: &Row) {
-        self.add_text(table, row.to_bytes());
+    ///
+    /// ```
+    /// use cacheops::{Changes, OwnedConjunction, Row};
+    ///
+    /// let mut changes = Changes::new();
+    /// changes.add_row("post", &Row::new().set("id", 7)); // built by the application
+    /// changes.add_row("post", OwnedConjunction::new().with(b"id", Some(b"7"))); // or by an analyser
+    /// assert_eq!(changes.rows(), 1);
+    /// ```
+    pub fn add_row(&mut self, table: impl AsRef<[u8]>, row: impl Into<OwnedConjunction>) {
+        let row = row.into();
+        if let Some(rows) = self.rows_of(table.as_ref()) {
+            rows.insert(row);
+        }
     }
 
     /// Adds a row that was updated: its image before and after.
@@ -77,28 +90,35 @@ impl Changes {
 
     /// Adds any row of a table.
     pub fn add_table(&mut self, table: impl AsRef<[u8]>) {
-        self.add_text(table, ANY);
+        self.add_row(table, OwnedConjunction::new());
     }
 
     /// Adds all rows that satisfy a condition: a mass change, known by its WHERE.
     pub fn add_matching(&mut self, table: impl AsRef<[u8]>, condition: &Condition) {
-        self.add_text(table, condition.to_bytes());
+        if let Some(rows) = self.rows_of(table.as_ref()) {
+            condition.conjunctions().iter().for_each(|row| rows.insert(row.clone()));
+        }
     }
 
-    /// Adds rows that are written in the grammar already, as an analyser of SQL does.
+    /// Adds rows that are written in the grammar. Text that does not follow the grammar counts as any row of the table.
     pub fn add_text(&mut self, table: impl AsRef<[u8]>, rows: impl Into<Vec<u8>>) {
-        if self.everything {
-            return;
+        let rows = OwnedConjunction::parse_all(&rows.into());
+        match (rows, self.rows_of(table.as_ref())) {
+            (_, None) => {}
+            (Ok(rows), Some(known)) => rows.into_iter().for_each(|row| known.insert(row)),
+            (Err(_), Some(known)) => *known = Rows::All,
         }
-        let rows = rows.into();
-        let known = match self.tables.get_mut(table.as_ref()) {
-            Some(known) => known,
-            None => self
-                .tables
-                .entry(table.as_ref().to_vec())
-                .or_insert_with(|| Rows::Some(BTreeSet::new())),
-        };
-        known.insert(rows);
+    }
+
+    /// The rows of one table, to add some to; none where everything has changed already.
+    fn rows_of(&mut self, table: &[u8]) -> Option<&mut Rows> {
+        if self.everything {
+            return None;
+        }
+        if !self.tables.contains_key(table) {
+            self.tables.insert(table.to_vec(), Rows::Some(BTreeSet::new()));
+        }
+        self.tables.get_mut(table)
     }
 
     /// Adds all changes of another set.
@@ -160,10 +180,15 @@ impl Changes {
     }
 }
 
+/// The bytes of a term in a text without escapes.
+fn length((field, value): Term<'_>) -> usize {
+    field.len() + 1 + value.map_or(0, <[u8]>::len)
+}
+
 impl Rows {
-    fn insert(&mut self, row: Vec<u8>) {
+    fn insert(&mut self, row: OwnedConjunction) {
         let Self::Some(rows) = self else { return };
-        if row == ANY || (rows.len() >= MAX_ROWS && !rows.contains(&row)) {
+        if row.is_empty() || (rows.len() >= MAX_ROWS && !rows.contains(&row)) {
             *self = Self::All;
         } else {
             rows.insert(row);
@@ -179,7 +204,7 @@ impl Rows {
 
     fn bytes(&self) -> usize {
         match self {
-            Self::Some(rows) => rows.iter().map(Vec::len).sum(),
+            Self::Some(rows) => rows.iter().flat_map(OwnedConjunction::terms).map(length).sum(),
             Self::All => ANY.len(),
         }
     }
@@ -187,7 +212,14 @@ impl Rows {
     fn text(&self) -> Vec<u8> {
         match self {
             Self::Some(rows) => {
-                rows.iter().map(Vec::as_slice).collect::<Vec<_>>().join(b"|".as_slice())
+                let mut text = Vec::new();
+                for (at, row) in rows.iter().enumerate() {
+                    if at > 0 {
+                        text.push(b'|');
+                    }
+                    row.write(&mut text);
+                }
+                text
             }
             Self::All => ANY.to_vec(),
         }
@@ -217,7 +249,26 @@ mod tests {
 
         let expected = [("a", "*"), ("b", "id=1|id=2"), ("c", "id=3|x=1|x=2")];
         assert_eq!(texts(&changes), expected.map(|(t, r)| (t.to_owned(), r.to_owned())));
-        assert_eq!(changes.rows(), 5);
+        assert_eq!(changes.rows(), 6);
+    }
+
+    #[test]
+    fn a_row_counts_once_however_it_was_added() {
+        let mut changes = Changes::row("t", &Row::new().set("a", 1).null("b"));
+        changes.add_row("t", OwnedConjunction::new().with(b"b", None).with(b"a", Some(b"1")));
+        changes.add_matching("t", &Condition::all().one_of("a", [1, 2]).null("b"));
+        changes.add_text("t", "b&a=2");
+
+        assert_eq!(texts(&changes), [("t".to_owned(), "a=1&b|a=2&b".to_owned())]);
+        assert_eq!(changes.rows(), 2);
+    }
+
+    #[test]
+    fn a_text_that_is_no_condition_counts_as_the_whole_table() {
+        let mut changes = Changes::row("t", &Row::new().set("a", 1));
+        changes.add_text("t", "a=2&");
+
+        assert_eq!(changes, Changes::table("t"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Whatever bytes a field or value holds, they are escaped when written: text from a user cannot
 //! add a term or end a conjunction. The grammar itself is the crate cacheops-condition's.
 
-use std::collections::BTreeMap;
+use cacheops_condition::OwnedConjunction;
 
 /// A value of a field: NULL, or bytes that are equal only if identical.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,9 +24,12 @@ pub struct Value(Option<Vec<u8>>);
 /// assert_eq!(shelf.to_bytes(), b"id=3&lang=en|id=5&lang=en");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Condition(Vec<Terms>);
+pub struct Condition(Vec<OwnedConjunction>);
 
 /// What is known of a row of one table. A field that is absent is unknown: it could have any value.
+///
+/// It is an [`OwnedConjunction`] that is built from values of Rust's types. An analyser of SQL makes such conjunctions
+/// directly; [`Changes`](crate::Changes) takes both.
 ///
 /// ```
 /// use cacheops::Row;
@@ -35,13 +38,10 @@ pub struct Condition(Vec<Terms>);
 /// assert_eq!(Row::new().to_bytes(), b"*"); // nothing known: any row
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Row(Terms);
+pub struct Row(OwnedConjunction);
 
 /// The largest value of the directive `cacheops.max-conjunctions`. Lists multiply each other, and may be those of a user.
 const MAX_CONJUNCTIONS: usize = 16_384;
-
-/// The terms of one conjunction or row, by field.
-type Terms = BTreeMap<Vec<u8>, Value>;
 
 impl Value {
     /// SQL's NULL, which is not the empty string.
@@ -51,7 +51,7 @@ impl Value {
 impl Condition {
     /// Every row of the table. The calls that follow narrow it.
     pub fn all() -> Self {
-        Self(vec![Terms::new()])
+        Self(vec![OwnedConjunction::new()])
     }
 
     /// Narrows to the rows with this value: SQL's `AND field = value`.
@@ -84,15 +84,13 @@ impl Condition {
         }
         let mut narrowed = Vec::with_capacity(self.0.len() * values.len());
         for terms in self.0 {
-            if terms.contains_key(field) {
+            if terms.get(field).is_some() {
                 narrowed.push(terms);
                 continue;
             }
-            for value in &values {
-                let mut terms = terms.clone();
-                terms.insert(field.to_vec(), value.clone());
-                narrowed.push(terms);
-            }
+            narrowed.extend(
+                values.iter().map(|Value(value)| terms.clone().with(field, value.as_deref())),
+            );
         }
         Self(narrowed)
     }
@@ -108,7 +106,7 @@ impl Condition {
             }
         }
         // A conjunction without terms matches every row and makes the others idle.
-        if self.0.iter().any(Terms::is_empty) { Self::all() } else { self }
+        if self.0.iter().any(OwnedConjunction::is_empty) { Self::all() } else { self }
     }
 
     /// Whether the row satisfies the condition, or could: an unknown field matches anything.
@@ -124,8 +122,8 @@ impl Condition {
     /// assert!(!condition.matches(&Row::new().set("author", 8)));
     /// ```
     pub fn matches(&self, row: &Row) -> bool {
-        let satisfied = |terms: &Terms| {
-            terms.iter().all(|(field, value)| row.0.get(field).is_none_or(|known| known == value))
+        let satisfied = |terms: &OwnedConjunction| {
+            terms.terms().all(|(field, value)| row.0.get(field).is_none_or(|known| known == value))
         };
         self.0.iter().any(satisfied)
     }
@@ -137,9 +135,14 @@ impl Condition {
             if i > 0 {
                 text.push(b'|');
             }
-            write_conjunction(&mut text, terms);
+            terms.write(&mut text);
         }
         text
+    }
+
+    /// The conjunctions, of which a row has to satisfy one.
+    pub(crate) fn conjunctions(&self) -> &[OwnedConjunction] {
+        &self.0
     }
 }
 
@@ -151,7 +154,7 @@ impl Row {
 
     /// Sets a field; a second value replaces the first.
     pub fn set(mut self, field: impl AsRef<[u8]>, value: impl Into<Value>) -> Self {
-        self.0.insert(field.as_ref().to_vec(), value.into());
+        self.0.set(field.as_ref(), value.into().0.as_deref());
         self
     }
 
@@ -162,19 +165,30 @@ impl Row {
 
     /// The text that the server reads.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut text = Vec::new();
-        self.write(&mut text);
-        text
+        self.0.to_text()
     }
 
     pub(crate) fn write(&self, text: &mut Vec<u8>) {
-        write_conjunction(text, &self.0);
+        self.0.write(text);
     }
 }
 
-fn write_conjunction(text: &mut Vec<u8>, terms: &Terms) {
-    let terms = terms.iter().map(|(field, Value(value))| (field.as_slice(), value.as_deref()));
-    cacheops_condition::write_conjunction(text, terms);
+impl From<Row> for OwnedConjunction {
+    fn from(row: Row) -> Self {
+        row.0
+    }
+}
+
+impl From<&Row> for OwnedConjunction {
+    fn from(row: &Row) -> Self {
+        row.0.clone()
+    }
+}
+
+impl From<OwnedConjunction> for Row {
+    fn from(conjunction: OwnedConjunction) -> Self {
+        Self(conjunction)
+    }
 }
 
 macro_rules! from_integer {

@@ -160,6 +160,7 @@ mod wait;
 
 pub use builder::Builder;
 pub use cached::CachedAs;
+pub use cacheops_condition::OwnedConjunction;
 pub use changes::Changes;
 pub use check::Check;
 pub use client::{Client, Lookup, Server};

@@ -21,14 +21,17 @@
 //! # Ok::<(), cacheops_condition::ConditionError>(())
 //! ```
 //!
-//! Parsing copies nothing but the fields and values that hold an escape.
+//! Parsing copies nothing but the fields and values that hold an escape. The server parses; what a client builds and merges
+//! before it writes it is an [`OwnedConjunction`].
 #![forbid(unsafe_code)]
 
 mod error;
+mod owned;
 mod parse;
 mod text;
 
 pub use error::{ConditionError, Problem};
+pub use owned::OwnedConjunction;
 pub use text::{write_conjunction, write_field, write_value};
 
 use smallvec::SmallVec;
