@@ -58,7 +58,7 @@ fn analyse(c: &mut Criterion) {
                 let values = black_box(values.as_slice());
                 match template.dependencies(values) {
                     Some(conditions) => conditions.len(),
-                    None => template.changes(values).len(),
+                    None => template.changed_rows(values).len(),
                 }
             });
         });
@@ -72,7 +72,7 @@ fn analyse(c: &mut Criterion) {
         ("draft", &Value::Bool(true)),
     ];
     c.bench_function("sql/row/four_columns", |b| {
-        b.iter(|| analyser.row_condition(black_box("article"), black_box(row)));
+        b.iter(|| analyser.row_image(black_box("article"), black_box(row)));
     });
 }
 

@@ -42,7 +42,7 @@ fn form(databases: &[(&str, Analyser)], line: &str) -> Option<String> {
         "int" => Value::Int(value.parse().ok()?),
         _ => return None,
     };
-    let condition = analyser.row_condition("t", [(kind, &value)]);
+    let condition = analyser.row_image("t", [(kind, &value)]).to_text();
     let condition = String::from_utf8(condition).ok()?;
     Some(condition.split_once('=').map_or_else(|| "-".to_owned(), |(_, form)| quoted(form)))
 }

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
+use cacheops_condition::OwnedConjunction;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
-use smallvec::SmallVec;
 
 use crate::canon::{Canon, Place, Side};
 use crate::compile::{self, Setting};
-use crate::factor::escape_from;
 use crate::{Dialect, Schema, Template, Value, canon};
 
 /// Longer texts are not parsed.
@@ -141,87 +140,102 @@ impl Analyser {
         compile::with_others(&self.setting, table)
     }
 
-    /// The condition of one row that came from the database, for `CACHEOPS.INVALIDATE ON table`.
-    ///
-    /// `table` and the columns are named as in the catalogue. Values without a canonical form are left out, so the row
-    /// matches whatever a query asks of them. Give all columns that are known, of the old row and of the new one.
+    /// The text of [`row_image`](Self::row_image).
     pub fn row_condition<'v, N: AsRef<str>>(
         &self,
         table: &str,
         row: impl IntoIterator<Item = (N, &'v Value<'v>)>,
     ) -> Vec<u8> {
-        let mut text = Vec::with_capacity(96);
-        self.write_row(table, row, &mut text);
-        text
+        self.row_image(table, row).to_text()
     }
 
-    /// What an old row must have been, given the new one: all but the columns that the write assigns and those that the
-    /// database computes.
-    ///
-    /// With `UPDATE .. RETURNING *` (or an upsert) this and [`row_condition`](Self::row_condition) of each returned row
-    /// are both images, without a second query. `None` if the write does not tell which columns it assigns, or has no
-    /// old rows: an INSERT without upsert. Then [`Template::changes`] is right.
+    /// The text of [`unchanged_image`](Self::unchanged_image).
     pub fn old_image<'v, N: AsRef<str>>(
         &self,
         template: &Template,
         row: impl IntoIterator<Item = (N, &'v Value<'v>)>,
     ) -> Option<Vec<u8>> {
-        let (table, assigned) = (template.target()?, template.assigned_columns()?);
-        let dialect = self.setting.dialect;
-        let kept = row.into_iter().filter(|(column, _)| {
-            let column = dialect.catalogue_name(column.as_ref());
-            !assigned.contains(&column) && !self.setting.schema.is_generated(table, &column)
-        });
-        Some(self.row_condition(table, kept))
+        Some(self.unchanged_image(template, row)?.to_text())
     }
 
-    /// Appends the condition of one row. Several rows of a table are joined by `|`.
-    pub fn write_row<'v, N: AsRef<str>>(
+    /// What is known of one row that came from the database, or that an application knows as it is stored.
+    ///
+    /// `table` and the columns are named as in the catalogue. Values without a canonical form are left out: such a column is
+    /// unknown. Give all columns that are known, of the old row and of the new one.
+    ///
+    /// ```
+    /// use cacheops_sql::{Analyser, Dialect, Schema, Value};
+    ///
+    /// let analyser = Analyser::new(Dialect::Postgres, Schema::new(), 100);
+    /// let (id, name) = (Value::Int(7), Value::from("Zo\u{eb}"));
+    /// let row = analyser.row_image("article", [("id", &id), ("name", &name), ("tag", &Value::Null)]);
+    /// assert_eq!(row.to_text(), b"id=7&name=zoe&tag");
+    /// ```
+    pub fn row_image<'v, N: AsRef<str>>(
         &self,
         table: &str,
         row: impl IntoIterator<Item = (N, &'v Value<'v>)>,
-        text: &mut Vec<u8>,
-    ) {
+    ) -> OwnedConjunction {
         let dialect = self.setting.dialect;
         let table = dialect.catalogue_name(table);
-        let start = text.len();
-        // The server refuses a field that occurs twice.
-        let mut fields: SmallVec<[String; 8]> = SmallVec::new();
+        let row = row.into_iter();
+        let mut image = OwnedConjunction::with_capacity(row.size_hint().0, 16 * row.size_hint().0);
+        let mut form = Vec::new();
         for (column, value) in row {
             let column = dialect.catalogue_name(column.as_ref());
+            // The server refuses longer names and more fields. Of two columns of one name the first counts.
             if column.is_empty()
                 || column.len() > compile::MAX_NAME_BYTES
-                || fields.len() == cacheops_condition::MAX_FIELDS
-                || fields.contains(&column)
+                || image.len() == cacheops_condition::MAX_FIELDS
+                || image.get(column.as_bytes()).is_some()
             {
                 continue;
             }
-            let mark = text.len();
-            if mark > start {
-                text.push(b'&');
-            }
-            cacheops_condition::write_field(text, column.as_bytes());
             let place = Place {
                 dialect,
                 kind: self.setting.schema.kind(&table, &column),
                 side: Side::Row,
                 literal: false,
             };
-            let equals = text.len();
-            text.push(b'=');
-            let value_start = text.len();
-            match canon::canonical(value, place, text) {
-                Canon::Plain => escape_from(text, value_start),
-                Canon::Null => text.truncate(equals),
-                Canon::Opaque => {
-                    text.truncate(mark);
-                    continue;
-                }
+            form.clear();
+            match canon::canonical(value, place, &mut form) {
+                Canon::Plain => image.set(column.as_bytes(), Some(&form)),
+                Canon::Null => image.set(column.as_bytes(), None),
+                Canon::Opaque => {}
             }
-            fields.push(column);
         }
-        if text.len() == start {
-            text.push(b'*');
-        }
+        image
+    }
+
+    /// What is known of a row both before and after a write: all but the columns that the write assigns and those that the
+    /// database computes.
+    ///
+    /// With `UPDATE .. RETURNING *` (or an upsert) this and [`row_image`](Self::row_image) of each returned row are both
+    /// images, without a second query. `None` if the write does not say which columns it assigns, or has no old rows: an
+    /// INSERT without upsert. Then [`Template::changed_rows`] is right.
+    ///
+    /// ```
+    /// use cacheops_sql::{Analyser, Dialect, Schema, Value};
+    ///
+    /// let analyser = Analyser::new(Dialect::Postgres, Schema::new(), 100);
+    /// let write = analyser.analyse("UPDATE article SET tag = tag + 1 WHERE id = $1 RETURNING *");
+    /// let returned = [("id", &Value::Int(7)), ("tag", &Value::Int(3))];
+    ///
+    /// let new = analyser.row_image("article", returned);
+    /// let old = analyser.unchanged_image(&write, returned).unwrap();
+    /// assert_eq!((new.to_text(), old.to_text()), (b"id=7&tag=3".to_vec(), b"id=7".to_vec()));
+    /// ```
+    pub fn unchanged_image<'v, N: AsRef<str>>(
+        &self,
+        template: &Template,
+        row: impl IntoIterator<Item = (N, &'v Value<'v>)>,
+    ) -> Option<OwnedConjunction> {
+        let (table, assigned) = (template.target()?, template.assigned_columns()?);
+        let dialect = self.setting.dialect;
+        let kept = row.into_iter().filter(|(column, _)| {
+            let column = dialect.catalogue_name(column.as_ref());
+            !assigned.contains(&column) && !self.setting.schema.is_generated(table, &column)
+        });
+        Some(self.row_image(table, kept))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cacheops_condition::OwnedConjunction;
 use smallvec::SmallVec;
 
 use crate::Value;
@@ -136,7 +137,7 @@ fn write(
 ) -> bool {
     // Most conjunctions have one value a field, and need no table of alternatives.
     if conjunction.iter().any(|factor| factor.may_have_several()) {
-        return product(conjunction, values, start, left, text);
+        return write_product(conjunction, values, start, left, text);
     }
     let from = text.len();
     let mut alternatives = Alternatives::new();
@@ -157,11 +158,10 @@ fn write(
                 return true;
             }
             Filled::Unknown => text.truncate(mark),
-            Filled::Values => {
-                if alternatives[0].is_none() {
-                    text.truncate(equals);
-                }
-            }
+            Filled::Values => match alternatives[0] {
+                Some((value, _)) => escape_from(text, value as usize),
+                None => text.truncate(equals),
+            },
         }
     }
     if text.len() == from || *left == 0 {
@@ -171,68 +171,238 @@ fn write(
     true
 }
 
-/// The same where some fields have several values: `a IN (1, 2) AND b = 3` is `a=1&b=3|a=2&b=3`.
-fn product(
+/// Escapes what was appended since `start`.
+fn escape_from(text: &mut Vec<u8>, start: usize) {
+    if text[start..].iter().any(|byte| RESERVED.contains(byte)) {
+        let plain = text.split_off(start);
+        cacheops_condition::write_value(text, &plain);
+    }
+}
+
+/// What values escape.
+const RESERVED: &[u8] = b"%&|=";
+
+fn write_product(
     conjunction: &Conjunction,
     values: &[Value<'_>],
     start: usize,
     left: &mut usize,
     text: &mut Vec<u8>,
 ) -> bool {
-    let mut buffer = Vec::new();
-    let mut fields: SmallVec<[(&[u8], Alternatives); 4]> = SmallVec::new();
-    for factor in conjunction {
-        let mut alternatives = Alternatives::new();
-        match factor.fill(values, &mut buffer, &mut alternatives) {
-            Filled::Impossible => return true,
-            Filled::Unknown => {}
-            Filled::Values => {
-                distinct(&mut alternatives, &buffer);
-                fields.push((&factor.field, alternatives));
-            }
-        }
-    }
-    // Too many: the longest list goes, which widens.
-    let size = |fields: &[(&[u8], Alternatives)]| {
-        fields.iter().fold(1_usize, |size, (_, list)| size.saturating_mul(list.len()))
+    let product = match Product::of(conjunction, values, left) {
+        Choices::None => return true,
+        Choices::AnyRow => return false,
+        Choices::Some(product) => product,
     };
-    while size(&fields) > *left {
-        let longest = (0..fields.len()).max_by_key(|&at| fields[at].1.len());
-        let Some(longest) = longest else { return false };
-        fields.remove(longest);
-    }
-    if fields.is_empty() {
-        return false;
-    }
-    *left -= size(&fields);
-    let mut choice: SmallVec<[usize; 4]> = fields.iter().map(|_| 0).collect();
-    loop {
+    // Which of the fields have values that need no escape, as numbers.
+    let plain: SmallVec<[bool; 4]> = (0..product.fields.len())
+        .map(|at| {
+            let values = product.fields[at].1.iter().flatten();
+            values
+                .into_iter()
+                .all(|range| !product.bytes(*range).iter().any(|byte| RESERVED.contains(byte)))
+        })
+        .collect();
+    product.each(|terms| {
         if text.len() > start {
             text.push(b'|');
         }
-        for (at, (field, alternatives)) in fields.iter().enumerate() {
+        for (at, (factor, value)) in terms.enumerate() {
             if at > 0 {
                 text.push(b'&');
             }
-            text.extend_from_slice(field);
-            if let Some((from, to)) = alternatives[choice[at]] {
-                text.push(b'=');
-                text.extend_from_slice(&buffer[from as usize..to as usize]);
+            text.extend_from_slice(&factor.field);
+            match value {
+                Some(value) if plain[at] => {
+                    text.push(b'=');
+                    text.extend_from_slice(value);
+                }
+                Some(value) => {
+                    text.push(b'=');
+                    cacheops_condition::write_value(text, value);
+                }
+                None => {}
             }
         }
-        // The next choice, as one counts.
-        let Some(at) = (0..fields.len()).rfind(|&at| choice[at] + 1 < fields[at].1.len()) else {
-            return true;
-        };
-        choice[at] += 1;
-        choice[at + 1..].fill(0);
+    });
+    true
+}
+
+/// What a conjunction of factors is with these values.
+enum Choices<'c> {
+    /// No row can satisfy it.
+    None,
+    /// It says nothing: any row.
+    AnyRow,
+    Some(Product<'c>),
+}
+
+/// Fields with one or several values: `a IN (1, 2) AND b = 3` is `a=1&b=3|a=2&b=3`.
+struct Product<'c> {
+    buffer: Vec<u8>,
+    fields: SmallVec<[(&'c Factor, Alternatives); 4]>,
+}
+
+impl<'c> Product<'c> {
+    /// At most `left` conjunctions, which it takes from that number.
+    fn of(conjunction: &'c Conjunction, values: &[Value<'_>], left: &mut usize) -> Choices<'c> {
+        let mut product = Self { buffer: Vec::new(), fields: SmallVec::new() };
+        for factor in conjunction {
+            let mut alternatives = Alternatives::new();
+            match factor.fill(values, &mut product.buffer, &mut alternatives) {
+                Filled::Impossible => return Choices::None,
+                Filled::Unknown => {}
+                Filled::Values => {
+                    product.distinct(&mut alternatives);
+                    product.fields.push((factor, alternatives));
+                }
+            }
+        }
+        // Too many: the longest list goes, which widens.
+        while product.size() > *left {
+            let fields = &product.fields;
+            let longest = (0..fields.len()).max_by_key(|&at| fields[at].1.len());
+            let Some(longest) = longest else { return Choices::AnyRow };
+            product.fields.remove(longest);
+        }
+        if product.fields.is_empty() {
+            return Choices::AnyRow;
+        }
+        *left -= product.size();
+        Choices::Some(product)
+    }
+
+    fn size(&self) -> usize {
+        self.fields.iter().fold(1_usize, |size, (_, list)| size.saturating_mul(list.len()))
+    }
+
+    fn bytes(&self, (from, to): (u32, u32)) -> &[u8] {
+        &self.buffer[from as usize..to as usize]
+    }
+
+    /// Drops alternatives that are written alike.
+    fn distinct(&self, alternatives: &mut Alternatives) {
+        let bytes = |range: &Option<(u32, u32)>| range.map(|range| self.bytes(range));
+        alternatives.sort_by(|left, right| bytes(left).cmp(&bytes(right)));
+        alternatives.dedup_by(|left, right| bytes(left) == bytes(right));
+    }
+
+    /// Calls `write` with the terms of each conjunction: fields and values, none for NULL.
+    fn each(&self, mut write: impl FnMut(&mut dyn Iterator<Item = (&'c Factor, Option<&[u8]>)>)) {
+        let mut choice: SmallVec<[usize; 4]> = self.fields.iter().map(|_| 0).collect();
+        loop {
+            let fields = self.fields.iter().zip(&choice);
+            write(&mut fields.map(|((factor, alternatives), at)| {
+                (*factor, alternatives[*at].map(|range| self.bytes(range)))
+            }));
+            // The next choice, as one counts.
+            let next = (0..choice.len()).rfind(|&at| choice[at] + 1 < self.fields[at].1.len());
+            let Some(at) = next else { return };
+            choice[at] += 1;
+            choice[at + 1..].fill(0);
+        }
     }
 }
 
-/// Drops alternatives that are written alike.
-fn distinct(alternatives: &mut Alternatives, buffer: &[u8]) {
-    let bytes =
-        |range: &Option<(u32, u32)>| range.map(|(from, to)| &buffer[from as usize..to as usize]);
-    alternatives.sort_by(|left, right| bytes(left).cmp(&bytes(right)));
-    alternatives.dedup_by(|left, right| bytes(left) == bytes(right));
+/// The rows that a write changes: for each table the conjunctions that each of its changed rows, old and new, satisfies one of.
+///
+/// No table occurs twice. A conjunction without terms stands for any row of its table and is then the only one.
+///
+/// ```
+/// use cacheops_sql::{Analyser, Dialect, Schema, Value};
+///
+/// let analyser = Analyser::new(Dialect::Postgres, Schema::new(), 100);
+/// let write = analyser.analyse("UPDATE article SET tag = $1 WHERE tag = $2");
+///
+/// let rows = write.changed_rows(&[Value::Int(3), Value::Int(2)]);
+/// let texts: Vec<_> = rows.get("article").iter().flat_map(|rows| *rows).map(|row| row.to_text()).collect();
+/// assert_eq!(texts, [b"tag=2", b"tag=3"]);
+/// assert!(!rows.is_whole("article"));
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChangedRows<'t> {
+    tables: SmallVec<[(&'t str, Vec<OwnedConjunction>); 1]>,
+}
+
+impl<'t> ChangedRows<'t> {
+    /// The tables and their rows.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'t str, &[OwnedConjunction])> + '_ {
+        self.tables.iter().map(|(table, rows)| (*table, rows.as_slice()))
+    }
+
+    /// How many tables there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.tables.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tables.is_empty()
+    }
+
+    /// The rows of one table.
+    #[must_use]
+    pub fn get(&self, table: &str) -> Option<&[OwnedConjunction]> {
+        self.iter().find(|(name, _)| *name == table).map(|(_, rows)| rows)
+    }
+
+    /// Whether any row of the table may have changed.
+    #[must_use]
+    pub fn is_whole(&self, table: &str) -> bool {
+        self.get(table).is_some_and(|rows| rows.iter().any(OwnedConjunction::is_empty))
+    }
+
+    /// The tables and the texts of their rows, for a client that writes `CACHEOPS.INVALIDATE ON` itself.
+    ///
+    /// ```
+    /// use cacheops_sql::{Analyser, Dialect, Schema};
+    ///
+    /// let analyser = Analyser::new(Dialect::Sqlite, Schema::new(), 100);
+    /// let write = analyser.analyse("DELETE FROM article WHERE tag IN (2, 3)");
+    /// assert_eq!(write.changed_rows(&[]).to_pairs(), [("article".to_owned(), b"tag=2|tag=3".to_vec())]);
+    /// ```
+    #[must_use]
+    pub fn to_pairs(&self) -> Vec<(String, Vec<u8>)> {
+        let text = |rows: &[OwnedConjunction]| {
+            rows.iter().map(OwnedConjunction::to_text).collect::<Vec<_>>().join(b"|".as_slice())
+        };
+        self.iter().map(|(table, rows)| (table.to_owned(), text(rows))).collect()
+    }
+
+    pub(crate) fn fill(tables: &'t [TableConditions], values: &[Value<'_>]) -> Self {
+        let budget = MAX_CONJUNCTIONS / tables.len().max(1);
+        let mut filled = Self::default();
+        for table in tables {
+            let mut left = budget;
+            let mut rows = Vec::with_capacity(table.conjunctions.len());
+            for conjunction in &table.conjunctions {
+                match Product::of(conjunction, values, &mut left) {
+                    Choices::None => {}
+                    Choices::AnyRow => {
+                        rows = vec![OwnedConjunction::new()];
+                        break;
+                    }
+                    Choices::Some(product) => product.each(|terms| {
+                        let terms = terms.map(|(factor, value)| (factor.column.as_bytes(), value));
+                        rows.push(terms.collect());
+                    }),
+                }
+            }
+            if !rows.is_empty() {
+                filled.tables.push((&table.table, rows));
+            }
+        }
+        filled
+    }
+}
+
+impl<'t> IntoIterator for ChangedRows<'t> {
+    type Item = (&'t str, Vec<OwnedConjunction>);
+    type IntoIter = smallvec::IntoIter<[(&'t str, Vec<OwnedConjunction>); 1]>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.tables.into_iter()
+    }
 }

@@ -85,7 +85,7 @@ pub(crate) enum NullMeans {
 /// One of the values that a field may have.
 #[derive(Debug, Clone)]
 pub(crate) enum Slot {
-    /// A constant of the text: its canonical form, escaped.
+    /// A constant of the text: its canonical form.
     Plain(Box<[u8]>),
     /// NULL.
     Null,
@@ -214,7 +214,7 @@ impl Factor {
             && other.peers.is_none()
     }
 
-    /// Appends the escaped values to `out` and their ranges to `alternatives`.
+    /// Appends the values to `out` and their ranges to `alternatives`.
     pub(crate) fn fill(
         &self,
         values: &[Value<'_>],
@@ -286,7 +286,6 @@ impl Factor {
                 false
             }
             Canon::Plain => {
-                escape_from(out, start);
                 alternatives.push(Some((start as u32, out.len() as u32)));
                 true
             }
@@ -314,14 +313,6 @@ impl Factor {
             Value::UInt(value) => exact(*value),
             _ => false,
         }
-    }
-}
-
-/// Escapes what was appended since `start`.
-pub(crate) fn escape_from(out: &mut Vec<u8>, start: usize) {
-    if out[start..].iter().any(|byte| b"%&|=".contains(byte)) {
-        let plain = out.split_off(start);
-        cacheops_condition::write_value(out, &plain);
     }
 }
 

@@ -21,9 +21,8 @@
 //!
 //! // A write without its rows: what the text and the values tell.
 //! let write = analyser.analyse("UPDATE article SET tag = $1 WHERE tag = $2");
-//! let changes = write.changes(&[Value::Int(3), Value::Int(2)]);
-//! let pairs: Vec<_> = changes.iter().collect();
-//! assert_eq!(pairs, [("article", &b"tag=2|tag=3"[..])]);
+//! let rows = write.changed_rows(&[Value::Int(3), Value::Int(2)]);
+//! assert_eq!(rows.to_pairs(), [("article".to_owned(), b"tag=2|tag=3".to_vec())]);
 //! assert!(!write.may_change_more());
 //!
 //! // A write with its rows, which is exact: the old ones from this query, in the same transaction before the write ..
@@ -31,9 +30,9 @@
 //! assert_eq!(old.sql(), "SELECT * FROM article WHERE tag = $1 FOR UPDATE");
 //! assert_eq!(old.parameters(), [1]); // its $1 is the second value of the write
 //!
-//! // .. and the new ones from RETURNING or by primary key. Every row is a condition of its own.
-//! let row = analyser.row_condition("article", [("id", &Value::Int(7)), ("tag", &Value::Int(3))]);
-//! assert_eq!(row, b"id=7&tag=3");
+//! // .. and the new ones from RETURNING or by primary key. Every row is a conjunction of its own.
+//! let row = analyser.row_image("article", [("id", &Value::Int(7)), ("tag", &Value::Int(3))]);
+//! assert_eq!(row.to_text(), b"id=7&tag=3");
 //!
 //! // Transactions, definitions and the rest.
 //! assert!(matches!(analyser.analyse("COMMIT").kind(), Kind::Transaction(_)));
@@ -133,7 +132,8 @@ mod tokens;
 mod value;
 
 pub use analyser::Analyser;
-pub use conditions::Conditions;
+pub use cacheops_condition::OwnedConjunction;
+pub use conditions::{ChangedRows, Conditions};
 pub use dialect::Dialect;
 #[cfg(feature = "fault-injection")]
 #[doc(hidden)]

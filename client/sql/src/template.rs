@@ -1,8 +1,10 @@
 //! What is known of a statement before its values are.
 
+use cacheops_condition::OwnedConjunction;
+
 use crate::Value;
 use crate::compile::is_moving_literal;
-use crate::conditions::{Conditions, TableConditions};
+use crate::conditions::{ChangedRows, Conditions, TableConditions};
 use crate::old_rows::OldRows;
 
 /// A compiled statement. It is made once for a text, and then only values are substituted.
@@ -206,6 +208,22 @@ impl Template {
     /// changes nothing (or if [`may_change_more`](Self::may_change_more) is all that is known).
     pub fn changes(&self, values: &[Value<'_>]) -> Conditions<'_> {
         Conditions::fill(&self.changes, values)
+    }
+
+    /// The rows that a write changes with these values, before and after, for `CACHEOPS.INVALIDATE ON`.
+    ///
+    /// They cover every changed row, and usually more: a column whose value is not known is left out. Empty if the statement
+    /// changes nothing (or if [`may_change_more`](Self::may_change_more) is all that is known).
+    pub fn changed_rows(&self, values: &[Value<'_>]) -> ChangedRows<'_> {
+        ChangedRows::fill(&self.changes, values)
+    }
+
+    /// What every row has after an UPDATE, of the columns that it assigns: no terms if nothing is known.
+    ///
+    /// With [`Analyser::unchanged_image`](crate::Analyser::unchanged_image) of an old row it is the new row.
+    pub fn assigned_values(&self, values: &[Value<'_>]) -> OwnedConjunction {
+        let rows = ChangedRows::fill(self.assigns.as_slice(), values);
+        rows.into_iter().flat_map(|(_, rows)| rows).next().unwrap_or_default()
     }
 
     /// Whether the statement may have changed tables that [`changes`](Self::changes) does not name. Then nothing that

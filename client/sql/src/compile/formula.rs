@@ -15,7 +15,7 @@ use super::dnf::Dnf;
 use super::operand::{Operand, arguments, folded, operand};
 use super::scope::Block;
 use crate::canon::{Canon, Place, Side};
-use crate::factor::{Cast, Class, Factor, Guard, NullMeans, Peers, Slot, escape_from};
+use crate::factor::{Cast, Class, Factor, Guard, NullMeans, Peers, Slot};
 use crate::{ColumnKind, Dialect, Value};
 
 /// A formula over the relations of one block.
@@ -474,10 +474,7 @@ pub(crate) fn factor(
             Operand::Constant { value, cast, literal } => {
                 let mut text = Vec::new();
                 match cast.apply(&value, Place { literal, ..place }, &mut text) {
-                    Canon::Plain => {
-                        escape_from(&mut text, 0);
-                        slots.push(Slot::Plain(text.into()));
-                    }
+                    Canon::Plain => slots.push(Slot::Plain(text.into())),
                     Canon::Null | Canon::Opaque => return Built::Unknown,
                 }
             }

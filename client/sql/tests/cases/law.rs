@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 use rusqlite::types::Value as Sql;
 
+use cacheops_sql::ChangedRows;
+
 use super::*;
 
 /// How a column may be declared, and the kinds that it may be registered as.
@@ -79,6 +81,10 @@ fn term(condition: &[u8]) -> Option<String> {
     text.strip_prefix("c=").map(str::to_owned)
 }
 
+fn written(rows: &ChangedRows<'_>) -> Option<String> {
+    rows.to_pairs().pop().and_then(|(_, text)| term(&text))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
 
@@ -103,11 +109,11 @@ proptest! {
         if let Some(found) = found {
             let query = analyser.analyse("SELECT * FROM t WHERE c = ?");
             let query = term(query.dependencies(std::slice::from_ref(&bound)).unwrap().get("t").unwrap());
-            let row = term(&analyser.row_condition("t", [("c", &decoded(&found))]));
+            let row = term(&analyser.row_image("t", [("c", &decoded(&found))]).to_text());
             let insert = analyser.analyse("INSERT INTO t (c) VALUES (?)");
-            let insert = insert.changes(std::slice::from_ref(&assigned)).get("t").and_then(term);
+            let insert = written(&insert.changed_rows(std::slice::from_ref(&assigned)));
             let delete = analyser.analyse("DELETE FROM t WHERE c = ?");
-            let delete = delete.changes(std::slice::from_ref(&bound)).get("t").and_then(term);
+            let delete = written(&delete.changed_rows(std::slice::from_ref(&bound)));
 
             for (what, other) in [("row", &row), ("insert", &insert), ("delete", &delete)] {
                 if let (Some(query), Some(other)) = (&query, other) {

@@ -16,7 +16,7 @@ mod values;
 mod weight;
 mod writes;
 
-use cacheops_sql::{Analyser, ColumnKind, Conditions, Dialect, Schema, Table, Value};
+use cacheops_sql::{Analyser, ColumnKind, Dialect, Schema, Table, Value};
 
 use Dialect::{MySql, Postgres, Sqlite};
 
@@ -47,8 +47,10 @@ fn registered(dialect: Dialect) -> Analyser {
     Analyser::new(dialect, schema, 16)
 }
 
-fn joined(conditions: &Conditions<'_>) -> String {
-    let pair = |(table, condition)| format!("{table}: {}", String::from_utf8_lossy(condition));
+fn joined(conditions: &[(String, Vec<u8>)]) -> String {
+    let pair = |(table, condition): &(String, Vec<u8>)| {
+        format!("{table}: {}", String::from_utf8_lossy(condition))
+    };
     conditions.iter().map(pair).collect::<Vec<_>>().join("; ")
 }
 
@@ -56,7 +58,7 @@ fn joined(conditions: &Conditions<'_>) -> String {
 fn reads(analyser: &Analyser, sql: &str, values: &[Value<'_>]) -> String {
     let template = analyser.analyse(sql);
     match template.dependencies(values) {
-        Some(conditions) => joined(&conditions),
+        Some(conditions) => joined(&conditions.to_pairs()),
         None => "uncached".into(),
     }
 }
@@ -64,6 +66,6 @@ fn reads(analyser: &Analyser, sql: &str, values: &[Value<'_>]) -> String {
 /// The changes in one line, with `; ..` if there may be more.
 fn writes(analyser: &Analyser, sql: &str, values: &[Value<'_>]) -> String {
     let template = analyser.analyse(sql);
-    let changes = joined(&template.changes(values));
+    let changes = joined(&template.changed_rows(values).to_pairs());
     if template.may_change_more() { format!("{changes}; ..") } else { changes }
 }

@@ -73,7 +73,7 @@ fn values_have_the_forms_that_all_programs_share() {
         for (dialect, form) in [(Postgres, form), (Sqlite, form), (MySql, on_mysql)] {
             let schema = Schema::new().table(Table::new("t").column("c", column));
             let analyser = Analyser::new(dialect, schema, 4);
-            let row = analyser.row_condition("t", [("c", &value)]);
+            let row = analyser.row_image("t", [("c", &value)]).to_text();
 
             // Where a database may round a value there is none, which is never wrong.
             let row = String::from_utf8(row).unwrap();

@@ -222,10 +222,10 @@ fn an_update_tells_what_it_is_known_to_assign() {
     ] {
         let template = analyser(Postgres).analyse(sql);
         let values = [Value::Int(1), Value::Opaque, Value::Null];
-        assert_eq!(template.assigned_image(&values), expected.as_bytes(), "{sql}");
+        assert_eq!(template.assigned_values(&values).to_text(), expected.as_bytes(), "{sql}");
     }
     let ignores = analyser(MySql).analyse("UPDATE IGNORE t SET a = 5");
-    assert_eq!(ignores.assigned_image(&[]), b"*");
+    assert!(ignores.assigned_values(&[]).is_empty());
 }
 
 #[test]
@@ -321,13 +321,13 @@ fn a_write_that_replaces_rows_may_delete_them_however_it_is_written() {
 }
 
 #[test]
-fn the_old_image_leaves_out_what_the_write_assigned() {
+fn the_unchanged_image_leaves_out_the_columns_that_the_write_assigns() {
     let analyser = registered(Postgres);
     let row = [("id", Value::Int(7)), ("tag", Value::Int(5)), ("slug", Value::from("x"))];
     let row = || row.iter().map(|(column, value)| (*column, value));
     let image = |sql: &str| {
-        let image = analyser.old_image(&analyser.analyse(sql), row());
-        image.map(|image| String::from_utf8(image).unwrap())
+        let image = analyser.unchanged_image(&analyser.analyse(sql), row());
+        image.map(|image| String::from_utf8(image.to_text()).unwrap())
     };
 
     assert_eq!(image("UPDATE article SET tag = 5 WHERE id = 7 RETURNING *").unwrap(), "id=7");

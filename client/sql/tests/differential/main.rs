@@ -133,9 +133,10 @@ fn round(
         let after: Vec<_> = all.map(|at| database.rows(random, at)).collect();
         assert!(!template.may_change_more(), "{}", write.sql);
         let changes: HashMap<String, Terms> = template
-            .changes(&write.told())
-            .iter()
-            .map(|(table, text)| (table.to_owned(), parse(text)))
+            .changed_rows(&write.told())
+            .to_pairs()
+            .into_iter()
+            .map(|(table, text)| (table, parse(&text)))
             .collect();
         // What an adapter sends that has the rows: those that were, and those that are.
         let mut rows = HashMap::new();
@@ -144,7 +145,7 @@ fn round(
             let mut terms = Terms::new();
             for (text, row) in differing(before, after).chain(differing(after, before)) {
                 let row = row.iter().map(|(column, value)| (column, value));
-                terms.extend(parse(&analyser.row_condition(&shape.name, row)));
+                terms.extend(parse(&analyser.row_image(&shape.name, row).to_text()));
                 let target = template.target() == Some(&shape.name);
                 let was = before.iter().any(|(known, _)| known == text);
                 if let (Some(old), true, true) = (&old, target, was) {
@@ -258,8 +259,8 @@ fn returned(
     let mut rows = Terms::new();
     for (_, row) in differing(after, before) {
         let columns = || row.iter().map(|(column, value)| (column, value));
-        rows.extend(parse(&analyser.row_condition(table, columns())));
-        rows.extend(parse(&analyser.old_image(template, columns())?));
+        rows.extend(parse(&analyser.row_image(table, columns()).to_text()));
+        rows.extend(parse(&analyser.unchanged_image(template, columns())?.to_text()));
     }
     Some(HashMap::from([(table.to_owned(), rows)]))
 }

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use cacheops_sql::{Analyser, ColumnKind, Date, Dialect, Schema, Table, Value};
+use cacheops_sql::{Analyser, ChangedRows, ColumnKind, Date, Dialect, Schema, Table, Value};
 
 use support::{Random, number};
 
@@ -120,6 +120,10 @@ fn term(condition: &[u8]) -> Option<String> {
     text.strip_prefix("c=").map(str::to_owned)
 }
 
+fn written(rows: &ChangedRows<'_>) -> Option<String> {
+    rows.to_pairs().pop().and_then(|(_, text)| term(&text))
+}
+
 /// Looks for a row that a read and a write call by different forms. The violations, in words.
 fn violations(
     live: &mut Live,
@@ -159,14 +163,14 @@ fn violations(
         let forms: &mut Forms = told.entry(id).or_default();
         let value = (column.decode)(text);
         for (kind, analyser) in &analysers {
-            if let Some(form) = term(&analyser.row_condition("t", [("c", &value)])) {
+            if let Some(form) = term(&analyser.row_image("t", [("c", &value)]).to_text()) {
                 forms.entry((group(kind), form)).or_insert(format!("the row {text:?} as {kind:?}"));
             }
             let constant = assigned[&id];
             let write =
                 analyser.analyse(&sql(format!("INSERT INTO t (c) VALUES ({})", constant.read)));
             let values: Vec<Value<'_>> = constant.told.iter().cloned().collect();
-            if let Some(form) = write.changes(&values).get("t").and_then(term) {
+            if let Some(form) = written(&write.changed_rows(&values)) {
                 let who = format!("INSERT of {} {:?} as {kind:?}", constant.sql, constant.told);
                 forms.entry((group(kind), form)).or_insert(who);
             }
@@ -188,7 +192,7 @@ fn violations(
             let read = read.dependencies(&values).and_then(|found| term(found.get("t")?));
             let write =
                 analyser.analyse(&sql(format!("DELETE FROM t WHERE c = {}", constant.read)));
-            let write = write.changes(&values).get("t").and_then(term);
+            let write = written(&write.changed_rows(&values));
             for id in &equal {
                 let id: usize = id[0].as_ref().expect("an id").parse().expect("a number");
                 count.equal += 1;

@@ -40,7 +40,7 @@ fn holds(
     if template.may_change_more() {
         return;
     }
-    let changes = template.changes(write.values);
+    let changes = template.changed_rows(write.values).to_pairs();
     let seen = changes.iter().any(|(table, rows)| {
         dependencies.get(table).is_some_and(|condition| matches(&parse(condition), &parse(rows)))
     });
@@ -50,7 +50,7 @@ fn holds(
         read.told,
         dependencies.to_pairs(),
         write.told,
-        changes.to_pairs()
+        changes
     );
 }
 

@@ -369,7 +369,7 @@ fn check(d: Dialect, seconds: u64, mut ask: impl FnMut(&str) -> Option<Vec<usize
                             },
                         ));
                     }
-                    parse(&analyser.row_condition("t", named.iter().map(|(n, v)| (*n, v))))
+                    parse(&analyser.row_image("t", named.iter().map(|(n, v)| (*n, v))).to_text())
                 })
                 .collect::<Vec<_>>()
         })
@@ -392,7 +392,10 @@ fn check(d: Dialect, seconds: u64, mut ask: impl FnMut(&str) -> Option<Vec<usize
             }
             let template = analyser.compile(&format!("DELETE FROM t WHERE {condition}"));
             if !template.may_change_more() {
-                checks.push(("delete", template.changes(&[]).get("t").map(|c| c.to_vec())));
+                checks.push((
+                    "delete",
+                    template.changed_rows(&[]).to_pairs().pop().map(|pair| pair.1),
+                ));
             }
             for (kind, text) in checks {
                 let text = text.unwrap_or_default();
