@@ -116,29 +116,28 @@
 //!   on each: SQLite 416,851 conditions, PostgreSQL 132,648, MariaDB 164,032, none missed.
 #![forbid(unsafe_code)]
 
-mod analyser;
-mod calls;
 mod canon;
-mod compile;
-mod conditions;
+mod condition;
 mod dialect;
-mod factor;
 #[cfg(feature = "fault-injection")]
-mod fault;
-mod old_rows;
+mod mutation;
+mod parse;
+mod read;
 mod schema;
+mod setting;
+mod statement;
 mod template;
-mod tokens;
 mod value;
+mod write;
 
-pub use analyser::Analyser;
 pub use cacheops_condition::OwnedConjunction;
-pub use conditions::{ChangedRows, Conditions};
+pub use condition::text::{ChangedRows, Conditions};
 pub use dialect::Dialect;
 #[cfg(feature = "fault-injection")]
 #[doc(hidden)]
-pub use fault::Fault;
-pub use old_rows::OldRows;
+pub use mutation::{Mutation, Mutation as Fault};
+pub use parse::old_rows::OldRows;
 pub use schema::{ColumnKind, Schema, Table};
+pub use statement::analyser::Analyser;
 pub use template::{Kind, Returning, Template, Transaction, WriteKind};
 pub use value::{Date, Value};

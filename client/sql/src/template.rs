@@ -3,9 +3,9 @@
 use cacheops_condition::OwnedConjunction;
 
 use crate::Value;
-use crate::compile::is_moving_literal;
-use crate::conditions::{ChangedRows, Conditions, TableConditions};
-use crate::old_rows::OldRows;
+use crate::condition::text::{ChangedRows, Conditions, TableConditions};
+use crate::parse::functions::is_moving_literal;
+use crate::parse::old_rows::OldRows;
 
 /// A compiled statement. It is made once for a text, and then only values are substituted.
 #[derive(Debug)]

@@ -22,7 +22,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use cacheops_sql::{Analyser, Fault, Template};
+use cacheops_sql::{Analyser, Mutation, Template};
 
 use database::{Bound, Database, Row, Statement};
 use live::Live;
@@ -84,12 +84,12 @@ struct Missed {
 fn round(
     random: &mut Random,
     database: &dyn Database,
-    fault: Option<Fault>,
+    mutation: Option<Mutation>,
     count: &mut Count,
 ) -> Result<(), Box<Missed>> {
     let mut analyser = Analyser::new(database.dialect(), database.schema().clone(), 1000);
-    if let Some(fault) = fault {
-        analyser = analyser.with_fault(fault);
+    if let Some(mutation) = mutation {
+        analyser = analyser.with_mutation(mutation);
     }
     let mut entries = Vec::new();
     while entries.len() < QUERIES {
@@ -112,9 +112,9 @@ fn round(
         entries.push(Entry { statement, dependencies, result });
     }
     for _ in 0..WRITES {
-        let write = match fault {
+        let write = match mutation {
             // Else it would take long to find.
-            Some(Fault::OtherTable) => write::joined_write(random, database),
+            Some(Mutation::OtherTable) => write::joined_write(random, database),
             _ => write::write(random, database),
         };
         if !database.is_valid(&write) {
@@ -349,9 +349,9 @@ fn a_write_that_changes_a_result_always_matches_its_dependencies_on_postgresql()
     };
     search(6, vec![worker]);
     // Nor is it blind here.
-    rounds_until_caught(Fault::OtherTable, |random, fault, count| {
+    rounds_until_caught(Mutation::OtherTable, |random, mutation, count| {
         let database = OnServer::<postgres::Postgres>::new(&mut live, random);
-        round(random, &database, fault, count)
+        round(random, &database, mutation, count)
     });
 }
 
@@ -369,49 +369,49 @@ fn a_write_that_changes_a_result_always_matches_its_dependencies_on_mariadb() {
 
 /// Rounds until a mistake is seen.
 fn rounds_until_caught(
-    fault: Fault,
-    mut one: impl FnMut(&mut Random, Option<Fault>, &mut Count) -> Result<(), Box<Missed>>,
+    mutation: Mutation,
+    mut one: impl FnMut(&mut Random, Option<Mutation>, &mut Count) -> Result<(), Box<Missed>>,
 ) {
     let mut count = Count::default();
     for at in 0..2000 {
-        if one(&mut Random::from_seed(at), Some(fault), &mut count).is_err() {
-            println!("{fault:?} was seen after {} changed results", count.changed);
+        if one(&mut Random::from_seed(at), Some(mutation), &mut count).is_err() {
+            println!("{mutation:?} was seen after {} changed results", count.changed);
             return;
         }
     }
-    panic!("{fault:?} was not seen in {count:?}");
+    panic!("{mutation:?} was not seen in {count:?}");
 }
 
 fn on_sqlite(
     random: &mut Random,
-    fault: Option<Fault>,
+    mutation: Option<Mutation>,
     count: &mut Count,
 ) -> Result<(), Box<Missed>> {
     let database = sqlite::Sqlite::new(random);
-    round(random, &database, fault, count)
+    round(random, &database, mutation, count)
 }
 
 #[test]
 fn sees_an_analyser_that_lets_the_on_of_an_outer_join_narrow_the_kept_side() {
-    rounds_until_caught(Fault::OuterJoin, on_sqlite);
+    rounds_until_caught(Mutation::OuterJoin, on_sqlite);
 }
 
 #[test]
 fn sees_an_analyser_that_takes_the_on_of_an_outer_join_for_a_condition_of_all_rows() {
-    rounds_until_caught(Fault::OuterConstant, on_sqlite);
+    rounds_until_caught(Mutation::OuterConstant, on_sqlite);
 }
 
 #[test]
 fn sees_an_analyser_that_forgets_a_conjunction() {
-    rounds_until_caught(Fault::LostConjunction, on_sqlite);
+    rounds_until_caught(Mutation::LostConjunction, on_sqlite);
 }
 
 #[test]
 fn sees_an_analyser_that_sends_only_the_old_image() {
-    rounds_until_caught(Fault::LostImage, on_sqlite);
+    rounds_until_caught(Mutation::LostImage, on_sqlite);
 }
 
 #[test]
 fn sees_an_analyser_that_takes_the_terms_of_another_table_for_those_of_the_target() {
-    rounds_until_caught(Fault::OtherTable, on_sqlite);
+    rounds_until_caught(Mutation::OtherTable, on_sqlite);
 }

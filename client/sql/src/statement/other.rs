@@ -5,36 +5,36 @@ use sqlparser::ast::{
     UtilityOption,
 };
 
-use super::block::Compiler;
-use super::dnf::Dnf;
-use super::inventory::Inventory;
 use super::{Setting, Text, missed, one};
 use crate::Dialect;
 use crate::canon::Side;
-use crate::conditions::TableConditions;
+use crate::condition::dnf::Dnf;
+use crate::condition::text::TableConditions;
+use crate::parse::inventory::Inventory;
+use crate::read::Compiler;
 use crate::template::{Kind, Template, Transaction, WriteKind};
 
 const UNCACHED: Kind = Kind::Read { locking: false, volatile: true, cacheable: false };
 
 /// All relations that the statement names, whole.
-pub(super) fn visible(setting: &Setting, inventory: &Inventory<'_>, kind: Kind) -> Template {
+pub(crate) fn visible(setting: &Setting, inventory: &Inventory<'_>, kind: Kind) -> Template {
     whole(setting, &inventory.relations, kind, false)
 }
 
 /// The same, and perhaps others.
-pub(super) fn unknown(setting: &Setting, inventory: &Inventory<'_>, kind: Kind) -> Template {
+pub(crate) fn unknown(setting: &Setting, inventory: &Inventory<'_>, kind: Kind) -> Template {
     whole(setting, &inventory.relations, kind, inventory.relations.is_empty())
 }
 
 fn whole(setting: &Setting, relations: &[ObjectName], kind: Kind, more: bool) -> Template {
-    let mut compiler = setting.compiler(Side::Predicate);
+    let mut compiler = Compiler::new(setting, Side::Predicate);
     missed(&mut compiler, relations);
     whole_of(setting, compiler, kind, more)
 }
 
 /// The tables that were added, and those that change along with them.
 fn whole_of(setting: &Setting, mut compiler: Compiler<'_>, kind: Kind, more: bool) -> Template {
-    super::write::add_others(setting, &mut compiler);
+    crate::write::update::add_others(setting, &mut compiler);
     let mut template = Template::of(kind);
     template.changes = TableConditions::of(compiler.tables);
     template.tables = template.changes.iter().map(|table| table.table.clone()).collect();
@@ -43,8 +43,8 @@ fn whole_of(setting: &Setting, mut compiler: Compiler<'_>, kind: Kind, more: boo
 }
 
 /// Several statements in one text.
-pub(super) fn script(setting: &Setting, statements: &[Statement]) -> Template {
-    let mut compiler = setting.compiler(Side::Predicate);
+pub(crate) fn script(setting: &Setting, statements: &[Statement]) -> Template {
+    let mut compiler = Compiler::new(setting, Side::Predicate);
     let (mut unknown, mut reads) = (false, true);
     for statement in statements {
         let inventory = Inventory::of(setting.dialect, &setting.schema, statement);
@@ -71,7 +71,7 @@ fn analyses(options: &Option<Vec<UtilityOption>>) -> bool {
 const ANALYZE: [&str; 2] = ["analyze", "analyse"];
 
 /// One statement that is neither a plain read nor INSERT, UPDATE or DELETE.
-pub(super) fn other(
+pub(crate) fn other(
     setting: &Setting,
     statement: &Statement,
     inventory: &Inventory<'_>,
@@ -204,7 +204,7 @@ fn vacuum() -> Template {
 }
 
 /// A text of which not even the first words can be trusted.
-pub(super) fn unreadable() -> Template {
+pub(crate) fn unreadable() -> Template {
     let mut template = Template::of(Kind::Other);
     template.unknown = true;
     template
@@ -223,7 +223,7 @@ pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
     let has = |word: &str| contains_word(sql, word);
     let one = is_single(setting.dialect, sql);
     let table = |words: &mut Words<'_>, kind, next: Option<&str>| {
-        let mut compiler = setting.compiler(Side::Predicate);
+        let mut compiler = Compiler::new(setting, Side::Predicate);
         let known = match words.table(setting) {
             Some(table) if next.is_none_or(|next| words.keyword() == next) => {
                 compiler.add(&table, Dnf::any());
@@ -266,7 +266,7 @@ pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
             Template { replaces, ..table(&mut words, kind, None) }
         }
         "update" if one => {
-            let mut compiler = setting.compiler(Side::Predicate);
+            let mut compiler = Compiler::new(setting, Side::Predicate);
             let before_set = words.before_set(setting);
             for name in before_set.iter().flatten() {
                 compiler.add(name, Dnf::any());
@@ -357,7 +357,7 @@ fn has_nested_comment(sql: &str) -> bool {
 }
 
 /// Whether MySQL runs what stands in a comment.
-pub(super) fn runs_comments(sql: &str) -> bool {
+pub(crate) fn runs_comments(sql: &str) -> bool {
     sql.contains("/*!") || sql.contains("/*M!")
 }
 
@@ -366,7 +366,7 @@ fn has_lone_return(sql: &str) -> bool {
     sql.contains("--") && sql.split('\r').skip(1).any(|rest| !rest.starts_with('\n'))
 }
 
-pub(super) fn contains_word(sql: &str, word: &str) -> bool {
+pub(crate) fn contains_word(sql: &str, word: &str) -> bool {
     sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
         .any(|other| other.eq_ignore_ascii_case(word))
 }

@@ -18,12 +18,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::block::Compiler;
-use super::formula::{Column, Formula};
-use super::from::Known;
-use super::scope::Block;
 use crate::ColumnKind;
-use crate::factor::{Factor, NullMeans, Slot};
+use crate::condition::factor::{Factor, NullMeans, Slot};
+use crate::read::Compiler;
+use crate::read::formula::{Column, Formula};
+use crate::read::from::Known;
+use crate::read::scope::Block;
 
 /// A term that narrows a relation.
 pub(crate) struct Fact {

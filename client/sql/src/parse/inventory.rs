@@ -10,8 +10,9 @@ use sqlparser::ast::{
     TableFactor, Value as Literal, ValueWithSpan, Visit, Visitor,
 };
 
-use super::functions;
-use crate::{Dialect, Schema, calls};
+use super::calls;
+use crate::parse::functions;
+use crate::{Dialect, Schema};
 
 /// What was found.
 pub(crate) struct Inventory<'s> {

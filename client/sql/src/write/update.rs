@@ -12,34 +12,35 @@ use sqlparser::ast::{
 };
 
 use super::assign::{Set, last_name, pairs};
-use super::block::{Common, Compiler};
-use super::dnf::{Dnf, MAX_CONJUNCTIONS};
-use super::inventory::Inventory;
-use super::joined;
-use super::{Setting, insert, other};
+use super::{insert, joined};
 use crate::Dialect;
 use crate::canon::Side;
-use crate::conditions::TableConditions;
-use crate::factor::Conjunction;
-use crate::old_rows::OldRows;
+use crate::condition::dnf::{Dnf, MAX_CONJUNCTIONS};
+use crate::condition::factor::Conjunction;
+use crate::condition::text::TableConditions;
+use crate::parse::inventory::Inventory;
+use crate::parse::old_rows::OldRows;
+use crate::read::{Common, Compiler};
+use crate::setting::Setting;
+use crate::statement::other;
 use crate::template::{Kind, Returning, Template, WriteKind};
 
 /// A statement that writes, and what is known of its surroundings.
-pub(super) struct Write<'a> {
-    pub(super) setting: &'a Setting,
-    pub(super) inventory: &'a Inventory<'a>,
+pub(crate) struct Write<'a> {
+    pub(crate) setting: &'a Setting,
+    pub(crate) inventory: &'a Inventory<'a>,
     /// The common table expressions that it may name.
-    pub(super) common: &'a [String],
+    pub(crate) common: &'a [String],
     /// The whole text, if this is its only statement.
-    pub(super) sql: &'a str,
+    pub(crate) sql: &'a str,
     /// MySQL changes values until they fit.
-    pub(super) ignores: bool,
+    pub(crate) ignores: bool,
 }
 
 impl Write<'_> {
     /// A compiler that reads conditions, and whose tables nobody asks for.
-    pub(super) fn reader(&self) -> Compiler<'_> {
-        let mut compiler = self.setting.compiler(Side::Predicate);
+    pub(crate) fn reader(&self) -> Compiler<'_> {
+        let mut compiler = Compiler::new(self.setting, Side::Predicate);
         compiler.nested = false;
         compiler.visible = self.common.iter().map(|name| Common::of(name)).collect();
         compiler
@@ -47,21 +48,21 @@ impl Write<'_> {
 }
 
 /// The table that an UPDATE or DELETE writes, and the tables that decide on its rows.
-pub(super) struct Target<'e> {
-    pub(super) alias: String,
-    pub(super) table: String,
+pub(crate) struct Target<'e> {
+    pub(crate) alias: String,
+    pub(crate) table: String,
     /// What stands behind FROM or USING.
-    pub(super) from: &'e [TableWithJoins],
-    pub(super) selection: Option<&'e Expr>,
+    pub(crate) from: &'e [TableWithJoins],
+    pub(crate) selection: Option<&'e Expr>,
 }
 
 /// UPDATE.
-pub(super) fn update(write: &Write<'_>, update: &Update) -> Template {
+pub(crate) fn update(write: &Write<'_>, update: &Update) -> Template {
     let (setting, kind) = (write.setting, Kind::Write(WriteKind::Update));
     if write.inventory.writes || update.output.is_some() {
         return other::unknown(setting, write.inventory, kind);
     }
-    let mut compiler = setting.compiler(Side::Predicate);
+    let mut compiler = Compiler::new(setting, Side::Predicate);
     let from = match &update.from {
         None => &[][..],
         Some(UpdateTableFromKind::AfterSet(from)) => from,
@@ -104,12 +105,12 @@ pub(super) fn update(write: &Write<'_>, update: &Update) -> Template {
 }
 
 /// DELETE.
-pub(super) fn delete(write: &Write<'_>, delete: &Delete) -> Template {
+pub(crate) fn delete(write: &Write<'_>, delete: &Delete) -> Template {
     let (setting, kind) = (write.setting, Kind::Write(WriteKind::Delete));
     if write.inventory.writes || delete.output.is_some() {
         return other::unknown(setting, write.inventory, kind);
     }
-    let mut compiler = setting.compiler(Side::Predicate);
+    let mut compiler = Compiler::new(setting, Side::Predicate);
     let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
     // MySQL may delete from each of the tables that it joins.
     let many =
@@ -143,7 +144,7 @@ pub(super) fn delete(write: &Write<'_>, delete: &Delete) -> Template {
 
 impl Write<'_> {
     /// Whether this part of the statement means the same rows when it is asked once more, in the same transaction.
-    pub(super) fn is_settled<V: Visit + ?Sized>(&self, part: &V) -> bool {
+    pub(crate) fn is_settled<V: Visit + ?Sized>(&self, part: &V) -> bool {
         self.inventory.is_settled(part)
     }
 
@@ -155,7 +156,7 @@ impl Write<'_> {
     }
 
     /// What is assigned. MySQL's IGNORE changes values until they fit.
-    pub(super) fn assigned(
+    pub(crate) fn assigned(
         &self,
         compiler: &Compiler<'_>,
         table: &str,
@@ -169,7 +170,7 @@ impl Write<'_> {
 }
 
 /// A query that writes: behind a WITH, or in one.
-pub(super) fn with(write: &Write<'_>, query: &Query) -> Template {
+pub(crate) fn with(write: &Write<'_>, query: &Query) -> Template {
     let setting = write.setting;
     let kind = Kind::Write(WriteKind::Other);
     if write.inventory.into {
@@ -227,7 +228,7 @@ impl Visitor for Writes<'_> {
 }
 
 /// The template of a write to one table, and of what the database changes along with it.
-pub(super) fn changed(
+pub(crate) fn changed(
     setting: &Setting,
     compiler: Compiler<'_>,
     table: String,
@@ -241,8 +242,8 @@ pub(super) fn changed(
 
 /// The table, if who has its rows knows all that changes in it: not of a view, and not if the database itself goes on to
 /// change others of its rows.
-pub(super) fn target(setting: &Setting, table: String) -> Option<String> {
-    let mut compiler = setting.compiler(Side::Predicate);
+pub(crate) fn target(setting: &Setting, table: String) -> Option<String> {
+    let mut compiler = Compiler::new(setting, Side::Predicate);
     let also = setting.schema.get(&table).map(|table| table.also_changes()).unwrap_or_default();
     also.iter().for_each(|other| compiler.add(other, Dnf::any()));
     add_others(setting, &mut compiler);
@@ -251,7 +252,7 @@ pub(super) fn target(setting: &Setting, table: String) -> Option<String> {
 }
 
 /// The same for several tables.
-pub(super) fn changed_all(
+pub(crate) fn changed_all(
     setting: &Setting,
     mut compiler: Compiler<'_>,
     tables: Vec<(String, Dnf)>,
@@ -259,8 +260,8 @@ pub(super) fn changed_all(
 ) -> Template {
     for (table, images) in tables {
         #[cfg(feature = "fault-injection")]
-        let images = match setting.fault {
-            Some(fault) => fault.spoil_write(images),
+        let images = match setting.mutation {
+            Some(mutation) => mutation.spoil_write(images),
             None => images,
         };
         compiler.add(&table, images);
@@ -274,14 +275,14 @@ pub(super) fn changed_all(
 
 /// The tables that change where any rows of one do: itself or what it is a view of, and others.
 pub(crate) fn with_others(setting: &Setting, table: &str) -> Vec<String> {
-    let mut compiler = setting.compiler(Side::Predicate);
+    let mut compiler = Compiler::new(setting, Side::Predicate);
     compiler.add(table, Dnf::any());
     add_others(setting, &mut compiler);
     compiler.tables.into_iter().map(|(table, _)| table).collect()
 }
 
 /// Adds what the database changes along with the tables.
-pub(super) fn add_others(setting: &Setting, compiler: &mut Compiler<'_>) {
+pub(crate) fn add_others(setting: &Setting, compiler: &mut Compiler<'_>) {
     let mut next = 0;
     while let Some((table, _)) = compiler.tables.get(next) {
         next += 1;
@@ -307,7 +308,7 @@ fn single(compiler: &mut Compiler<'_>, item: &TableWithJoins) -> Option<(String,
     Some((alias, table))
 }
 
-pub(super) fn whole_if_many(dnf: Dnf) -> Dnf {
+pub(crate) fn whole_if_many(dnf: Dnf) -> Dnf {
     if dnf.0.len() > MAX_CONJUNCTIONS || dnf.0.iter().any(Conjunction::is_empty) {
         Dnf::any()
     } else {
@@ -316,7 +317,7 @@ pub(super) fn whole_if_many(dnf: Dnf) -> Dnf {
 }
 
 /// What RETURNING gives of the rows of the target. In a joined write a bare name may be another table's.
-pub(super) fn returning(
+pub(crate) fn returning(
     dialect: Dialect,
     target: Option<String>,
     joined: bool,
@@ -349,7 +350,7 @@ pub(super) fn returning(
 }
 
 /// The same, if the rows are as they will be: not where a trigger goes on to change one of the columns.
-pub(super) fn settled_rows(setting: &Setting, table: &str, returning: Returning) -> Returning {
+pub(crate) fn settled_rows(setting: &Setting, table: &str, returning: Returning) -> Returning {
     let schema = &setting.schema;
     let changes = match &returning {
         Returning::All => schema.has_triggered(table),

@@ -7,7 +7,7 @@
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
-use crate::compile::{is_pure, is_pure_relation, is_sqlite_date};
+use super::functions::{is_pure, is_pure_relation, is_sqlite_date};
 use crate::{Dialect, Schema};
 
 /// Whether the statement calls a function, or uses an operator, that is not known to be pure.
@@ -46,7 +46,7 @@ impl Tokens<'_> {
     }
 
     fn keyword(&self, at: Option<usize>) -> Option<Keyword> {
-        self.token(at).and_then(crate::tokens::keyword)
+        self.token(at).and_then(crate::parse::tokens::keyword)
     }
 
     /// Whether the parenthesis at `open` begins the arguments of a function that is not known.

@@ -6,17 +6,17 @@ use sqlparser::ast::{
 };
 
 use super::assign::{Set, Statement, assigned_name, last_name, pairs, row};
-use super::block::Compiler;
-use super::dnf::{Dnf, MAX_CONJUNCTIONS};
-use super::other;
-use super::write::{Write, changed, returning, settled_rows, whole_if_many};
 use crate::Dialect;
 use crate::canon::Side;
-use crate::factor::Conjunction;
+use crate::condition::dnf::{Dnf, MAX_CONJUNCTIONS};
+use crate::condition::factor::Conjunction;
+use crate::read::Compiler;
+use crate::statement::other;
 use crate::template::{Kind, Template, WriteKind};
+use crate::write::update::{Write, changed, returning, settled_rows, whole_if_many};
 
 /// INSERT, REPLACE and upserts.
-pub(super) fn insert(write: &Write<'_>, insert: &Insert) -> Template {
+pub(crate) fn insert(write: &Write<'_>, insert: &Insert) -> Template {
     let setting = write.setting;
     let plain = insert.partitioned.is_none()
         && insert.multi_table_into_clauses.is_empty()
@@ -32,7 +32,7 @@ pub(super) fn insert(write: &Write<'_>, insert: &Insert) -> Template {
         Template { replaces, ..template }
     };
     let TableObject::TableName(name) = &insert.table else { return unknown() };
-    let mut compiler = setting.compiler(Side::Assigned);
+    let mut compiler = Compiler::new(setting, Side::Assigned);
     let Some(table) = compiler.key(name) else { return unknown() };
     if !plain || write.inventory.writes {
         return unknown();

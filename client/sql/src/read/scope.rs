@@ -2,10 +2,10 @@
 
 use sqlparser::ast::Expr;
 
-use super::block::Compiler;
-use super::dnf::Dnf;
-use super::formula::Column;
-use super::functions;
+use crate::condition::dnf::Dnf;
+use crate::parse::functions;
+use crate::read::Compiler;
+use crate::read::formula::Column;
 use crate::{Dialect, Schema};
 
 /// The relations that one SELECT joins.

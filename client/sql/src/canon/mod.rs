@@ -7,9 +7,9 @@
 //!
 //! The forms are those of `docs/values.md`, which programs in other languages follow too.
 
-mod assigned;
 mod number;
 mod text;
+mod unicode;
 
 use sha2::{Digest, Sha256};
 
@@ -230,7 +230,7 @@ impl Place {
             }
             _ => {}
         }
-        if !text.is_ascii() && !text.chars().all(assigned::is_assigned) {
+        if !text.is_ascii() && !text.chars().all(unicode::is_assigned) {
             return false;
         }
         if self.dialect == Dialect::MySql

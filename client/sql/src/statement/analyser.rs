@@ -7,7 +7,9 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use crate::canon::{Canon, Place, Side};
-use crate::compile::{self, Setting};
+use crate::setting::{MAX_NAME_BYTES, Setting};
+use crate::statement::{compile, other};
+use crate::write::update::with_others;
 use crate::{Dialect, Schema, Template, Value, canon};
 
 /// Longer texts are not parsed.
@@ -56,7 +58,7 @@ impl Analyser {
             schema: schema.folded(dialect),
             misread: false,
             #[cfg(feature = "fault-injection")]
-            fault: None,
+            mutation: None,
         };
         let bytes = capacity.saturating_mul(BYTES_PER_TEMPLATE) as u64;
         let parts = if capacity < 32 * PARTS { 1 } else { PARTS };
@@ -77,11 +79,17 @@ impl Analyser {
         Self { setting, templates }
     }
 
+    #[cfg(feature = "fault-injection")]
+    #[doc(hidden)]
+    pub fn with_fault(self, mutation: crate::Mutation) -> Self {
+        self.with_mutation(mutation)
+    }
+
     /// The same with a deliberate mistake.
     #[cfg(feature = "fault-injection")]
     #[doc(hidden)]
-    pub fn with_fault(mut self, fault: crate::Fault) -> Self {
-        self.setting.fault = Some(fault);
+    pub fn with_mutation(mut self, mutation: crate::Mutation) -> Self {
+        self.setting.mutation = Some(mutation);
         self
     }
 
@@ -96,13 +104,13 @@ impl Analyser {
     /// table.
     pub fn analyse(&self, sql: &str) -> Arc<Template> {
         if sql.len() > MAX_SQL_BYTES {
-            return Arc::new(compile::by_first_word(&self.setting, sql));
+            return Arc::new(other::by_first_word(&self.setting, sql));
         }
         if let Some(template) = self.templates.get(sql) {
             return template;
         }
         // Two threads may compile the same text: both results are the same.
-        let template = Arc::new(compile::compile(&self.setting, sql));
+        let template = Arc::new(compile(&self.setting, sql));
         self.templates.insert(sql.into(), template.clone());
         template
     }
@@ -110,9 +118,9 @@ impl Analyser {
     /// Compiles a text without looking for it and without keeping it.
     pub fn compile(&self, sql: &str) -> Template {
         if sql.len() > MAX_SQL_BYTES {
-            return compile::by_first_word(&self.setting, sql);
+            return other::by_first_word(&self.setting, sql);
         }
-        compile::compile(&self.setting, sql)
+        compile(&self.setting, sql)
     }
 
     /// How many templates are kept now.
@@ -137,7 +145,7 @@ impl Analyser {
     /// The tables, by the names of conditions, that may change where any rows of this one do: itself, or what it is a
     /// [view](Schema::view) of, and what they [also](crate::Table::also) change.
     pub fn changed_with(&self, table: &str) -> Vec<String> {
-        compile::with_others(&self.setting, table)
+        with_others(&self.setting, table)
     }
 
     /// The text of [`row_image`](Self::row_image).
@@ -185,7 +193,7 @@ impl Analyser {
             let column = dialect.catalogue_name(column.as_ref());
             // The server refuses longer names and more fields. Of two columns of one name the first counts.
             if column.is_empty()
-                || column.len() > compile::MAX_NAME_BYTES
+                || column.len() > MAX_NAME_BYTES
                 || image.len() == cacheops_condition::MAX_FIELDS
                 || image.get(column.as_bytes()).is_some()
             {

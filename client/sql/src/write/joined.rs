@@ -11,17 +11,18 @@ use sqlparser::ast::{
 use sqlparser::keywords::Keyword;
 
 use super::assign::{Pair, last_name, pairs};
-use super::dnf::Dnf;
-use super::from::Known;
-use super::other;
-use super::scope::Block;
-use super::write::{Target, Write, changed_all, target, whole_if_many};
 use crate::canon::Side;
-use crate::old_rows::OldRows;
+use crate::condition::dnf::Dnf;
+use crate::parse::old_rows::OldRows;
+use crate::read::Compiler;
+use crate::read::from::Known;
+use crate::read::scope::Block;
+use crate::statement::other;
 use crate::template::{Kind, Template, WriteKind};
+use crate::write::update::{Target, Write, changed_all, target, whole_if_many};
 
 /// What the rows of the target satisfy that a write changes.
-pub(super) fn condition(write: &Write<'_>, target: &Target<'_>) -> Dnf {
+pub(crate) fn condition(write: &Write<'_>, target: &Target<'_>) -> Dnf {
     let mut block = Block::of(target.alias.clone(), target.table.clone());
     join(write, &mut block, target.from, target.selection);
     take(write, &mut block, 0)
@@ -40,7 +41,7 @@ fn join(write: &Write<'_>, block: &mut Block, from: &[TableWithJoins], selection
 
 fn take(write: &Write<'_>, block: &mut Block, at: usize) -> Dnf {
     #[cfg(feature = "fault-injection")]
-    if write.setting.fault == Some(crate::Fault::OtherTable) {
+    if write.setting.mutation == Some(crate::Mutation::OtherTable) {
         let all = block.relations.iter().map(|relation| relation.filter.clone());
         return all.fold(Dnf::any(), Dnf::and);
     }
@@ -49,7 +50,7 @@ fn take(write: &Write<'_>, block: &mut Block, at: usize) -> Dnf {
 }
 
 /// MySQL's `UPDATE a JOIN b .. SET ..`, which may write to each of them.
-pub(super) fn update(write: &Write<'_>, update: &Update) -> Template {
+pub(crate) fn update(write: &Write<'_>, update: &Update) -> Template {
     let kind = Kind::Write(WriteKind::Update);
     let mut block = Block::default();
     join(write, &mut block, std::slice::from_ref(&update.table), update.selection.as_ref());
@@ -57,7 +58,7 @@ pub(super) fn update(write: &Write<'_>, update: &Update) -> Template {
         return other::visible(write.setting, write.inventory, kind);
     };
     sets.retain(|(_, pairs)| !pairs.is_empty());
-    let compiler = write.setting.compiler(Side::Predicate);
+    let compiler = Compiler::new(write.setting, Side::Predicate);
     let (mut tables, mut columns) = (Vec::new(), Vec::new());
     let targets: Vec<usize> = sets.iter().map(|(at, _)| *at).collect();
     for (at, pairs) in sets {
@@ -118,7 +119,7 @@ fn sets<'e>(
 }
 
 /// MySQL's `DELETE a, b FROM ..` and `DELETE FROM a, b USING ..`.
-pub(super) fn delete(write: &Write<'_>, delete: &Delete) -> Template {
+pub(crate) fn delete(write: &Write<'_>, delete: &Delete) -> Template {
     let (setting, kind) = (write.setting, Kind::Write(WriteKind::Delete));
     let visible = || other::visible(setting, write.inventory, kind.clone());
     let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
@@ -143,7 +144,7 @@ pub(super) fn delete(write: &Write<'_>, delete: &Delete) -> Template {
     if tables.is_empty() {
         return visible();
     }
-    let compiler = setting.compiler(Side::Predicate);
+    let compiler = Compiler::new(setting, Side::Predicate);
     let mut template = changed_all(setting, compiler, tables, WriteKind::Delete);
     if let ([name], Some((_, table))) = (names.as_slice(), only) {
         template.target = target(setting, table);

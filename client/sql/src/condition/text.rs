@@ -6,8 +6,8 @@ use cacheops_condition::OwnedConjunction;
 use smallvec::SmallVec;
 
 use crate::Value;
-use crate::compile::dnf::{Dnf, MAX_CONJUNCTIONS};
-use crate::factor::{Alternatives, Conjunction, Factor, Filled};
+use crate::condition::dnf::{Dnf, MAX_CONJUNCTIONS};
+use crate::condition::factor::{Alternatives, Conjunction, Factor, Filled};
 
 /// What a template says of one table.
 #[derive(Debug, Clone)]

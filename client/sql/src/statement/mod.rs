@@ -1,62 +1,24 @@
 //! From a parsed statement to its template.
 
-mod assign;
-mod block;
-pub(crate) mod dnf;
-mod formula;
-mod from;
-mod functions;
-mod insert;
-mod inventory;
-mod joined;
-mod operand;
-mod other;
-pub(crate) use functions::{is_moving_literal, is_pure, is_pure_relation, is_sqlite_date};
-pub(crate) use other::by_first_word;
-use other::contains_word;
-pub(crate) use write::with_others;
-mod propagate;
-mod scope;
-mod write;
+pub(crate) mod analyser;
+pub(crate) mod other;
 
 use sqlparser::ast::{ObjectName, Query, Statement};
 use sqlparser::parser::Parser;
 
+use crate::Dialect;
 use crate::canon::Side;
-use crate::conditions::TableConditions;
+use crate::condition::dnf::Dnf;
+use crate::condition::text::TableConditions;
+use crate::parse::calls;
+use crate::parse::inventory::Inventory;
+use crate::parse::tokens::{self, Prepared};
+use crate::read::Compiler;
+use crate::setting::Setting;
 use crate::template::{Kind, Template};
-use crate::tokens::{self, Prepared};
-use crate::{Dialect, Schema, calls};
-use block::Compiler;
-use dnf::Dnf;
-use inventory::Inventory;
-use write::Write;
-
-/// Longer names of tables and columns are not tracked: the server refuses them.
-pub(crate) const MAX_NAME_BYTES: usize = 1024;
-
-/// What a compilation needs to know beside the text.
-#[derive(Debug, Clone)]
-pub(crate) struct Setting {
-    pub(crate) dialect: Dialect,
-    pub(crate) schema: Schema,
-    /// The parser does not see the conditions of this text as the database does: they say nothing.
-    pub(crate) misread: bool,
-    #[cfg(feature = "fault-injection")]
-    pub(crate) fault: Option<crate::Fault>,
-}
-
-impl Setting {
-    fn compiler(&self, side: Side) -> Compiler<'_> {
-        let mut compiler = Compiler::new(self.dialect, &self.schema, side);
-        compiler.misread = self.misread;
-        #[cfg(feature = "fault-injection")]
-        {
-            compiler.fault = self.fault;
-        }
-        compiler
-    }
-}
+use crate::write::insert;
+use crate::write::update::{self, Write};
+use other::{by_first_word, contains_word};
 
 /// Compiles one text, which may hold several statements.
 pub(crate) fn compile(setting: &Setting, sql: &str) -> Template {
@@ -127,16 +89,16 @@ fn one(setting: &Setting, statement: &Statement, text: Text<'_>) -> Template {
     let write = Write { setting, inventory, common: &[], sql, ignores };
     match statement {
         Statement::Query(query) if !inventory.writes => read(setting, query, inventory, volatile),
-        Statement::Query(query) => write::with(&write, query),
+        Statement::Query(query) => update::with(&write, query),
         Statement::Insert(insert) => insert::insert(&write, insert),
-        Statement::Update(update) => write::update(&write, update),
-        Statement::Delete(delete) => write::delete(&write, delete),
+        Statement::Update(update) => update::update(&write, update),
+        Statement::Delete(delete) => update::delete(&write, delete),
         statement => other::other(setting, statement, inventory),
     }
 }
 
 fn read(setting: &Setting, query: &Query, inventory: &Inventory<'_>, volatile: bool) -> Template {
-    let mut compiler = setting.compiler(Side::Query);
+    let mut compiler = Compiler::new(setting, Side::Query);
     compiler.nested = inventory.queries > 1;
     compiler.query(query, false);
     missed(&mut compiler, &inventory.relations);

@@ -10,12 +10,12 @@ use sqlparser::ast::{
     BinaryOperator as Op, CaseWhen, Expr, ObjectNamePart, UnaryOperator, Value as Literal,
 };
 
-use super::block::Compiler;
-use super::dnf::Dnf;
-use super::operand::{Operand, arguments, folded, operand};
-use super::scope::Block;
 use crate::canon::{Canon, Place, Side};
-use crate::factor::{Cast, Class, Factor, Guard, NullMeans, Peers, Slot};
+use crate::condition::dnf::Dnf;
+use crate::condition::factor::{Cast, Class, Factor, Guard, NullMeans, Peers, Slot};
+use crate::read::Compiler;
+use crate::read::operand::{Operand, arguments, folded, operand};
+use crate::read::scope::Block;
 use crate::{ColumnKind, Dialect, Value};
 
 /// A formula over the relations of one block.
@@ -382,7 +382,7 @@ impl Compiler<'_> {
                 None => Formula::True,
             };
         }
-        let operand = super::operand::elements(self.dialect, right);
+        let operand = crate::read::operand::elements(self.dialect, right);
         let folded = |operand: Operand| match to {
             Some(to) => operand.folded(to),
             None => Some(operand),
@@ -485,7 +485,7 @@ pub(crate) fn factor(
     }
     let mut field = Vec::new();
     cacheops_condition::write_field(&mut field, column.as_bytes());
-    if field.is_empty() || column.len() > super::MAX_NAME_BYTES {
+    if field.is_empty() || column.len() > crate::setting::MAX_NAME_BYTES {
         return Built::Unknown;
     }
     Built::Factor(Factor {

@@ -4,27 +4,27 @@ use std::sync::Arc;
 
 use sqlparser::ast::{Assignment, AssignmentTarget, Expr, ObjectNamePart};
 
-use super::block::Compiler;
-use super::dnf::{Dnf, MAX_TERMS};
-use super::formula::{Built, factor};
-use super::operand::operand;
 use crate::Dialect;
 use crate::canon::{Place, Side};
-use crate::conditions::TableConditions;
-use crate::factor::{Conjunction, Factor, NullMeans, Slot};
+use crate::condition::dnf::{Dnf, MAX_TERMS};
+use crate::condition::factor::{Conjunction, Factor, NullMeans, Slot};
+use crate::condition::text::TableConditions;
+use crate::read::Compiler;
+use crate::read::formula::{Built, factor};
+use crate::read::operand::operand;
 
 /// Which statement assigns.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Statement {
+pub(crate) enum Statement {
     Insert,
     Update,
 }
 
 /// A column and what it gets, if that is an expression of its own.
-pub(super) type Pair<'e> = (String, Option<&'e Expr>);
+pub(crate) type Pair<'e> = (String, Option<&'e Expr>);
 
 /// The columns of a SET.
-pub(super) fn pairs(dialect: Dialect, assignments: &[Assignment]) -> Option<Vec<Pair<'_>>> {
+pub(crate) fn pairs(dialect: Dialect, assignments: &[Assignment]) -> Option<Vec<Pair<'_>>> {
     let mut pairs = Vec::new();
     for assignment in assignments {
         match (&assignment.target, &assignment.value) {
@@ -59,16 +59,16 @@ fn pair<'e>(
 }
 
 /// What a SET assigns.
-pub(super) struct Set {
-    pub(super) columns: Vec<String>,
+pub(crate) struct Set {
+    pub(crate) columns: Vec<String>,
     /// The columns that get a constant or parameter.
     known: Conjunction,
     /// One of the columns is another name of a column, nobody knows of which: SQLite's rowid.
-    pub(super) renamed: bool,
+    pub(crate) renamed: bool,
 }
 
 impl Set {
-    pub(super) fn of(compiler: &Compiler<'_>, table: &str, pairs: Vec<Pair<'_>>) -> Self {
+    pub(crate) fn of(compiler: &Compiler<'_>, table: &str, pairs: Vec<Pair<'_>>) -> Self {
         let mut known = Conjunction::new();
         for (column, value) in &pairs {
             // Assigned twice: MySQL takes the last, others refuse.
@@ -84,19 +84,19 @@ impl Set {
     }
 
     /// The same without a word on what the columns get.
-    pub(super) fn unknown(columns: Vec<String>) -> Self {
+    pub(crate) fn unknown(columns: Vec<String>) -> Self {
         Self { columns, known: Conjunction::new(), renamed: false }
     }
 
     /// What is known of the columns that are assigned.
-    pub(super) fn known_of(&self, table: Option<&str>) -> TableConditions {
+    pub(crate) fn known_of(&self, table: Option<&str>) -> TableConditions {
         let known = self.known.iter().take(MAX_TERMS).cloned().collect();
         let table = (table.unwrap_or_default().to_owned(), Dnf(vec![known]));
         TableConditions::of(vec![table]).remove(0)
     }
 
     /// These rows before and after.
-    pub(super) fn images(&self, compiler: &Compiler<'_>, table: &str, old: Dnf) -> Dnf {
+    pub(crate) fn images(&self, compiler: &Compiler<'_>, table: &str, old: Dnf) -> Dnf {
         if self.renamed {
             return Dnf::any();
         }
@@ -109,7 +109,7 @@ impl Set {
     }
 
     /// Whether a row of this conjunction may leave it.
-    pub(super) fn moves(&self, compiler: &Compiler<'_>, table: &str, old: &Conjunction) -> bool {
+    pub(crate) fn moves(&self, compiler: &Compiler<'_>, table: &str, old: &Conjunction) -> bool {
         old.iter().any(|factor| {
             self.columns.contains(&factor.column)
                 || compiler.schema.is_generated(table, &factor.column)
@@ -117,7 +117,7 @@ impl Set {
     }
 
     /// The image of the rows of a conjunction afterwards.
-    pub(super) fn applied_to(&self, old: &Conjunction) -> Conjunction {
+    pub(crate) fn applied_to(&self, old: &Conjunction) -> Conjunction {
         let kept =
             old.iter().filter(|factor| !self.columns.contains(&factor.column) && !factor.generated);
         let mut new: Conjunction = kept.cloned().collect();
@@ -128,7 +128,7 @@ impl Set {
 }
 
 /// The conjunction of an inserted row.
-pub(super) fn row<'e>(
+pub(crate) fn row<'e>(
     compiler: &Compiler<'_>,
     table: &str,
     columns: &[String],
@@ -196,14 +196,14 @@ fn is_system(compiler: &Compiler<'_>, table: &str, column: &str) -> bool {
     compiler.dialect.is_system_column(column) && !compiler.schema.has_column(table, column)
 }
 
-pub(super) fn assigned_name(dialect: Dialect, target: &AssignmentTarget) -> Option<String> {
+pub(crate) fn assigned_name(dialect: Dialect, target: &AssignmentTarget) -> Option<String> {
     match target {
         AssignmentTarget::ColumnName(name) => last_name(dialect, &name.0),
         AssignmentTarget::Tuple(_) => None,
     }
 }
 
-pub(super) fn last_name(dialect: Dialect, parts: &[ObjectNamePart]) -> Option<String> {
+pub(crate) fn last_name(dialect: Dialect, parts: &[ObjectNamePart]) -> Option<String> {
     match parts.last()? {
         ObjectNamePart::Identifier(ident) => Some(dialect.name(ident)),
         ObjectNamePart::Function(_) => None,

@@ -6,7 +6,7 @@ use sqlparser::ast::{
     Value as Literal,
 };
 
-use crate::factor::Cast;
+use crate::condition::factor::Cast;
 use crate::{Dialect, Value};
 
 /// What a column is compared with.

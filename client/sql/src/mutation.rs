@@ -1,11 +1,11 @@
 //! Deliberate mistakes, so that the differential test can show that it sees such.
 
-use crate::compile::dnf::Dnf;
+use crate::condition::dnf::Dnf;
 
 /// A mistake that an analyser might make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[doc(hidden)]
-pub enum Fault {
+pub enum Mutation {
     /// The ON of an outer join narrows the side that is kept, too.
     OuterJoin,
     /// The constants in the ON of an outer join count for all rows, as those of WHERE do.
@@ -18,7 +18,7 @@ pub enum Fault {
     OtherTable,
 }
 
-impl Fault {
+impl Mutation {
     pub(crate) fn spoil(self, mut dnf: Dnf) -> Dnf {
         if self == Self::LostConjunction && dnf.0.len() > 1 {
             dnf.0.pop();

@@ -7,7 +7,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
 use crate::Dialect;
-use crate::tokens::{self, keyword};
+use crate::parse::tokens::{self, keyword};
 
 /// `SELECT * FROM t WHERE ..` for the rows that an UPDATE or DELETE will change.
 ///

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::smallvec;
 
-use crate::factor::{Conjunction, Factor};
+use crate::condition::factor::{Conjunction, Factor};
 
 /// Conjunctions of one table. More are widened.
 pub(crate) const MAX_CONJUNCTIONS: usize = 1024;

@@ -3,6 +3,12 @@
 //! Each occurrence of a table gets the condition that its rows must satisfy to have any part in the result. A block of
 //! SELECT narrows an occurrence by its WHERE, and by the ON of a join if that join drops the rows that fail it.
 
+pub(crate) mod formula;
+pub(crate) mod from;
+pub(crate) mod operand;
+pub(crate) mod propagate;
+pub(crate) mod scope;
+
 use std::collections::HashMap;
 use std::ops::{ControlFlow, Range};
 
@@ -11,13 +17,14 @@ use sqlparser::ast::{
     Visitor, With,
 };
 
-use super::dnf::Dnf;
-use super::formula::Formula;
-use super::from::Known;
-use super::functions;
-use super::propagate::Compared;
-use super::scope::Block;
 use crate::canon::Side;
+use crate::condition::dnf::Dnf;
+use crate::parse::functions;
+use crate::read::formula::Formula;
+use crate::read::from::Known;
+use crate::read::propagate::Compared;
+use crate::read::scope::Block;
+use crate::setting::{MAX_NAME_BYTES, Setting};
 use crate::{Dialect, Schema};
 
 /// More relations in one block are tracked whole.
@@ -31,7 +38,7 @@ pub(crate) struct Compiler<'s> {
     /// Conditions say nothing.
     pub(crate) misread: bool,
     #[cfg(feature = "fault-injection")]
-    pub(crate) fault: Option<crate::Fault>,
+    pub(crate) mutation: Option<crate::Mutation>,
     /// What each table's rows must satisfy, in the order of appearance.
     pub(crate) tables: Vec<(String, Dnf)>,
     /// How often a name was met as a relation, common table expressions included.
@@ -66,14 +73,14 @@ impl Common {
 }
 
 impl<'s> Compiler<'s> {
-    pub(crate) fn new(dialect: Dialect, schema: &'s Schema, side: Side) -> Self {
+    pub(crate) fn new(setting: &'s Setting, side: Side) -> Self {
         Self {
-            dialect,
-            schema,
+            dialect: setting.dialect,
+            schema: &setting.schema,
             side,
-            misread: false,
+            misread: setting.misread,
             #[cfg(feature = "fault-injection")]
-            fault: None,
+            mutation: setting.mutation,
             tables: Vec::new(),
             met: HashMap::new(),
             untracked: false,
@@ -88,7 +95,7 @@ impl<'s> Compiler<'s> {
     /// Adds what one occurrence of a table depends on.
     pub(crate) fn add(&mut self, table: &str, condition: Dnf) {
         self.untracked |=
-            self.schema.excludes(table) || table.is_empty() || table.len() > super::MAX_NAME_BYTES;
+            self.schema.excludes(table) || table.is_empty() || table.len() > MAX_NAME_BYTES;
         if let Some(tables) = self.schema.view_of(table) {
             for table in tables {
                 self.add_table(table, Dnf::any());
@@ -245,8 +252,8 @@ impl<'s> Compiler<'s> {
             if let Some(table) = relation.table {
                 let filter = if many { Dnf::any() } else { relation.filter };
                 #[cfg(feature = "fault-injection")]
-                let filter = match self.fault {
-                    Some(fault) => fault.spoil(filter),
+                let filter = match self.mutation {
+                    Some(mutation) => mutation.spoil(filter),
                     None => filter,
                 };
                 self.add(&table, filter);

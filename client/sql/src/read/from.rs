@@ -4,13 +4,13 @@ use sqlparser::ast::{
     Join, JoinConstraint, JoinOperator, ObjectNamePart, TableAlias, TableFactor, TableWithJoins,
 };
 
-use super::block::Compiler;
-use super::dnf::Dnf;
-use super::formula::{Column, Formula};
-use super::functions;
-use super::propagate::{Compared, Equality, Fact, Holds};
-use super::scope::Block;
 use crate::Dialect;
+use crate::condition::dnf::Dnf;
+use crate::parse::functions;
+use crate::read::Compiler;
+use crate::read::formula::{Column, Formula};
+use crate::read::propagate::{Compared, Equality, Fact, Holds};
+use crate::read::scope::Block;
 
 /// The terms of WHERE and of the ON of inner joins, and the columns that WHERE and any ON compare.
 #[derive(Default)]
@@ -106,7 +106,7 @@ impl Compiler<'_> {
                 let mut equal = Vec::new();
                 let formula = self.formula(block, on, false, Some(&mut equal));
                 known.add(&formula, equal, &self.compared(place));
-                if !keeps_left || self.is_faulty() {
+                if !keeps_left || self.is_mutated() {
                     self.narrow(block, left..right, &formula);
                 }
                 if !keeps_right {
@@ -130,14 +130,14 @@ impl Compiler<'_> {
     }
 
     #[cfg(feature = "fault-injection")]
-    fn is_faulty(&self) -> bool {
-        self.fault == Some(crate::Fault::OuterJoin)
+    fn is_mutated(&self) -> bool {
+        self.mutation == Some(crate::Mutation::OuterJoin)
     }
 
     #[cfg(feature = "fault-injection")]
     fn compared(&self, place: Compared) -> Compared {
-        match self.fault {
-            Some(crate::Fault::OuterConstant) => Compared::Where,
+        match self.mutation {
+            Some(crate::Mutation::OuterConstant) => Compared::Where,
             _ => place,
         }
     }
@@ -148,7 +148,7 @@ impl Compiler<'_> {
     }
 
     #[cfg(not(feature = "fault-injection"))]
-    fn is_faulty(&self) -> bool {
+    fn is_mutated(&self) -> bool {
         false
     }
 
