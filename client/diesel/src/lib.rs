@@ -1,2 +1,0 @@
-//! Diesel queries cached on a Redis or Valkey server with `libcacheops.so`.
-#![forbid(unsafe_code)]
