@@ -119,7 +119,6 @@
 mod canon;
 mod condition;
 mod dialect;
-#[cfg(feature = "fault-injection")]
 mod mutation;
 mod parse;
 mod read;
@@ -131,7 +130,8 @@ mod value;
 mod write;
 
 pub use cacheops_condition::OwnedConjunction;
-pub use condition::text::{ChangedRows, Conditions};
+pub use condition::rows::ChangedRows;
+pub use condition::text::Conditions;
 pub use dialect::Dialect;
 #[cfg(feature = "fault-injection")]
 #[doc(hidden)]

@@ -1,5 +1,6 @@
 //! What a compilation needs to know beside the text.
 
+use crate::mutation::Mutation;
 use crate::{Dialect, Schema};
 
 /// Longer names of tables and columns are not tracked: the server refuses them.
@@ -12,6 +13,12 @@ pub(crate) struct Setting {
     pub(crate) schema: Schema,
     /// The parser does not see the conditions of this text as the database does: they say nothing.
     pub(crate) misread: bool,
-    #[cfg(feature = "fault-injection")]
-    pub(crate) mutation: Option<crate::Mutation>,
+    pub(crate) mutation: Option<Mutation>,
+}
+
+impl Setting {
+    /// Whether this mistake is to be made.
+    pub(crate) fn has(&self, mutation: Mutation) -> bool {
+        cfg!(feature = "fault-injection") && self.mutation == Some(mutation)
+    }
 }

@@ -3,7 +3,9 @@
 use cacheops_condition::OwnedConjunction;
 
 use crate::Value;
-use crate::condition::text::{ChangedRows, Conditions, TableConditions};
+use crate::condition::rows::ChangedRows;
+use crate::condition::table::TableConditions;
+use crate::condition::text::Conditions;
 use crate::parse::functions::is_moving_literal;
 use crate::parse::old_rows::OldRows;
 

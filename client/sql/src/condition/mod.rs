@@ -2,4 +2,7 @@
 
 pub(crate) mod dnf;
 pub(crate) mod factor;
+mod product;
+pub(crate) mod rows;
+pub(crate) mod table;
 pub(crate) mod text;

@@ -8,8 +8,9 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use crate::canon::{Canon, Place, Side};
 use crate::setting::{MAX_NAME_BYTES, Setting};
-use crate::statement::{compile, other};
-use crate::write::update::with_others;
+use crate::statement::compile;
+use crate::statement::unparsed::by_first_word;
+use crate::write::changed::with_others;
 use crate::{Dialect, Schema, Template, Value, canon};
 
 /// Longer texts are not parsed.
@@ -53,13 +54,8 @@ impl Analyser {
     /// Most take some hundred bytes. An INSERT of a thousand rows takes some megabytes, so that its place is one of
     /// hundreds; where `capacity` is small it is compiled anew each time.
     pub fn new(dialect: Dialect, schema: Schema, capacity: usize) -> Self {
-        let setting = Setting {
-            dialect,
-            schema: schema.folded(dialect),
-            misread: false,
-            #[cfg(feature = "fault-injection")]
-            mutation: None,
-        };
+        let setting =
+            Setting { dialect, schema: schema.folded(dialect), misread: false, mutation: None };
         let bytes = capacity.saturating_mul(BYTES_PER_TEMPLATE) as u64;
         let parts = if capacity < 32 * PARTS { 1 } else { PARTS };
         let options = OptionsBuilder::new()
@@ -104,7 +100,7 @@ impl Analyser {
     /// table.
     pub fn analyse(&self, sql: &str) -> Arc<Template> {
         if sql.len() > MAX_SQL_BYTES {
-            return Arc::new(other::by_first_word(&self.setting, sql));
+            return Arc::new(by_first_word(&self.setting, sql));
         }
         if let Some(template) = self.templates.get(sql) {
             return template;
@@ -118,7 +114,7 @@ impl Analyser {
     /// Compiles a text without looking for it and without keeping it.
     pub fn compile(&self, sql: &str) -> Template {
         if sql.len() > MAX_SQL_BYTES {
-            return other::by_first_word(&self.setting, sql);
+            return by_first_word(&self.setting, sql);
         }
         compile(&self.setting, sql)
     }
