@@ -305,7 +305,12 @@ impl Place {
     /// Bytes that are a text have the form of that text: PostgreSQL reads a literal as whatever the column holds. Sixteen
     /// may be a UUID.
     fn bytes(self, bytes: &[u8], out: &mut Vec<u8>) -> bool {
-        let known = matches!(self.kind, ColumnKind::Bytes | ColumnKind::Unknown);
+        let known = match self.kind {
+            ColumnKind::Bytes => true,
+            // PostgreSQL writes them as `\x61` into a column of text.
+            ColumnKind::Unknown => self.dialect != Dialect::Postgres || self.side != Side::Assigned,
+            _ => false,
+        };
         if !known || self.dialect == Dialect::MySql {
             return false;
         }

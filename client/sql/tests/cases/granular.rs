@@ -142,6 +142,12 @@ fn bytes_are_terms() {
         postgres.row_image("session", [("token", &bytes(b"Abc")[0])]).to_text(),
         b"token=abc"
     );
+    // A column of text gets `\x616263`.
+    let insert = "INSERT INTO session (token) VALUES ($1)";
+    assert_eq!(writes(&postgres, insert, &bytes(b"abc")), "session: *");
+    let schema = Schema::new().table(Table::new("session").column("token", ColumnKind::Bytes));
+    let known = Analyser::new(Postgres, schema, 4);
+    assert_eq!(writes(&known, insert, &bytes(b"abc")), "session: token=abc");
 }
 
 #[test]
