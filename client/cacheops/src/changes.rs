@@ -105,16 +105,6 @@ impl Changes {
         }
     }
 
-    /// Adds rows that are written in the grammar. Text that does not follow the grammar counts as any row of the table.
-    pub fn add_text(&mut self, table: impl AsRef<[u8]>, rows: impl Into<Vec<u8>>) {
-        let rows = OwnedConjunction::parse_all(&rows.into());
-        match (rows, self.rows_of(table.as_ref())) {
-            (_, None) => {}
-            (Ok(rows), Some(known)) => rows.into_iter().for_each(|row| known.insert(row)),
-            (Err(_), Some(known)) => *known = Rows::All,
-        }
-    }
-
     /// The rows of one table, to add some to; none where everything has changed already.
     fn rows_of(&mut self, table: &[u8]) -> Option<&mut Rows> {
         if self.everything {
@@ -263,18 +253,9 @@ mod tests {
         let mut changes = Changes::row("t", Row::new().set("a", 1).null("b"));
         changes.add_row("t", OwnedConjunction::new().with(b"b", None).with(b"a", Some(b"1")));
         changes.add_matching("t", &Condition::all().one_of("a", [1, 2]).null("b"));
-        changes.add_text("t", "b&a=2");
 
         assert_eq!(texts(&changes), [("t".to_owned(), "a=1&b|a=2&b".to_owned())]);
         assert_eq!(changes.rows(), 2);
-    }
-
-    #[test]
-    fn a_text_that_is_no_condition_counts_as_the_whole_table() {
-        let mut changes = Changes::row("t", Row::new().set("a", 1));
-        changes.add_text("t", "a=2&");
-
-        assert_eq!(changes, Changes::table("t"));
     }
 
     #[test]

@@ -135,7 +135,7 @@ pub use condition::text::Conditions;
 pub use dialect::Dialect;
 #[cfg(feature = "fault-injection")]
 #[doc(hidden)]
-pub use mutation::{Mutation, Mutation as Fault};
+pub use mutation::Mutation;
 pub use parse::old_rows::OldRows;
 pub use schema::{ColumnKind, Schema, Table};
 pub use statement::analyser::Analyser;

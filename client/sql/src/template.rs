@@ -47,11 +47,11 @@ pub enum Kind {
         /// Its result may be cached: [`Template::dependencies`] answers something.
         cacheable: bool,
     },
-    /// It changes rows: see [`Template::changes`].
+    /// It changes rows: see [`Template::changed_rows`].
     Write(WriteKind),
     /// It begins or ends a transaction, or part of one.
     Transaction(Transaction),
-    /// It changes the definition of tables. [`Template::changes`] names those that it mentions.
+    /// It changes the definition of tables. [`Template::changed_rows`] names those that it mentions.
     Ddl,
     /// It changes the session or nothing: SET, PRAGMA, ANALYZE. A session that looks for tables elsewhere
     /// (`SET search_path`, `USE`) should not go on caching.
@@ -206,14 +206,6 @@ impl Template {
 
     /// The rows that a write changes with these values, before and after, for `CACHEOPS.INVALIDATE ON`.
     ///
-    /// It covers every changed row, and usually more: what is not known of a row is left out. Empty if the statement
-    /// changes nothing (or if [`may_change_more`](Self::may_change_more) is all that is known).
-    pub fn changes(&self, values: &[Value<'_>]) -> Conditions<'_> {
-        Conditions::fill(&self.changes, values)
-    }
-
-    /// The rows that a write changes with these values, before and after, for `CACHEOPS.INVALIDATE ON`.
-    ///
     /// They cover every changed row, and usually more: a column whose value is not known is left out. Empty if the statement
     /// changes nothing (or if [`may_change_more`](Self::may_change_more) is all that is known).
     pub fn changed_rows(&self, values: &[Value<'_>]) -> ChangedRows<'_> {
@@ -228,7 +220,7 @@ impl Template {
         rows.into_iter().flat_map(|(_, rows)| rows).next().unwrap_or_default()
     }
 
-    /// Whether the statement may have changed tables that [`changes`](Self::changes) does not name. Then nothing that
+    /// Whether the statement may have changed tables that [`changed_rows`](Self::changed_rows) does not name. Then nothing that
     /// is cached of the database can be trusted.
     pub fn may_change_more(&self) -> bool {
         self.unknown
@@ -247,7 +239,7 @@ impl Template {
 
     /// The one table that an INSERT, UPDATE or DELETE writes to, if it is known to be a table and no other is meant.
     ///
-    /// Who has its rows, old and new, sends these in the place of what [`changes`](Self::changes) says of this table. What
+    /// Who has its rows, old and new, sends these in the place of what [`changed_rows`](Self::changed_rows) says of this table. What
     /// it says of other tables (see [`Table::also`](crate::Table::also)) is sent all the same.
     pub fn target(&self) -> Option<&str> {
         self.target.as_deref()
@@ -255,17 +247,9 @@ impl Template {
 
     /// The columns that an UPDATE assigns, or an upsert in the rows that were there. The old row has other values there
     /// and the same in the others, except for those that the database computes: see
-    /// [`Analyser::old_image`](crate::Analyser::old_image).
+    /// [`Analyser::unchanged_image`](crate::Analyser::unchanged_image).
     pub fn assigned_columns(&self) -> Option<&[String]> {
         self.assigned.as_deref()
-    }
-
-    /// What every row has after an UPDATE, of the columns that it assigns: one conjunction, `*` if nothing is known.
-    ///
-    /// With [`Analyser::old_image`](crate::Analyser::old_image) of an old row it is the new row.
-    pub fn assigned_image(&self, values: &[Value<'_>]) -> Vec<u8> {
-        let conditions = Conditions::fill(self.assigns.as_slice(), values);
-        conditions.iter().next().map_or_else(|| b"*".to_vec(), |(_, image)| image.to_vec())
     }
 
     /// What the write gives back.

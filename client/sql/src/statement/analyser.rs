@@ -75,12 +75,6 @@ impl Analyser {
         Self { setting, templates }
     }
 
-    #[cfg(feature = "fault-injection")]
-    #[doc(hidden)]
-    pub fn with_fault(self, mutation: crate::Mutation) -> Self {
-        self.with_mutation(mutation)
-    }
-
     /// The same with a deliberate mistake.
     #[cfg(feature = "fault-injection")]
     #[doc(hidden)]
@@ -142,24 +136,6 @@ impl Analyser {
     /// [view](Schema::view) of, and what they [also](crate::Table::also) change.
     pub fn changed_with(&self, table: &str) -> Vec<String> {
         with_others(&self.setting, table)
-    }
-
-    /// The text of [`row_image`](Self::row_image).
-    pub fn row_condition<'v, N: AsRef<str>>(
-        &self,
-        table: &str,
-        row: impl IntoIterator<Item = (N, &'v Value<'v>)>,
-    ) -> Vec<u8> {
-        self.row_image(table, row).to_text()
-    }
-
-    /// The text of [`unchanged_image`](Self::unchanged_image).
-    pub fn old_image<'v, N: AsRef<str>>(
-        &self,
-        template: &Template,
-        row: impl IntoIterator<Item = (N, &'v Value<'v>)>,
-    ) -> Option<Vec<u8>> {
-        Some(self.unchanged_image(template, row)?.to_text())
     }
 
     /// What is known of one row that came from the database, or that an application knows as it is stored.
