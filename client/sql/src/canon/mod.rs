@@ -119,7 +119,7 @@ impl Place {
     }
 
     /// PostgreSQL keeps six digits of a float of four bytes that it puts into a column of decimals, and MySQL shows as
-    /// many to whoever asks without a prepared statement.
+    /// many where the query is not a prepared statement.
     fn rounds_floats(self) -> bool {
         match self.dialect {
             Dialect::Postgres => {
@@ -262,7 +262,7 @@ impl Place {
             return false;
         }
         if let Some(hex) = text::uuid(bytes) {
-            // If it could be a number as well, nobody knows which.
+            // Where it could be a number as well, it is not known which is meant.
             let numeric = match self.dialect {
                 Dialect::MySql => text::begins_with_number(bytes),
                 _ => number::parse(&hex).is_some(),

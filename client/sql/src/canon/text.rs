@@ -182,7 +182,7 @@ pub(crate) fn is_odd(text: &[u8]) -> bool {
     text == b"epoch" || text.iter().any(u8::is_ascii_digit) && words.all(dated)
 }
 
-/// Whether MySQL reads more than zero out of the text when it wants a number.
+/// Whether MySQL reads more than zero out of the text where a number is needed.
 pub(crate) fn begins_with_number(text: &[u8]) -> bool {
     let text = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);
     match text {

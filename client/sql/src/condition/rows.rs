@@ -8,9 +8,9 @@ use super::product::{Choices, Product};
 use super::table::TableConditions;
 use crate::Value;
 
-/// The rows that a write changes: for each table the conjunctions that each of its changed rows, old and new, satisfies one of.
+/// The rows that a write changes: for each table conjunctions, of which every changed row, old and new, satisfies one.
 ///
-/// No table occurs twice. A conjunction without terms stands for any row of its table and is then the only one.
+/// No table occurs twice. A conjunction without terms stands for any row of its table, and is then the table's only one.
 ///
 /// ```
 /// use cacheops_sql::{Analyser, Dialect, Schema, Value};
@@ -30,6 +30,7 @@ pub struct ChangedRows<'t> {
 
 impl<'t> ChangedRows<'t> {
     /// The tables and their rows.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'t str, &[OwnedConjunction])> + '_ {
         self.tables.iter().map(|(table, rows)| (*table, rows.as_slice()))
     }

@@ -8,9 +8,21 @@ use super::product::{Choices, Product};
 use super::table::TableConditions;
 use crate::Value;
 
-/// Pairs of table and condition, ready to be sent behind `ON`.
+/// What a query result depends on: tables, and for each the text of a condition, as `CACHEOPS.STORE .. ON` takes them.
 ///
 /// The conditions are in the grammar of [`cacheops_condition`], escaped. No table occurs twice.
+///
+/// ```
+/// use cacheops_sql::{Analyser, Dialect, Schema, Value};
+///
+/// let analyser = Analyser::new(Dialect::Postgres, Schema::new(), 1000);
+/// let read = analyser.analyse("SELECT * FROM article, author WHERE author.name = $1");
+/// let name = Value::from("R&D");
+/// let conditions = read.dependencies(std::slice::from_ref(&name)).unwrap();
+///
+/// let pairs: Vec<_> = conditions.iter().collect();
+/// assert_eq!(pairs, [("article", &b"*"[..]), ("author", b"name=r%26d")]);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Conditions<'t> {
     text: Vec<u8>,
@@ -19,6 +31,7 @@ pub struct Conditions<'t> {
 
 impl<'t> Conditions<'t> {
     /// The pairs of table and condition.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'t str, &[u8])> + '_ {
         (0..self.tables.len()).map(|at| {
             let start = at.checked_sub(1).map_or(0, |before| self.tables[before].1);
@@ -28,21 +41,25 @@ impl<'t> Conditions<'t> {
     }
 
     /// How many tables there are.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.tables.len()
     }
 
     /// Whether there is none.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.tables.is_empty()
     }
 
     /// The condition of one table.
+    #[must_use]
     pub fn get(&self, table: &str) -> Option<&[u8]> {
         self.iter().find(|(name, _)| *name == table).map(|(_, condition)| condition)
     }
 
-    /// The pairs, independent of the template.
+    /// The pairs of table and condition, not borrowed from the template.
+    #[must_use]
     pub fn to_pairs(&self) -> Vec<(String, Vec<u8>)> {
         self.iter().map(|(table, condition)| (table.to_owned(), condition.to_vec())).collect()
     }

@@ -1,4 +1,4 @@
-//! Functions that give the same for the same, and tables that are none.
+//! Which functions depend on their arguments only, and which relations are not tables of the application.
 
 use crate::Dialect;
 
@@ -65,7 +65,7 @@ pub(crate) fn is_pure_relation(dialect: Dialect, name: &str) -> bool {
     }
 }
 
-/// Relations that tell about the database itself.
+/// Relations of the system catalogues.
 pub(crate) fn is_system_relation(dialect: Dialect, qualifier: Option<&str>, name: &str) -> bool {
     let system = |qualifier: &str| {
         matches!(

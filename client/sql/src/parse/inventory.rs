@@ -1,6 +1,7 @@
-//! What a statement contains anywhere: the second look, by the visitor that the parser's author derived.
+//! What a statement contains anywhere, found by the parser's derived visitor, which visits every node.
 //!
-//! A relation that the compiler did not meet stands where the compiler did not look. It is then tracked whole.
+//! A relation that is found here but was not compiled is in a place that the compiler does not know. It is then tracked
+//! whole.
 
 use std::ops::ControlFlow;
 
@@ -32,7 +33,7 @@ pub(crate) struct Inventory<'s> {
     pub(crate) misread: bool,
     /// What does not change within a transaction is not volatile.
     in_transaction: bool,
-    /// Takes some of the rows that there are, and which is not told: LIMIT, DISTINCT ON.
+    /// Takes some of the rows that satisfy it, and not always the same: LIMIT, DISTINCT ON.
     limited: bool,
     /// The names that registered tables have in the statement, and these tables.
     aliases: Vec<(String, String)>,
@@ -67,7 +68,7 @@ impl<'s> Inventory<'s> {
         }
     }
 
-    /// Whether a part of the statement gives the same when it is asked twice in a transaction.
+    /// Whether a part of the statement gives the same result when it is evaluated twice in a transaction.
     pub(crate) fn is_settled<V: Visit + ?Sized>(&self, part: &V) -> bool {
         let mut inventory = Self::new(self.dialect, self.schema);
         inventory.in_transaction = true;
@@ -202,7 +203,7 @@ impl Visitor for Inventory<'_> {
         self.into |= select.into.is_some();
         self.limited |= matches!(select.distinct, Some(Distinct::On(_)));
         self.writes |= self.into;
-        // Its count is asked for by the next statement of the session.
+        // The next statement of the session reads its count.
         self.volatile |=
             select.select_modifiers.as_ref().is_some_and(|modifiers| modifiers.sql_calc_found_rows);
         ControlFlow::Continue(())

@@ -35,11 +35,11 @@ pub(crate) struct Compiler<'s> {
     pub(crate) context: Context<'s>,
     /// What each table's rows must satisfy, in the order of appearance.
     pub(crate) tables: Vec<(String, Dnf)>,
-    /// How often a name was met as a relation, common table expressions included.
+    /// How often a name occurs as a relation in the parts that were compiled, common table expressions included.
     met: HashMap<String, usize>,
     /// Reads something that is not known to be a table: neither its rows nor what it does can be tracked.
     pub(crate) untracked: bool,
-    /// Reads what the database tells about itself.
+    /// Reads a system catalogue, which changes without writes to it.
     pub(crate) system: bool,
     /// Whether any expression holds a query.
     pub(crate) nested: bool,
@@ -234,7 +234,7 @@ impl<'s> Compiler<'s> {
         formula.narrow(block, all);
     }
 
-    /// Hands the conditions of a block's tables over.
+    /// Adds the conditions of a block's tables to those of the statement.
     fn finish(&mut self, block: Block) {
         let large = block.is_large();
         for relation in block.relations {
@@ -256,7 +256,7 @@ impl<'s> Compiler<'s> {
     /// Whether the name is that of a common table expression: none, perhaps or certainly.
     fn common(&self, name: &str, spelled: &str) -> Option<bool> {
         let common = self.visible.iter().rev().find(|common| common.name == name)?;
-        // MySQL tells them from tables by case, on most systems.
+        // MySQL distinguishes them from tables by case, on most systems.
         let same = self.dialect() != Dialect::MySql || common.spelled == spelled;
         Some(common.certain && same)
     }
@@ -280,7 +280,7 @@ impl<'s> Compiler<'s> {
     }
 }
 
-/// Hands the queries inside an expression to the compiler, outermost first.
+/// Compiles the queries inside an expression; the compiler itself goes on to those inside of these.
 struct Nested<'c, 's> {
     compiler: &'c mut Compiler<'s>,
     depth: usize,

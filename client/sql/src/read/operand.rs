@@ -13,7 +13,7 @@ use crate::{Dialect, Value};
 #[derive(Debug, Clone)]
 pub(crate) enum Operand {
     Null,
-    /// `literal` tells that the database guesses the type.
+    /// `literal`: the database guesses the type.
     Constant {
         value: Value<'static>,
         cast: Cast,

@@ -68,7 +68,7 @@ impl Block {
         self.relations.last_mut().into_iter().for_each(|last| last.spelled = spelled.to_owned());
     }
 
-    /// Whether it has more relations than are told apart.
+    /// Whether it has so many relations that all are tracked whole.
     pub(crate) fn is_large(&self) -> bool {
         self.relations.len() > MAX_RELATIONS
     }
@@ -118,7 +118,7 @@ impl Context<'_> {
             Expr::CompoundIdentifier(names) if (2..=3).contains(&names.len()) => {
                 let qualifier = &names[names.len() - 2];
                 let relation = block.named(&self.setting.dialect.name(qualifier))?;
-                // `schema.table.column` may be a table outside that has another name here, and MySQL may tell aliases
+                // `schema.table.column` may be a table outside that has another name here, and MySQL may distinguish aliases
                 // apart by case.
                 let outside = names.len() == 3
                     || self.setting.dialect == Dialect::MySql

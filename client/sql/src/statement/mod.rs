@@ -69,7 +69,7 @@ fn parsed(setting: &Setting, sql: &str) -> Template {
     template
 }
 
-/// What the tokens tell of a statement beside the parser.
+/// What the tokens of a statement show that its syntax tree does not.
 #[derive(Debug, Clone, Copy, Default)]
 struct Text<'t> {
     /// Empty where the statement is only a part of the text.

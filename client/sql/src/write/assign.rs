@@ -167,7 +167,7 @@ fn assigned(
     let system = is_system(context, table, column);
     let operand = operand(context.setting.dialect, value)?;
     let inserts = statement == Statement::Insert;
-    // NULL, and in MySQL zero, may ask for the next number of the table.
+    // In place of NULL, and in MySQL of zero, the table's next number may be stored.
     let null = match (context.setting.dialect, statement) {
         (Dialect::Postgres, _) | (Dialect::Sqlite, Statement::Update) => NullMeans::IsNull,
         _ => NullMeans::Unknown,

@@ -42,9 +42,9 @@ pub(crate) fn insert(write: &Write<'_>, insert: &Insert) -> Template {
     let columns = insert_columns(setting.dialect, insert);
     let rows = columns.as_ref().and_then(|columns| rows(write.context(), &table, columns, insert));
     // IGNORE makes MySQL change values until they fit.
-    let told = !(replaces || insert.ignore && setting.dialect == Dialect::MySql);
+    let known = !(replaces || insert.ignore && setting.dialect == Dialect::MySql);
     let images = match (rows, columns) {
-        (Some(rows), Some(columns)) if told => {
+        (Some(rows), Some(columns)) if known => {
             match updated(write.context(), &table, &columns, &rows, insert) {
                 Some(updated) if updated.is_empty() => whole_if_many(Dnf(rows)),
                 // An inserted row has the terms of the row it would replace, and more.
@@ -66,7 +66,7 @@ pub(crate) fn insert(write: &Write<'_>, insert: &Insert) -> Template {
         columns.iter().any(|column| setting.dialect.is_system_column(column))
     };
     template.assigned =
-        upserted(setting.dialect, insert).filter(|columns| told && !renamed(columns));
+        upserted(setting.dialect, insert).filter(|columns| known && !renamed(columns));
     template.replaces = replaces;
     template
 }
