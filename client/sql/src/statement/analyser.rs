@@ -118,7 +118,6 @@ impl Analyser {
     /// assert_eq!(*analyser.analyse("BEGIN").kind(), Kind::Transaction(Transaction::Begin));
     /// assert_eq!(*analyser.analyse("CALL rebuild()").kind(), Kind::Other);
     /// ```
-    #[must_use]
     pub fn analyse(&self, sql: &str) -> Arc<Template> {
         if sql.len() > MAX_SQL_BYTES {
             return Arc::new(by_first_word(&self.setting, sql));
