@@ -1,4 +1,4 @@
-//! Compiled conditions: factors, conjunctions and disjunctions, and what becomes of them with values.
+//! Compiled conditions, without values and filled with values.
 
 pub(crate) mod dnf;
 pub(crate) mod factor;

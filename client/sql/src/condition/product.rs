@@ -5,12 +5,12 @@ use smallvec::SmallVec;
 use super::factor::{Alternatives, Conjunction, Factor, Filled};
 use crate::Value;
 
-/// What a conjunction of factors is with these values.
+/// A conjunction of factors, filled with values.
 #[allow(clippy::large_enum_variant)] // taken apart at once
 pub(super) enum Choices<'c> {
     /// No row can satisfy it.
     None,
-    /// It says nothing: any row.
+    /// It has no term: any row satisfies it.
     AnyRow,
     Some(Product<'c>),
 }
@@ -40,7 +40,7 @@ impl<'c> Product<'c> {
                 }
             }
         }
-        // Too many: the longest list goes, which widens.
+        // Too many: the longest list is left out, so that the conjunctions match more rows.
         while product.size() > *left {
             let fields = &product.fields;
             let longest = (0..fields.len()).max_by_key(|&at| fields[at].1.len());
@@ -62,7 +62,7 @@ impl<'c> Product<'c> {
         &self.buffer[from as usize..to as usize]
     }
 
-    /// Drops alternatives that are written alike.
+    /// Drops alternatives that have the same form.
     fn distinct(&self, alternatives: &mut Alternatives) {
         let bytes = |range: &Option<(u32, u32)>| range.map(|range| self.bytes(range));
         alternatives.sort_by(|left, right| bytes(left).cmp(&bytes(right)));
@@ -80,7 +80,7 @@ impl<'c> Product<'c> {
             write(&mut fields.map(|((factor, alternatives), at)| {
                 (*factor, alternatives[*at].map(|range| self.bytes(range)))
             }));
-            // The next choice, as one counts.
+            // The next choice, as a counter steps: the last field changes first.
             let next = (0..choice.len()).rfind(|&at| choice[at] + 1 < self.fields[at].1.len());
             let Some(at) = next else { return };
             choice[at] += 1;

@@ -30,7 +30,7 @@ impl TableConditions {
             .collect()
     }
 
-    /// About how many bytes they take. What several conjunctions share counts for each of them in part.
+    /// About how many bytes they take. A factor that several conjunctions share counts for each of them in part.
     pub(crate) fn bytes(&self) -> usize {
         let factor = |factor: &Arc<Factor>| factor.bytes() / Arc::strong_count(factor);
         let conjunction = |conjunction: &Conjunction| {

@@ -148,7 +148,7 @@ fn escape_from(text: &mut Vec<u8>, start: usize) {
     }
 }
 
-/// What values escape.
+/// The bytes that are escaped in values.
 const RESERVED: &[u8] = b"%&|=";
 
 fn write_product(
@@ -163,7 +163,7 @@ fn write_product(
         Choices::AnyRow => return false,
         Choices::Some(product) => product,
     };
-    // Which of the fields have values that need no escape, as numbers.
+    // Which of the fields have values without a byte to escape, as numbers have.
     let plain: SmallVec<[bool; 4]> = (0..product.fields.len())
         .map(|at| {
             let values = product.fields[at].1.iter().flatten();

@@ -15,7 +15,7 @@ use super::calls;
 use crate::parse::functions;
 use crate::{Dialect, Schema};
 
-/// What was found.
+/// What a statement, or a part of one, contains.
 pub(crate) struct Inventory<'s> {
     dialect: Dialect,
     schema: &'s Schema,
@@ -23,21 +23,21 @@ pub(crate) struct Inventory<'s> {
     pub(crate) queries: usize,
     pub(crate) statements: usize,
     pub(crate) locking: bool,
-    /// Reads the clock, chance or the session, or calls a function that may.
+    /// Reads the clock, random numbers or the session, or calls a function that may.
     pub(crate) volatile: bool,
     /// A query that writes: DML in a common table expression, SELECT INTO.
     pub(crate) writes: bool,
     /// SELECT INTO.
     pub(crate) into: bool,
-    /// `TABLE t` for a query, of which the parser takes more words than there are.
+    /// `TABLE t` for a query, which the parser misreads.
     pub(crate) misread: bool,
-    /// What does not change within a transaction is not volatile.
+    /// Values that are constant within a transaction do not count as volatile.
     in_transaction: bool,
     /// Takes some of the rows that satisfy it, and not always the same: LIMIT, DISTINCT ON.
     limited: bool,
     /// The names that registered tables have in the statement, and these tables.
     aliases: Vec<(String, String)>,
-    /// What is written like a column of a relation.
+    /// Names that are written like columns of a relation, with the relation.
     attributes: Vec<(String, String)>,
 }
 
@@ -77,7 +77,7 @@ impl<'s> Inventory<'s> {
         !inventory.volatile && !inventory.limited
     }
 
-    /// The clock of PostgreSQL stands still during a transaction, and the session is the same.
+    /// Whether PostgreSQL gives the same value throughout a transaction: its clock, and values of the session.
     fn stands_still(&self, name: &str) -> bool {
         self.in_transaction
             && self.dialect == Dialect::Postgres

@@ -45,13 +45,13 @@ impl Comparisons<'_> {
         }
     }
 
-    /// A condition on a parameter, in a read: a write has to say what holds for certain of its rows, and not under which
+    /// A condition on a parameter, in a read. The condition of a write has to hold for certain for its rows, not under which
     /// circumstances.
     pub(super) fn guard(self, expr: &Expr, guard: Guard) -> Formula {
         let Some(Operand::Parameter(at, cast)) = operand(self.dialect(), expr) else {
             return Formula::True;
         };
-        // What is no value after a conversion may have been one before.
+        // A value that is NULL after a conversion of MySQL may not have been NULL before.
         if self.context.side != Side::Query
             || cast != Cast::None && self.dialect() == Dialect::MySql
         {
@@ -93,7 +93,7 @@ impl Comparisons<'_> {
                     casts.into_iter().try_fold(operand, |operand, cast| operand.folded(cast))?;
                 return Some(self.term(column, [operand], NullMeans::Nothing));
             }
-            // `a = COALESCE($1, a)`: where the parameter is NULL any value is right.
+            // `a = COALESCE($1, a)`: if the parameter is NULL, every row satisfies it.
             if let Expr::Function(function) = right
                 && let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice()
                 && self.dialect().name(name) == "coalesce"
@@ -117,7 +117,7 @@ impl Comparisons<'_> {
                 pairs.map(|(left, right)| self.equality(left, right, null)).collect(),
             );
         }
-        // A setting of PostgreSQL takes it for IS NULL.
+        // With the setting transform_null_equals PostgreSQL reads it as IS NULL.
         let is_null = |expr| matches!(operand(self.dialect(), expr), Some(Operand::Null));
         let plain = null == NullMeans::Nothing && self.dialect() == Dialect::Postgres;
         if plain && (is_null(left) || is_null(right)) {
@@ -171,7 +171,7 @@ impl Comparisons<'_> {
         }
     }
 
-    /// A list of rows, of which MySQL makes all that stand in one column the same type: `5` among texts makes a number of
+    /// A list of rows, in which MySQL converts all values of one column to one type: `5` among texts makes a number of
     /// each, and most texts are zero.
     fn in_rows(self, columns: &[Expr], list: &[Expr]) -> Formula {
         let rows: Option<Vec<&[Expr]>> = list
@@ -311,7 +311,7 @@ impl Comparisons<'_> {
     }
 }
 
-/// What became of a comparison.
+/// The result of building a factor.
 pub(crate) enum Built {
     Factor(Factor),
     Impossible,

@@ -1,4 +1,4 @@
-//! What an expression says of single columns: terms, AND and OR, everything else true.
+//! What a condition says of single columns: terms, AND and OR. All else counts as true, which narrows nothing.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use crate::condition::factor::Factor;
 /// A formula over the relations of one block.
 #[derive(Debug, Clone)]
 pub(crate) enum Formula {
-    /// Says nothing.
+    /// True, or not understood.
     True,
-    /// Never holds.
+    /// Holds for no row.
     False,
     /// A term of the relation with this number.
     Atom(usize, Arc<Factor>),
-    /// Decided by a parameter alone, whatever the row.
+    /// Depends on a parameter alone.
     Guard(Arc<Factor>),
     And(Vec<Formula>),
     Or(Vec<Formula>),

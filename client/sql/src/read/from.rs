@@ -114,7 +114,7 @@ impl Relations<'_, '_> {
             || self.compiler.schema().is_pure(function)
     }
 
-    /// Adds what is no table by the name that the statement gives it.
+    /// Adds a relation that is not a table, under its alias.
     fn add_derived(&mut self, alias: &Option<TableAlias>) {
         let name = |alias: &TableAlias| self.compiler.dialect().name(&alias.name);
         let name = alias.as_ref().map(name).unwrap_or_default();
@@ -125,7 +125,7 @@ impl Relations<'_, '_> {
         match factor {
             TableFactor::Table { name, alias, args: Some(args), version, sample, .. } => {
                 let Some(key) = self.compiler.key(name) else { return };
-                self.compiler.meet(&key);
+                self.compiler.count_occurrence(&key);
                 let plain = version.is_none() && sample.is_none();
                 self.compiler.untracked |= !plain || name.0.len() > 1 || !self.is_pure(&key);
                 self.compiler.subqueries(args);
@@ -135,7 +135,7 @@ impl Relations<'_, '_> {
             }
             TableFactor::Table { name, alias, args: None, version, sample, .. } => {
                 let Some(key) = self.compiler.key(name) else { return };
-                self.compiler.meet(&key);
+                self.compiler.count_occurrence(&key);
                 self.compiler.untracked |= version.is_some() || sample.is_some();
                 self.table(name, alias.as_ref(), key);
             }

@@ -1,7 +1,7 @@
 //! AND, OR, NOT and CASE: the formula of a condition.
 //!
-//! Negation is pushed down first, so that only what stands in a positive place is kept, and dropping any part of a
-//! formula makes it wider.
+//! Negation is pushed down to the comparisons first. Below it are only AND and OR then, so leaving out any part of a formula
+//! makes it match more rows, and never fewer.
 
 use sqlparser::ast::{BinaryOperator as Op, CaseWhen, Expr, UnaryOperator, Value as Literal};
 
@@ -37,7 +37,7 @@ impl Logic<'_> {
     ) -> Formula {
         match expr {
             Expr::Nested(inner) => self.formula(inner, negated, equal),
-            // A mode of MySQL makes it stronger than a comparison.
+            // With the mode HIGH_NOT_PRECEDENCE of MySQL it binds more tightly than a comparison.
             Expr::UnaryOp { op: UnaryOperator::Not, expr }
                 if self.0.dialect() == Dialect::MySql && !is_closed(expr) =>
             {
@@ -105,7 +105,7 @@ impl Logic<'_> {
     fn choice(self, when: &CaseWhen, otherwise: &Expr) -> Formula {
         let part = |expr, negated| self.formula(expr, negated, None);
         let chosen = Formula::And(vec![part(&when.condition, false), part(&when.result, false)]);
-        // NULL is not true, and no negation says so.
+        // The negation of a condition that is NULL is NULL as well, while ELSE applies to it.
         let not = match self.formula(&when.condition, true, None) {
             Formula::Guard(factor) => match factor.slots.as_slice() {
                 [Slot::Guard(_, Guard::Is(_))] => Formula::True,
@@ -133,7 +133,7 @@ fn chain<'e>(expr: &'e Expr, wanted: &Op) -> Vec<&'e Expr> {
     parts
 }
 
-/// Whether an operator before it takes all of it, however strong it is.
+/// Whether an operator before the expression applies to all of it, whatever its precedence.
 fn is_closed(expr: &Expr) -> bool {
     match expr {
         Expr::UnaryOp { op: UnaryOperator::Not, expr } => is_closed(expr),

@@ -1,4 +1,4 @@
-//! Queries: which relations they read, and which rows of these can matter.
+//! Queries: which relations they read, and which rows of these can have a part in the result.
 //!
 //! Each occurrence of a table gets the condition that its rows must satisfy to have any part in the result. A block of
 //! SELECT narrows an occurrence by its WHERE, and by the ON of a join if that join drops the rows that fail it.
@@ -36,7 +36,7 @@ pub(crate) struct Compiler<'s> {
     /// What each table's rows must satisfy, in the order of appearance.
     pub(crate) tables: Vec<(String, Dnf)>,
     /// How often a name occurs as a relation in the parts that were compiled, common table expressions included.
-    met: HashMap<String, usize>,
+    occurrences: HashMap<String, usize>,
     /// Reads something that is not known to be a table: neither its rows nor what it does can be tracked.
     pub(crate) untracked: bool,
     /// Reads a system catalogue, which changes without writes to it.
@@ -45,9 +45,9 @@ pub(crate) struct Compiler<'s> {
     pub(crate) nested: bool,
     pub(crate) visible: Vec<Common>,
     /// Whether a query inside of an expression may name columns of the queries around it.
-    around: bool,
+    may_correlate: bool,
     /// The names that the queries around it give to their results.
-    outside: Vec<String>,
+    outer_names: Vec<String>,
 }
 
 /// A common table expression that a name may mean.
@@ -55,7 +55,7 @@ pub(crate) struct Common {
     pub(crate) name: String,
     /// The same as it is written.
     pub(crate) spelled: String,
-    /// Not only perhaps.
+    /// Whether the name certainly means it; otherwise it may also be a table.
     pub(crate) certain: bool,
 }
 
@@ -71,13 +71,13 @@ impl<'s> Compiler<'s> {
         Self {
             context: Context { setting, side },
             tables: Vec::new(),
-            met: HashMap::new(),
+            occurrences: HashMap::new(),
             untracked: false,
             system: false,
             nested: true,
             visible: Vec::new(),
-            around: true,
-            outside: Vec::new(),
+            may_correlate: true,
+            outer_names: Vec::new(),
         }
     }
 
@@ -133,8 +133,8 @@ impl<'s> Compiler<'s> {
             self.with(with, correlated);
         }
         self.set(&query.body, correlated);
-        // They may name what the arms of the query have.
-        self.around = true;
+        // They may name columns of the arms of the query.
+        self.may_correlate = true;
         self.subqueries(&query.order_by);
         self.subqueries(&query.limit_clause);
         self.subqueries(&query.fetch);
@@ -150,7 +150,7 @@ impl<'s> Compiler<'s> {
             Common { name: compiler.dialect().name(ident), spelled: ident.value.clone(), certain }
         };
         let first = self.visible.len();
-        // Where a query may be recursive it sees itself, and perhaps those behind it.
+        // A recursive query may name itself, and perhaps those that follow.
         let recursive = with.recursive || self.dialect() == Dialect::Sqlite;
         if recursive {
             for at in 0..with.cte_tables.len() {
@@ -186,16 +186,16 @@ impl<'s> Compiler<'s> {
     }
 
     fn select(&mut self, select: &Select, correlated: bool) {
-        let outside = self.outside.clone();
-        let mut block = Block { correlated, outside, ..Block::default() };
+        let outer_names = self.outer_names.clone();
+        let mut block = Block { correlated, outer_names, ..Block::default() };
         let mut known = Known::default();
-        self.around = true;
+        self.may_correlate = true;
         self.from(&mut block, &select.from, &mut known);
-        // Without a FROM there is no column to name, but some databases know the names of results already.
-        self.around = correlated || !select.from.is_empty();
-        let before = self.outside.len();
+        // Without a FROM there is no column to name, but some databases resolve the aliases of results already.
+        self.may_correlate = correlated || !select.from.is_empty();
+        let before = self.outer_names.len();
         let dialect = self.dialect();
-        self.outside.extend(select.projection.iter().filter_map(|item| match item {
+        self.outer_names.extend(select.projection.iter().filter_map(|item| match item {
             SelectItem::ExprWithAlias { alias, .. } => Some(dialect.name(alias)),
             _ => None,
         }));
@@ -209,7 +209,7 @@ impl<'s> Compiler<'s> {
         self.subqueries(&select.named_window);
         self.subqueries(&select.qualify);
         self.subqueries(&select.distinct);
-        self.outside.truncate(before);
+        self.outer_names.truncate(before);
         let plain = select.lateral_views.is_empty()
             && select.prewhere.is_none()
             && select.connect_by.is_empty()
@@ -249,8 +249,8 @@ impl<'s> Compiler<'s> {
     }
 
     /// Counts an occurrence of a relation.
-    fn meet(&mut self, name: &str) {
-        *self.met.entry(name.to_owned()).or_default() += 1;
+    fn count_occurrence(&mut self, name: &str) {
+        *self.occurrences.entry(name.to_owned()).or_default() += 1;
     }
 
     /// Whether the name is that of a common table expression: none, perhaps or certainly.
@@ -261,11 +261,11 @@ impl<'s> Compiler<'s> {
         Some(common.certain && same)
     }
 
-    /// Adds the relations that were not met, whole.
+    /// Adds the relations that were not compiled, whole.
     pub(crate) fn add_missed(&mut self, relations: &[ObjectName]) {
         for relation in relations {
             let Some(key) = self.key(relation) else { continue };
-            match self.met.get_mut(&key) {
+            match self.occurrences.get_mut(&key) {
                 Some(count) if *count > 0 => *count -= 1,
                 _ => self.add(&key, Dnf::any()),
             }
@@ -291,9 +291,9 @@ impl Visitor for Nested<'_, '_> {
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
         if self.depth == 0 {
-            let around = self.compiler.around;
-            self.compiler.query(query, around);
-            self.compiler.around = around;
+            let may_correlate = self.compiler.may_correlate;
+            self.compiler.query(query, may_correlate);
+            self.compiler.may_correlate = may_correlate;
         }
         self.depth += 1;
         ControlFlow::Continue(())

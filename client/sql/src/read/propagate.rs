@@ -184,7 +184,7 @@ fn propagated(
     if place.kind != factor.place.kind || place.kind == ColumnKind::Opaque {
         return None;
     }
-    // Constants were made canonical already: only integers compare alike everywhere.
+    // The constants are in canonical form already, without their type: only integers compare alike in all types.
     let portable = factor.slots.iter().all(|slot| match slot {
         Slot::Plain(text) => text.iter().all(u8::is_ascii_digit) && text.len() <= 15,
         _ => true,

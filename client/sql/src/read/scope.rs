@@ -11,7 +11,7 @@ use crate::{Dialect, Schema};
 /// More relations in one block are tracked whole.
 const MAX_RELATIONS: usize = 64;
 
-/// What the names and values of a statement are read by: the database and its tables, and the side on which they stand.
+/// How names and values are to be read: the database, its tables, and the side of the statement.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Context<'s> {
     pub(crate) setting: &'s Setting,
@@ -28,7 +28,7 @@ pub(crate) struct Block {
     /// A name that no relation here has may belong to a query outside.
     pub(crate) correlated: bool,
     /// Names that queries outside give to their results, and have nothing else that a name could mean.
-    pub(crate) outside: Vec<String>,
+    pub(crate) outer_names: Vec<String>,
     /// Columns of two relations are one (USING, NATURAL).
     pub(crate) merged: bool,
     /// One of its joins keeps rows without a partner.
@@ -86,7 +86,7 @@ impl Block {
         if let [only] = self.relations.as_slice() {
             let confirmed =
                 || only.table.as_ref().is_some_and(|table| schema.has_column(table, column));
-            let alone = !self.correlated && !self.outside.iter().any(|name| name == column);
+            let alone = !self.correlated && !self.outer_names.iter().any(|name| name == column);
             return (alone || confirmed()).then_some(0);
         }
         if self.merged {
@@ -108,7 +108,7 @@ impl Context<'_> {
             Expr::Nested(inner) => return self.column(block, inner),
             Expr::Identifier(ident) => {
                 let column = self.setting.dialect.name(ident);
-                // The session's, whatever the table has under that name.
+                // It reads the session, even if the table has a column of that name.
                 let bare = ident.quote_style.is_none();
                 if bare && functions::is_volatile_word(self.setting.dialect, &column) {
                     return None;
@@ -131,7 +131,7 @@ impl Context<'_> {
             _ => return None,
         };
         let table = block.relations[relation].table.as_ref()?;
-        // A full-text table of SQLite has a column of its own name, to be searched and to be given commands.
+        // A full-text table of SQLite has a column of its own name, for searches and commands.
         let own =
             self.setting.dialect == Dialect::Sqlite && table.rsplit('.').next() == Some(&column);
         let hidden = (self.setting.dialect.is_system_column(&column) || own)

@@ -1,4 +1,4 @@
-//! Everything that is not a plain read or write, and texts that the parser does not read.
+//! Statements that are neither a plain read nor INSERT, UPDATE or DELETE.
 
 use sqlparser::ast::{
     AlterTableOperation, CascadeOption, CopySource, ObjectType, Statement, UtilityOption,
@@ -26,7 +26,7 @@ pub(crate) fn script(setting: &Setting, statements: &[Statement]) -> Template {
         unknown |= template.unknown || matches!(template.kind, Kind::Transaction(_));
         if !matches!(template.kind, Kind::Read { .. }) {
             compiler.add_missed(&inventory.relations);
-            // Not everything that is written is a relation to the parser.
+            // The parser does not count every table that is written as a relation.
             template.tables.iter().for_each(|table| compiler.add(table, Dnf::any()));
         }
     }
@@ -34,7 +34,7 @@ pub(crate) fn script(setting: &Setting, statements: &[Statement]) -> Template {
     whole_of(setting, compiler, kind, unknown && !reads)
 }
 
-/// EXPLAIN (ANALYZE), which runs the statement. It may be switched off again behind the word.
+/// Whether EXPLAIN has the option ANALYZE, with which it runs the statement. `ANALYZE off` counts too.
 fn analyses(options: &Option<Vec<UtilityOption>>) -> bool {
     let analyze = |word: &str| ANALYZE.iter().any(|known| word.eq_ignore_ascii_case(known));
     options.iter().flatten().any(|option| analyze(&option.name.value))
@@ -154,7 +154,7 @@ pub(crate) fn other(
         | S::CreateType { .. }
         | S::CreateRole(_)
         | S::CreateProcedure { .. } => Template::of(Kind::Ddl),
-        // A view or a query may call it, and their results were cached.
+        // A cached result may be one of a view or query that calls the function.
         S::CreateFunction(_)
         | S::Drop { .. }
         | S::AlterView { .. }

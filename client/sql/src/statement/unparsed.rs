@@ -1,4 +1,4 @@
-//! What the first words of a text tell, where the parser cannot or may not read it.
+//! What the first words of a text imply, where the parser cannot or must not read it.
 
 use crate::Dialect;
 use crate::canon::Side;
@@ -11,22 +11,22 @@ use crate::write::changed::whole_of;
 /// A read that is not cached.
 pub(super) const UNCACHED: Kind = Kind::Read { locking: false, volatile: true, cacheable: false };
 
-/// PostgreSQL knows both spellings.
+/// Both spellings of the word in PostgreSQL.
 pub(super) const ANALYZE: [&str; 2] = ["analyze", "analyse"];
 
-/// SQLite gives new numbers to the rows of tables without a key of integers, which a query may show.
+/// VACUUM of SQLite, which renumbers the rows of tables without an integer key: a query may return `rowid`.
 pub(super) fn vacuum() -> Template {
     Template { unknown: true, ..Template::of(Kind::Ddl) }
 }
 
-/// A text of which not even the first words can be trusted.
+/// A text whose first words may not be those of the statement that runs.
 pub(crate) fn unreadable() -> Template {
     let mut template = Template::of(Kind::Other);
     template.unknown = true;
     template
 }
 
-/// What the first words of a text tell, where the parser cannot or may not read it.
+/// The template of such a text.
 pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
     let mut words = Words { dialect: setting.dialect, rest: sql };
     if setting.dialect == Dialect::MySql && runs_comments(sql) {
@@ -57,12 +57,12 @@ pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
         "with"
             if one
                 && !["insert", "update", "delete", "merge"].iter().any(|word| has(word))
-                // There is a function of that name too.
+                // `replace` is also the name of a function.
                 && !(has("replace") && has("into")) =>
         {
             Template::of(UNCACHED)
         }
-        // With others behind it, COMMIT may be one of them.
+        // If more statements follow, one of them may be COMMIT.
         "insert" | "replace" if one => {
             words.skip(&[
                 "or",
@@ -100,7 +100,7 @@ pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
             unreadable()
         }
         "begin" | "start" if one => Template::of(Kind::Transaction(Transaction::Begin)),
-        // What another session has prepared is seen only now.
+        // COMMIT PREPARED commits the writes of another session.
         "commit" | "end" if one && !has("chain") && !has("prepared") => {
             Template::of(Kind::Transaction(Transaction::Commit { chain: false }))
         }

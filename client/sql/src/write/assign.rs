@@ -1,4 +1,4 @@
-//! What INSERT and UPDATE put into columns, as terms that hold afterwards.
+//! The values that INSERT and UPDATE assign, as terms that hold afterwards.
 
 use std::sync::Arc;
 
@@ -83,7 +83,7 @@ impl Set {
         Self { columns: pairs.into_iter().map(|(column, _)| column).collect(), known, renamed }
     }
 
-    /// The same without a word on what the columns get.
+    /// The same, with unknown values.
     pub(crate) fn unknown(columns: Vec<String>) -> Self {
         Self { columns, known: Conjunction::new(), renamed: false }
     }
@@ -103,7 +103,7 @@ impl Set {
         let moved = old.0.iter().filter(|old| self.moves(context, table, old));
         let new: Vec<Conjunction> = moved.map(|old| self.applied_to(old)).collect();
         let mut images = old;
-        // Without making one of those that have one field: what was and what is assigned read values differently.
+        // Not joined by `Dnf::or`: conditions and assignments read values differently.
         images.0.extend(new);
         images
     }
@@ -136,7 +136,7 @@ pub(crate) fn row<'e>(
     statement: Statement,
 ) -> Conjunction {
     let mut row = Conjunction::new();
-    // Another name of a column, whose value may be the one that counts.
+    // Another name of a column, which may be given a second value under its own name.
     if columns.iter().any(|column| is_system(context, table, column)) {
         return row;
     }

@@ -50,7 +50,7 @@ pub(crate) fn changed_all(
     template
 }
 
-/// The tables that change where any rows of one do: itself or what it is a view of, and others.
+/// The tables that may change when rows of one do: itself or those that it is a view of, and others.
 pub(crate) fn with_others(setting: &Setting, table: &str) -> Vec<String> {
     let mut compiler = Compiler::new(setting, Side::Predicate);
     compiler.add(table, Dnf::any());

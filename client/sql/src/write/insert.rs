@@ -1,4 +1,4 @@
-//! INSERT, REPLACE and upserts: which rows they bring in, and which they change instead.
+//! INSERT, REPLACE and upserts: the rows that they insert, and those that they change instead.
 
 use sqlparser::ast::{
     ConflictTarget, Expr, GroupByExpr, Insert, OnConflictAction, OnInsert, Query, Select,
@@ -79,7 +79,7 @@ fn upserted(dialect: Dialect, insert: &Insert) -> Option<Vec<String>> {
     Some(pairs.into_iter().map(|(column, _)| column).collect())
 }
 
-/// WITH before the source of an INSERT may hide anything.
+/// Whether the source of an INSERT has a syntax that is not understood.
 fn with_is_odd(source: Option<&Query>) -> bool {
     source.is_some_and(|query| !query.pipe_operators.is_empty())
 }
@@ -141,7 +141,7 @@ fn rows(
 
 /// What a SELECT gives for each column: a constant among it is in every row.
 fn selected(select: &Select) -> Option<Vec<&Expr>> {
-    // ROLLUP and its kin put NULL in the place of a constant that they group by.
+    // ROLLUP, CUBE and GROUPING SETS replace a constant that they group by with NULL.
     let ungrouped = match &select.group_by {
         GroupByExpr::Expressions(expressions, modifiers) => {
             expressions.is_empty() && modifiers.is_empty()
@@ -181,7 +181,7 @@ fn updated(
     }
     let mut images = Vec::new();
     for inserted in rows {
-        // The row that was there has the same key; what else it has is not known.
+        // The existing row has the same key; its other values are not known.
         let old: Conjunction =
             inserted.iter().filter(|factor| target.contains(&factor.column)).cloned().collect();
         if old.is_empty() || columns.len() < target.len() {

@@ -1,8 +1,8 @@
 //! Writes that several tables decide on: `UPDATE .. FROM`, `DELETE .. USING`, and MySQL's writes to a join.
 //!
-//! A row of the target is changed if the join has it beside some row of the others. So what a read of the same join
-//! would need of that row is what the changed rows have in common: the terms of WHERE and ON that bind its columns, where
-//! an outer join only lets those count that it may, and constants that come over equal columns.
+//! A row of the target is changed if the joined block has a row with it. So the changed rows satisfy what a read of the same
+//! join depends on: the terms of WHERE and ON on columns of the target, as far as outer joins let them count, and constants
+//! that pass over equal columns.
 
 use sqlparser::ast::{
     Assignment, AssignmentTarget, Delete, Expr, FromTable, ObjectName, ObjectNamePart, TableFactor,
@@ -20,7 +20,7 @@ use crate::read::propagate::Known;
 use crate::read::scope::Block;
 use crate::template::{Kind, Template, WriteKind};
 
-/// What the rows of the target satisfy that a write changes.
+/// The condition that the changed rows of the target satisfy.
 pub(crate) fn condition(write: &Write<'_>, target: &Target<'_>) -> Dnf {
     let mut block = Block::of(target.alias.clone(), target.table.clone());
     join(write, &mut block, target.from, target.selection);
@@ -58,7 +58,7 @@ pub(crate) fn update(write: &Write<'_>, update: &Update) -> Template {
     let (mut tables, mut columns) = (Vec::new(), Vec::new());
     let targets: Vec<usize> = sets.iter().map(|(at, _)| *at).collect();
     for (at, pairs) in sets {
-        // What is derived cannot be written; a view, or a name of the WITH, is another matter.
+        // A derived table cannot be written, but a view can be, and a name of the WITH.
         let Some(table) = block.relations[at].table.clone() else {
             return visible(write.setting, write.inventory, kind);
         };
@@ -66,7 +66,7 @@ pub(crate) fn update(write: &Write<'_>, update: &Update) -> Template {
         let alone = targets.iter().filter(|other| same(other)).count() == 1;
         let set = write.assigned(&table, pairs);
         let old = take(write, &mut block, at);
-        // A row that is written under both of its names has images that neither of the two knows.
+        // A row that is written under both names has an image with assignments of both.
         let images = if alone {
             whole_if_many(set.images(write.context(), &table, old))
         } else {
@@ -88,7 +88,7 @@ pub(crate) fn update(write: &Write<'_>, update: &Update) -> Template {
     template
 }
 
-/// What is assigned to each relation. Where the owner of a column is not known, it is each of them.
+/// What is assigned to each relation. A column whose owner is not known counts for each of them.
 fn sets<'e>(
     write: &Write<'_>,
     block: &Block,
@@ -165,7 +165,7 @@ fn plain_name(item: &TableWithJoins) -> Option<&ObjectName> {
     }
 }
 
-/// How the text calls the relation with this number.
+/// The name that the text has for the relation with this number.
 fn spelled(item: &TableWithJoins, at: usize) -> Option<String> {
     let relations = std::iter::once(&item.relation).chain(item.joins.iter().map(|j| &j.relation));
     let names = relations.map(|relation| match relation {

@@ -1,7 +1,7 @@
 //! Statements that write: which rows they change.
 //!
-//! What is sent must cover each changed row, before and after. So a term stands here only if it holds for certain, and
-//! what is not known is left out.
+//! What is sent must cover each changed row, before and after. So a conjunction has only terms that certainly hold for
+//! those rows.
 
 pub(crate) mod assign;
 pub(crate) mod changed;
@@ -28,7 +28,7 @@ pub(crate) struct Write<'a> {
     pub(crate) common: &'a [String],
     /// The whole text, if this is its only statement.
     pub(crate) sql: &'a str,
-    /// MySQL changes values until they fit.
+    /// It has IGNORE, with which MySQL changes values until they fit.
     pub(crate) ignores: bool,
 }
 
@@ -45,7 +45,7 @@ impl Write<'_> {
         compiler
     }
 
-    /// Whether this part of the statement means the same rows when it is run once more, in the same transaction.
+    /// Whether this part of the statement selects the same rows when it is evaluated again in the same transaction.
     pub(crate) fn is_settled<V: Visit + ?Sized>(&self, part: &V) -> bool {
         self.inventory.is_settled(part)
     }
@@ -63,7 +63,7 @@ impl Write<'_> {
 pub(crate) struct Target<'e> {
     pub(crate) alias: String,
     pub(crate) table: String,
-    /// What stands behind FROM or USING.
+    /// The items of FROM or USING.
     pub(crate) from: &'e [TableWithJoins],
     pub(crate) selection: Option<&'e Expr>,
 }

@@ -1,4 +1,4 @@
-//! What a write gives back of the rows it changed.
+//! What RETURNING gives of the rows that a write changes.
 
 use sqlparser::ast::{Expr, SelectItem, SelectItemQualifiedWildcardKind};
 
@@ -17,7 +17,7 @@ pub(crate) fn returning(
     let Some(items) = items else { return Returning::Nothing };
     let is_target = |name: String| target.as_ref() == Some(&name);
     match items {
-        // SQLite leaves the other tables out.
+        // On SQLite `*` has the columns of the target only.
         [SelectItem::Wildcard(_)] if !joined || dialect == Dialect::Sqlite => {
             return Returning::All;
         }
@@ -30,7 +30,7 @@ pub(crate) fn returning(
     }
     let names = items.iter().map(|item| match item {
         SelectItem::UnnamedExpr(Expr::Identifier(ident)) if !joined => Some(dialect.name(ident)),
-        // `old.a` is no value of the new row.
+        // `old.a` is a value of the old row.
         SelectItem::UnnamedExpr(Expr::CompoundIdentifier(idents)) => match idents.as_slice() {
             [.., table, column] if is_target(dialect.name(table)) => Some(dialect.name(column)),
             _ => None,
@@ -40,7 +40,7 @@ pub(crate) fn returning(
     names.collect::<Option<Vec<_>>>().map_or(Returning::Expressions, Returning::Columns)
 }
 
-/// The same, if the rows are as they will be: not where a trigger goes on to change one of the columns.
+/// The same, unless a trigger changes one of the columns afterwards.
 pub(crate) fn settled_rows(setting: &Setting, table: &str, returning: Returning) -> Returning {
     let schema = &setting.schema;
     let changes = match &returning {

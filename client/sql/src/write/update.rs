@@ -116,7 +116,7 @@ fn single(compiler: &mut Compiler<'_>, item: &TableWithJoins) -> Option<(String,
     Some((alias, table))
 }
 
-/// Whether a query sees the same table under this name.
+/// Whether a query reads the same table under this name, and not a common table expression.
 fn is_visible(write: &Write<'_>, item: &TableWithJoins) -> bool {
     let TableFactor::Table { name, .. } = &item.relation else { return false };
     let name = last_name(write.setting.dialect, &name.0);

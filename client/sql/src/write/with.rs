@@ -45,7 +45,7 @@ pub(crate) fn with(write: &Write<'_>, query: &Query) -> Template {
     template
 }
 
-/// The statements inside a query, each compiled by itself: all of them see the rows as they were before.
+/// The statements inside a query, each compiled by itself: all of them read the rows as they were before the query.
 struct Writes<'w> {
     write: &'w Write<'w>,
     found: Vec<Template>,
