@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cacheops_condition::{OwnedConjunction, Term};
 
-use crate::{Condition, Row};
+use crate::Condition;
 
 /// Rows of one table that are remembered one by one; more become the whole table.
 const MAX_ROWS: usize = 10_000;
@@ -17,8 +17,8 @@ const MAX_ROWS: usize = 10_000;
 /// ```
 /// use cacheops::{Changes, Row};
 ///
-/// let mut changes = Changes::row("post", &Row::new().set("id", 7));
-/// changes.add_change("post", &Row::new().set("author", 1), &Row::new().set("author", 2));
+/// let mut changes = Changes::row("post", Row::new().set("id", 7));
+/// changes.add_change("post", Row::new().set("author", 1), Row::new().set("author", 2));
 /// changes.add_table("tag");
 /// assert_eq!(changes.tables().collect::<Vec<_>>(), [b"post", b"tag".as_slice()]);
 /// ```
@@ -70,7 +70,7 @@ impl Changes {
     /// use cacheops::{Changes, OwnedConjunction, Row};
     ///
     /// let mut changes = Changes::new();
-    /// changes.add_row("post", &Row::new().set("id", 7)); // built by the application
+    /// changes.add_row("post", Row::new().set("id", 7)); // built by the application
     /// changes.add_row("post", OwnedConjunction::new().with(b"id", Some(b"7"))); // or by an analyser
     /// assert_eq!(changes.rows(), 1);
     /// ```
@@ -82,7 +82,12 @@ impl Changes {
     }
 
     /// Adds a row that was updated: its image before and after.
-    pub fn add_change(&mut self, table: impl AsRef<[u8]>, old: &Row, new: &Row) {
+    pub fn add_change(
+        &mut self,
+        table: impl AsRef<[u8]>,
+        old: impl Into<OwnedConjunction>,
+        new: impl Into<OwnedConjunction>,
+    ) {
         let table = table.as_ref();
         self.add_row(table, old);
         self.add_row(table, new);
@@ -97,16 +102,6 @@ impl Changes {
     pub fn add_matching(&mut self, table: impl AsRef<[u8]>, condition: &Condition) {
         if let Some(rows) = self.rows_of(table.as_ref()) {
             condition.conjunctions().iter().for_each(|row| rows.insert(row.clone()));
-        }
-    }
-
-    /// Adds rows that are written in the grammar. Text that does not follow the grammar counts as any row of the table.
-    pub fn add_text(&mut self, table: impl AsRef<[u8]>, rows: impl Into<Vec<u8>>) {
-        let rows = OwnedConjunction::parse_all(&rows.into());
-        match (rows, self.rows_of(table.as_ref())) {
-            (_, None) => {}
-            (Ok(rows), Some(known)) => rows.into_iter().for_each(|row| known.insert(row)),
-            (Err(_), Some(known)) => *known = Rows::All,
         }
     }
 
@@ -229,6 +224,7 @@ impl Rows {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Row;
 
     fn texts(changes: &Changes) -> Vec<(String, String)> {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
@@ -238,12 +234,12 @@ mod tests {
     #[test]
     fn is_a_set_of_rows_in_which_a_table_contains_its_rows() {
         let row = |id: i64| Row::new().set("id", id);
-        let mut changes = Changes::row("b", &row(2));
-        changes.add_row("b", &row(1));
-        changes.add_row("b", &row(2));
+        let mut changes = Changes::row("b", row(2));
+        changes.add_row("b", row(1));
+        changes.add_row("b", row(2));
         changes.add_table("a");
-        changes.add_row("a", &row(1));
-        let mut more = Changes::row("c", &row(3));
+        changes.add_row("a", row(1));
+        let mut more = Changes::row("c", row(3));
         more.add_matching("c", &Condition::all().one_of("x", [1, 2]));
         changes.merge(more);
 
@@ -254,34 +250,25 @@ mod tests {
 
     #[test]
     fn a_row_counts_once_however_it_was_added() {
-        let mut changes = Changes::row("t", &Row::new().set("a", 1).null("b"));
+        let mut changes = Changes::row("t", Row::new().set("a", 1).null("b"));
         changes.add_row("t", OwnedConjunction::new().with(b"b", None).with(b"a", Some(b"1")));
         changes.add_matching("t", &Condition::all().one_of("a", [1, 2]).null("b"));
-        changes.add_text("t", "b&a=2");
 
         assert_eq!(texts(&changes), [("t".to_owned(), "a=1&b|a=2&b".to_owned())]);
         assert_eq!(changes.rows(), 2);
     }
 
     #[test]
-    fn a_text_that_is_no_condition_counts_as_the_whole_table() {
-        let mut changes = Changes::row("t", &Row::new().set("a", 1));
-        changes.add_text("t", "a=2&");
-
-        assert_eq!(changes, Changes::table("t"));
-    }
-
-    #[test]
     fn too_many_rows_become_the_table() {
         let mut changes = Changes::new();
         for id in 0..MAX_ROWS {
-            changes.add_row("t", &Row::new().set("id", id));
+            changes.add_row("t", Row::new().set("id", id));
         }
         assert_eq!(changes.rows(), MAX_ROWS);
-        changes.add_row("t", &Row::new().set("id", 0));
+        changes.add_row("t", Row::new().set("id", 0));
         assert_eq!(changes.rows(), MAX_ROWS);
 
-        changes.add_row("t", &Row::new().set("id", MAX_ROWS));
+        changes.add_row("t", Row::new().set("id", MAX_ROWS));
 
         assert_eq!(texts(&changes), [("t".to_owned(), "*".to_owned())]);
     }

@@ -114,7 +114,7 @@ mod tests {
     }
 
     fn row(id: i64) -> Changes {
-        Changes::row("t", &Row::new().set("id", id))
+        Changes::row("t", Row::new().set("id", id))
     }
 
     #[test]
@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(next(&mut outbox), Some(Changes::everything()));
         outbox.confirmed(outbox.last);
 
-        outbox.push(Changes::row("t", &Row::new().set("id", "x".repeat(2_000))));
+        outbox.push(Changes::row("t", Row::new().set("id", "x".repeat(2_000))));
         assert_eq!(next(&mut outbox), Some(Changes::table("t")));
     }
 

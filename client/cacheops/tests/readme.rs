@@ -28,7 +28,7 @@ async fn the_lines_for_rust_do_what_they_say() -> Result<(), Box<dyn std::error:
     // Write: change the row, then tell what it was and what it is.
     let post = Row::new().set("id", 43).null("deleted_at");
     let mut changes = Changes::new();
-    changes.add_change("post", &post.clone().set("author", 9), &post.set("author", 7));
+    changes.add_change("post", post.clone().set("author", 9), post.set("author", 7));
     cacheops.invalidate(changes).await?;
 
     assert_eq!(titles, ["a title"]);

@@ -191,7 +191,7 @@ async fn spans_name_the_table_and_never_a_value() {
             .await
             .unwrap();
     }
-    cacheops.invalidate(Changes::row("account", &Row::new().set("mail", mail))).await.unwrap();
+    cacheops.invalidate(Changes::row("account", Row::new().set("mail", mail))).await.unwrap();
     cacheops.invalidate_all().await.unwrap();
 
     let log = log.0.lock().unwrap();

@@ -28,7 +28,7 @@ enum Done {
 }
 
 fn changes(id: u8) -> Changes {
-    Changes::row("t", &Row::new().set("id", id))
+    Changes::row("t", Row::new().set("id", id))
 }
 
 impl Twin {

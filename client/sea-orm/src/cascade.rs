@@ -3,12 +3,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use cacheops::Changes;
+use cacheops::{Changes, OwnedConjunction};
 use cacheops_sql::Analyser;
 use sea_orm::RelationDef;
 use sea_orm::sea_query::{ForeignKeyAction, SchemaName, TableName, TableRef};
-
-use crate::image::Image;
 
 /// A foreign key whose rows are deleted, or lose their parent, with the row they refer to.
 #[derive(Clone, Debug)]
@@ -93,16 +91,16 @@ impl Cascades {
     }
 
     /// Adds what follows from the deletion of these rows of a table.
-    pub(crate) fn deleted(&self, table: &str, rows: &[Image], changes: &mut Changes) {
+    pub(crate) fn deleted(&self, table: &str, rows: &[OwnedConjunction], changes: &mut Changes) {
         self.follow(table, rows, changes, &mut HashSet::new());
     }
 
     fn follow(
         &self,
         table: &str,
-        rows: &[Image],
+        rows: &[OwnedConjunction],
         changes: &mut Changes,
-        seen: &mut HashSet<(usize, Vec<u8>)>,
+        seen: &mut HashSet<(usize, OwnedConjunction)>,
     ) {
         for (at, key) in self.keys.iter().enumerate().filter(|(_, key)| key.parent == table) {
             let Some(then) = key.deleted else { continue };
@@ -111,11 +109,10 @@ impl Cascades {
             }
             for row in rows {
                 let image = key.child_of(row);
-                let text = image.to_bytes();
-                if !seen.insert((at, text.clone())) {
+                if !seen.insert((at, image.clone())) {
                     continue;
                 }
-                changes.add_text(&key.child, text);
+                changes.add_row(&key.child, image.clone());
                 match then {
                     Then::Deleted => {
                         self.follow(&key.child, std::slice::from_ref(&image), changes, seen);
@@ -123,7 +120,7 @@ impl Cascades {
                     }
                     Then::Null => {
                         for orphan in key.orphans(&image) {
-                            changes.add_text(&key.child, orphan.to_bytes());
+                            changes.add_row(&key.child, orphan);
                         }
                     }
                     Then::Unknown => changes.add_table(&key.child),
@@ -159,24 +156,25 @@ impl Cascades {
 impl Key {
     /// What may be known of a child afterwards. PostgreSQL can be told which columns of a key become NULL, so that a tenant
     /// that is part of it stays.
-    fn orphans(&self, child: &Image) -> Vec<Image> {
+    fn orphans(&self, child: &OwnedConjunction) -> Vec<OwnedConjunction> {
         const MAX_COLUMNS: usize = 4;
         if self.columns.len() > MAX_COLUMNS {
-            return vec![Image::default()];
+            return vec![OwnedConjunction::new()];
         }
         self.columns.iter().fold(vec![child.clone()], |orphans, (column, _)| {
-            let nulls: Vec<_> = orphans.iter().map(|o| o.clone().with(column, None)).collect();
+            let nulls: Vec<_> =
+                orphans.iter().map(|o| o.clone().with(column.as_bytes(), None)).collect();
             orphans.into_iter().chain(nulls).collect()
         })
     }
 
     /// What is known of the children of a row.
-    fn child_of(&self, parent: &Image) -> Image {
-        self.columns.iter().fold(Image::default(), |image, (column, referred)| {
-            match parent.get(referred) {
-                Some(value) => image.with(column, value.clone()),
-                None => image,
-            }
+    fn child_of(&self, parent: &OwnedConjunction) -> OwnedConjunction {
+        self.columns.iter().fold(OwnedConjunction::new(), |image, (column, referred)| match parent
+            .get(referred.as_bytes())
+        {
+            Some(value) => image.with(column.as_bytes(), value),
+            None => image,
         })
     }
 }

@@ -3,12 +3,11 @@
 //! The analyser tells from text and values which rows a write can have changed, before and after: always enough,
 //! often too much. Rows that the database gave make it exact.
 
-use cacheops::Changes;
-use cacheops_sql::{Conditions, Kind, Template, Value, WriteKind};
+use cacheops::{Changes, OwnedConjunction};
+use cacheops_sql::{ChangedRows, Kind, Template, Value, WriteKind};
 use sea_orm::Statement;
 
 use crate::connection::Shared;
-use crate::image::Image;
 use crate::rows::Row;
 use crate::value::values_of;
 
@@ -19,13 +18,13 @@ const MAX_IMAGES: usize = 1024;
 pub(crate) struct Write<'t> {
     template: &'t Template,
     values: Vec<Value<'t>>,
-    changes: Conditions<'t>,
+    changes: ChangedRows<'t>,
 }
 
 impl<'t> Write<'t> {
     pub(crate) fn new(template: &'t Template, statement: Option<&'t Statement>) -> Self {
         let values = statement.map(values_of).unwrap_or_default();
-        let changes = template.changes(&values);
+        let changes = template.changed_rows(&values);
         Self { template, values, changes }
     }
 
@@ -37,13 +36,13 @@ impl<'t> Write<'t> {
         }
         let mut changes = Changes::new();
         for (table, rows) in self.changes.iter() {
-            changes.add_text(table, rows);
+            add(&mut changes, table, rows);
             // Of a trigger's table all rows: it may delete some, or change keys.
-            if rows == b"*" && template.target() != Some(table) {
+            if self.changes.is_whole(table) && template.target() != Some(table) {
                 shared.cascades.any(table, &mut changes);
             }
             if template.may_delete() {
-                shared.cascades.deleted(table, &Image::parse_all(rows), &mut changes);
+                shared.cascades.deleted(table, rows, &mut changes);
             }
             if updates(template.kind()) {
                 shared.cascades.updated(table, template.assigned_columns(), &mut changes);
@@ -57,7 +56,7 @@ impl<'t> Write<'t> {
         let Self { template, values, changes } = self;
         let target = template.target()?;
         // A trigger or view that changes other tables by the schema's word: those stay as feared.
-        let told = changes.get(target).map(Image::parse_all)?;
+        let told = changes.get(target)?;
         let rows = match shown {
             Shown::Before(rows) | Shown::Returned(rows) | Shown::Both(rows, _) => rows.as_slice(),
             Shown::Numbered(_) => &[],
@@ -67,13 +66,13 @@ impl<'t> Write<'t> {
         }
         let mut exact = Changes::new();
         for (table, rows) in changes.iter().filter(|(table, _)| *table != target) {
-            exact.add_text(table, rows);
+            add(&mut exact, table, rows);
             shared.cascades.any(table, &mut exact);
         }
-        let mut add = |image: &Image| exact.add_text(target, image.to_bytes());
+        let mut add = |image: OwnedConjunction| exact.add_row(target, image);
         match (template.kind(), shown) {
             (Kind::Write(WriteKind::Insert), Shown::Numbered(number)) => {
-                told.iter().for_each(|told| add(&told.or(number)));
+                told.iter().for_each(|told| add(told.or(number)));
             }
             // A trigger may have done something else in the place of what is not there.
             (Kind::Write(WriteKind::Insert), Shown::Returned(rows)) if rows.len() < told.len() => {
@@ -89,36 +88,36 @@ impl<'t> Write<'t> {
                     .iter()
                     .flat_map(|row| told.iter().map(|told| row.image.or(told)))
                     .collect();
-                merged.iter().for_each(&mut add);
+                merged.iter().cloned().for_each(&mut add);
                 if matches!(template.kind(), Kind::Write(WriteKind::Delete)) {
                     shared.cascades.deleted(target, &merged, &mut exact);
                 }
             }
             (Kind::Write(WriteKind::Update), Shown::Both(before, after)) => {
-                before.iter().for_each(|row| add(&row.image));
+                before.iter().for_each(|row| add(row.image.clone()));
                 match (before.as_slice(), after.as_slice()) {
-                    ([old], [new]) => add(&new.image.or(old.kept.as_ref()?)),
-                    _ => after.iter().for_each(|row| add(&row.image)),
+                    ([old], [new]) => add(new.image.or(old.kept.as_ref()?)),
+                    _ => after.iter().for_each(|row| add(row.image.clone())),
                 }
                 shared.cascades.updated(target, template.assigned_columns(), &mut exact);
             }
             (Kind::Write(WriteKind::Update), _) => {
-                let assigned = Image::parse(&template.assigned_image(values));
+                let assigned = template.assigned_values(values);
                 for row in rows {
-                    add(&row.image);
+                    add(row.image.clone());
                     // The other image: the same row, but for what was assigned.
                     let kept = row.kept.as_ref()?;
                     match shown {
-                        Shown::Before(_) => add(&kept.or(&assigned)),
-                        _ => told.iter().for_each(|told| add(&kept.or(told))),
+                        Shown::Before(_) => add(kept.or(&assigned)),
+                        _ => told.iter().for_each(|told| add(kept.or(told))),
                     }
                 }
                 shared.cascades.updated(target, template.assigned_columns(), &mut exact);
             }
             (Kind::Write(WriteKind::Upsert), Shown::Returned(rows)) if !template.may_delete() => {
                 for row in rows {
-                    add(&row.image);
-                    add(row.kept.as_ref()?);
+                    add(row.image.clone());
+                    add(row.kept.clone()?);
                 }
                 shared.cascades.updated(target, template.assigned_columns(), &mut exact);
             }
@@ -126,6 +125,10 @@ impl<'t> Write<'t> {
         }
         Some(exact)
     }
+}
+
+fn add(changes: &mut Changes, table: &str, rows: &[OwnedConjunction]) {
+    rows.iter().for_each(|row| changes.add_row(table, row.clone()));
 }
 
 /// Whether rows may be there before and after.
@@ -140,7 +143,7 @@ pub(crate) enum Shown {
     /// What RETURNING gave of each row.
     Returned(Vec<Row>),
     /// The number of the one new row, which the database has given it.
-    Numbered(Image),
+    Numbered(OwnedConjunction),
     /// The rows as they were and as RETURNING gave them. Which became which is not known.
     Both(Vec<Row>, Vec<Row>),
 }

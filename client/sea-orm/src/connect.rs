@@ -46,7 +46,7 @@ impl Connect for Cacheops {
             #[cfg(feature = "self-check")]
             checks: false,
             #[cfg(feature = "fault-injection")]
-            fault: None,
+            mutation: None,
         }
     }
 }
@@ -87,7 +87,7 @@ pub struct Connector {
     #[cfg(feature = "self-check")]
     checks: bool,
     #[cfg(feature = "fault-injection")]
-    fault: Option<cacheops_sql::Fault>,
+    mutation: Option<cacheops_sql::Mutation>,
 }
 
 impl Connector {
@@ -177,8 +177,8 @@ impl Connector {
     /// Makes a mistake on purpose, for the tests of the tests.
     #[cfg(feature = "fault-injection")]
     #[doc(hidden)]
-    pub fn fault(mut self, fault: cacheops_sql::Fault) -> Self {
-        self.fault = Some(fault);
+    pub fn mutation(mut self, mutation: cacheops_sql::Mutation) -> Self {
+        self.mutation = Some(mutation);
         self
     }
 
@@ -194,8 +194,8 @@ impl Connector {
         let analyser = || {
             let analyser = Analyser::new(dialect, self.schema.clone(), self.statements);
             #[cfg(feature = "fault-injection")]
-            if let Some(fault) = self.fault {
-                return analyser.with_fault(fault);
+            if let Some(mutation) = self.mutation {
+                return analyser.with_mutation(mutation);
             }
             analyser
         };

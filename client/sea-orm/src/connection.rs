@@ -103,7 +103,7 @@ impl CachedConn {
         let mut changes = Changes::new();
         for table in analyser.changed_with(&name) {
             if table == name {
-                changes.add_text(&name, analyser.row_condition(&name, row.clone()));
+                changes.add_row(&name, analyser.row_image(&name, row.clone()));
             } else {
                 changes.add_table(table);
             }

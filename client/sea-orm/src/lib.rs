@@ -212,7 +212,6 @@ mod cursor;
 mod finish;
 mod function;
 mod identity;
-mod image;
 mod inherent;
 mod kept;
 mod loaders;

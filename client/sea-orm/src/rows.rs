@@ -1,17 +1,16 @@
 //! Rows that the database gave back, as images. Their types are those of the database, whatever the model says.
 
-use cacheops_sql::{Date, Template, Value};
+use cacheops_sql::{Date, OwnedConjunction, Template, Value};
 use sea_orm::prelude::{Date as ChronoDate, Decimal, Uuid};
 use sea_orm::{DbBackend, QueryResult};
 
 use crate::connection::Shared;
-use crate::image::Image;
 
 /// What one row tells.
 pub(crate) struct Row {
-    pub(crate) image: Image,
+    pub(crate) image: OwnedConjunction,
     /// The same without what the write assigns and the database computes: true of it before and after.
-    pub(crate) kept: Option<Image>,
+    pub(crate) kept: Option<OwnedConjunction>,
 }
 
 /// The image of one row that a write changes.
@@ -19,10 +18,9 @@ pub(crate) fn read(shared: &Shared, template: &Template, table: &str, row: &Quer
     let columns = row.column_names();
     let values: Vec<_> = (0..columns.len()).map(|at| value(row, at, shared.backend)).collect();
     let pairs = || columns.iter().zip(&values);
-    let kept = shared.analyser.old_image(template, pairs());
     Row {
-        image: Image::parse(&shared.analyser.row_condition(table, pairs())),
-        kept: kept.map(|kept| Image::parse(&kept)),
+        image: shared.analyser.row_image(table, pairs()),
+        kept: shared.analyser.unchanged_image(template, pairs()),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use cacheops::{Cacheops, Changes, Pending};
-use cacheops_sql::{Kind, Template, Transaction, WriteKind};
+use cacheops_sql::{Kind, OwnedConjunction, Template, Transaction, WriteKind};
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, IsolationLevel,
     QueryResult, Statement, StreamTrait, TransactionError, TransactionOptions, TransactionSession,
@@ -18,7 +18,6 @@ use crate::change::{Shown, Write};
 use crate::confirmed::told;
 use crate::connection::Shared;
 use crate::finish::Finish;
-use crate::image::Image;
 use crate::rows::{self, Row};
 use crate::run::{Ran, Run};
 use crate::source::{Context, Outer, Source};
@@ -446,7 +445,7 @@ impl Shared {
     }
 
     /// The number that MySQL has given to a new row.
-    fn number(&self, template: &Template, ran: &Ran) -> Option<Image> {
+    fn number(&self, template: &Template, ran: &Ran) -> Option<OwnedConjunction> {
         let Ran::Executed(result) = ran else { return None };
         let single = self.backend == DbBackend::MySql && result.rows_affected() == 1;
         if !single || *template.kind() != Kind::Write(WriteKind::Insert) {
@@ -454,8 +453,8 @@ impl Shared {
         }
         let number = result.last_insert_id();
         let column = self.numbered.get(template.target()?)?;
-        (1..=i64::MAX as u64)
-            .contains(&number)
-            .then(|| Image::default().with(column, Some(number.to_string().into_bytes())))
+        (1..=i64::MAX as u64).contains(&number).then(|| {
+            OwnedConjunction::new().with(column.as_bytes(), Some(number.to_string().as_bytes()))
+        })
     }
 }

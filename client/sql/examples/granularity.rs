@@ -1,7 +1,7 @@
-//! How granular the queries of an application are: a look before caching them.
+//! How granular the queries of an application are: which part of them can be cached, and how exactly they are invalidated.
 //!
 //! Reads one query a line, with `\n` for the ends of its own lines, behind the types of its parameters and a tab:
-//! `int,text[] \t SELECT ..`. The tables may be told in a file, `table column type` a line.
+//! `int,text[] \t SELECT ..`. The tables may be listed in a file, `table column type` a line.
 //!
 //! `cargo run -p cacheops-sql --example granularity -- postgresql [tables] < queries`
 

@@ -3,11 +3,24 @@
 use sqlparser::ast::Ident;
 use sqlparser::dialect::{Dialect as Grammar, MySqlDialect, PostgreSqlDialect, SQLiteDialect};
 
-/// The database that a connection speaks to.
+/// The database whose SQL an [`Analyser`](crate::Analyser) reads. They differ in what a statement means: names, types, functions.
+///
+/// ```
+/// use cacheops_sql::{Analyser, Dialect, Schema};
+///
+/// // MySQL compares a text with a number as numbers, so a number says nothing of a column of unknown type that is zero.
+/// let sql = "SELECT * FROM t WHERE a = 0";
+/// let condition = |dialect| {
+///     let template = Analyser::new(dialect, Schema::new(), 10).analyse(sql);
+///     template.dependencies(&[]).unwrap().get("t").map(<[u8]>::to_vec)
+/// };
+/// assert_eq!(condition(Dialect::Postgres), Some(b"a=0".to_vec()));
+/// assert_eq!(condition(Dialect::MySql), Some(b"*".to_vec()));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dialect {
-    /// PostgreSQL, and what speaks its language.
+    /// PostgreSQL, and databases with its dialect and types.
     Postgres,
     /// MySQL and MariaDB.
     MySql,
@@ -52,7 +65,7 @@ impl Dialect {
         }
     }
 
-    /// Whether the name is a column that the database itself keeps, and changes without being asked.
+    /// Whether the name is a column that the database itself keeps, and changes without a statement that assigns it.
     pub(crate) fn is_system_column(self, name: &str) -> bool {
         match self {
             Self::Postgres => {

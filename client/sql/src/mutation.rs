@@ -1,8 +1,6 @@
-//! Deliberate mistakes, so that the differential test can show that it sees such.
+//! Deliberate mistakes, so that the differential test can show that it detects such.
 
-use crate::condition::dnf::Dnf;
-
-/// A mistake that an analyser might make.
+/// A mistake that an analyser might make. None is made unless the feature `fault-injection` is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[doc(hidden)]
 pub enum Mutation {
@@ -16,20 +14,4 @@ pub enum Mutation {
     LostImage,
     /// In a write that several tables decide on, what binds one of them counts for the target.
     OtherTable,
-}
-
-impl Mutation {
-    pub(crate) fn spoil(self, mut dnf: Dnf) -> Dnf {
-        if self == Self::LostConjunction && dnf.0.len() > 1 {
-            dnf.0.pop();
-        }
-        dnf
-    }
-
-    pub(crate) fn spoil_write(self, mut dnf: Dnf) -> Dnf {
-        if self == Self::LostImage && dnf.0.len() > 1 {
-            dnf.0.pop();
-        }
-        dnf
-    }
 }

@@ -1,14 +1,31 @@
-//! What an application tells about its tables.
+//! The tables, views and functions that an application registers.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::Dialect;
 
-/// What a column holds, as far as it matters for comparing.
+/// The type of a column, as far as it matters for comparing values.
+///
+/// A column that is not registered is [`Unknown`](Self::Unknown), which is right for any type. A kind makes more
+/// values part of conditions:
+///
+/// ```
+/// use cacheops_sql::{Analyser, ColumnKind, Dialect, Schema, Table};
+///
+/// let sql = "DELETE FROM article WHERE slug = 'on-caching'";
+/// let rows = |schema| {
+///     let analyser = Analyser::new(Dialect::Postgres, schema, 10);
+///     analyser.compile(sql).changed_rows(&[]).to_pairs().remove(0).1
+/// };
+/// // PostgreSQL reads such a literal as whatever type the column has.
+/// assert_eq!(rows(Schema::new()), b"*");
+/// let article = Table::new("article").column("slug", ColumnKind::Text);
+/// assert_eq!(rows(Schema::new().table(article)), b"slug=on-caching");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[non_exhaustive]
 pub enum ColumnKind {
-    /// Not known: only what is certain without knowing is a term.
+    /// Not known: only values whose form does not depend on the type are part of conditions.
     #[default]
     Unknown,
     /// Integers of any width.
@@ -26,16 +43,30 @@ pub enum ColumnKind {
     Uuid,
     /// Calendar dates without a time, of a type that compares as dates.
     Date,
-    /// Bytes other than UUIDs: `bytea`, `BLOB`. A term on PostgreSQL and SQLite.
+    /// Bytes other than UUIDs: `bytea`, `BLOB`. Part of conditions on PostgreSQL and SQLite.
     Bytes,
-    /// Never a term: floats, times, JSON, arrays, text under a collation of its own, MySQL's YEAR.
+    /// Never part of a condition: floats, times, JSON, arrays, text under a collation of its own, MySQL's YEAR.
     Opaque,
 }
 
-/// Tables, views and functions that the analyser should know. Optional: see the [crate page](crate).
+/// The tables, views and functions that an application registers with an [`Analyser`](crate::Analyser). All of it is optional,
+/// except for what [the analyser cannot see](crate#what-it-cannot-see).
 ///
-/// It can make conditions narrower and never changes the form of a value, so two programs that share a server may
+/// A schema makes conditions narrower and never changes the form of a value, so two programs that share a cache may
 /// register different tables. The views, the triggers and the default schema should be the same for both.
+///
+/// ```
+/// use cacheops_sql::{Analyser, ColumnKind, Dialect, Schema, Table};
+///
+/// let schema = Schema::new()
+///     .table(Table::new("article").column("id", ColumnKind::Int).column("tag", ColumnKind::Int))
+///     .table(Table::new("author").column("id", ColumnKind::Int).column("age", ColumnKind::Int));
+/// let analyser = Analyser::new(Dialect::Postgres, schema, 1000);
+///
+/// // Only `author` has an `age`.
+/// let read = analyser.analyse("SELECT * FROM article, author WHERE age = 30 AND tag = 2");
+/// assert_eq!(read.dependencies(&[]).unwrap().get("author"), Some(&b"age=30"[..]));
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Schema {
     tables: HashMap<String, Table>,
@@ -46,18 +77,30 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// A schema that knows nothing.
+    /// A schema without tables.
+    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Adds a table, or replaces the one of this name.
+    #[must_use]
     pub fn table(mut self, table: Table) -> Self {
         self.tables.insert(table.name.clone(), table);
         self
     }
 
-    /// Adds a view: what reads or writes it reads or writes all of these tables. Other views may be among them.
+    /// Adds a view: a statement that reads or writes it reads or writes all of these tables. Other views may be among them.
+    ///
+    /// ```
+    /// use cacheops_sql::{Analyser, Dialect, Schema};
+    ///
+    /// let schema = Schema::new().view("published", ["article", "author"]);
+    /// let analyser = Analyser::new(Dialect::Postgres, schema, 1000);
+    /// let read = analyser.analyse("SELECT * FROM published WHERE id = 7");
+    /// assert_eq!(read.tables(), ["article", "author"]);
+    /// ```
+    #[must_use]
     pub fn view<T: Into<String>>(
         mut self,
         name: impl Into<String>,
@@ -67,10 +110,22 @@ impl Schema {
         self
     }
 
-    /// Adds a function that returns the same for the same arguments, and neither reads nor writes tables. Functions
-    /// of the database that are so are known; a statement with any other is not cached, and a transaction that has run it
-    /// caches nothing any more. An operator of PostgreSQL is added by its sign, and `regexp` of SQLite is the function
-    /// behind `REGEXP`.
+    /// Adds a function that returns the same for the same arguments, and neither reads nor writes tables.
+    ///
+    /// The pure functions of the database itself are known. A statement that calls any other is not cached, and a transaction
+    /// that has run such a statement caches nothing after it. An operator of PostgreSQL is added by its sign, and `regexp` of
+    /// SQLite is the function behind `REGEXP`.
+    ///
+    /// ```
+    /// use cacheops_sql::{Analyser, Dialect, Schema};
+    ///
+    /// let sql = "SELECT slugify(title) FROM article";
+    /// let plain = Analyser::new(Dialect::Postgres, Schema::new(), 1000);
+    /// assert!(!plain.analyse(sql).is_cacheable());
+    /// let schema = Schema::new().pure_function("slugify");
+    /// assert!(Analyser::new(Dialect::Postgres, schema, 1000).analyse(sql).is_cacheable());
+    /// ```
+    #[must_use]
     pub fn pure_function(mut self, name: impl Into<String>) -> Self {
         self.functions.insert(name.into().to_ascii_lowercase());
         self
@@ -81,13 +136,33 @@ impl Schema {
     ///
     /// Without it every qualifier is ignored: tables of one name in two schemas are taken for one, which only
     /// invalidates too much.
+    ///
+    /// ```
+    /// use cacheops_sql::{Analyser, Dialect, Schema};
+    ///
+    /// let schema = Schema::new().default_schema("public");
+    /// let analyser = Analyser::new(Dialect::Postgres, schema, 1000);
+    /// let read = analyser.analyse("SELECT * FROM public.article JOIN audit.article a USING (id)");
+    /// assert_eq!(read.tables(), ["article", "audit.article"]);
+    /// ```
+    #[must_use]
     pub fn default_schema(mut self, name: impl Into<String>) -> Self {
         self.default_schema = Some(name.into());
         self
     }
 
-    /// From here on only the tables and views that were added exist: a read of any other is not cached. Protects from
-    /// views that somebody forgot to add.
+    /// Restricts caching to the tables and views of the schema: a read of any other is not cached. It protects from views that
+    /// were not registered.
+    ///
+    /// ```
+    /// use cacheops_sql::{Analyser, Dialect, Schema, Table};
+    ///
+    /// let schema = Schema::new().table(Table::new("article")).closed();
+    /// let analyser = Analyser::new(Dialect::Postgres, schema, 1000);
+    /// assert!(analyser.analyse("SELECT * FROM article").is_cacheable());
+    /// assert!(!analyser.analyse("SELECT * FROM some_view").is_cacheable());
+    /// ```
+    #[must_use]
     pub fn closed(mut self) -> Self {
         self.closed = true;
         self
@@ -192,7 +267,23 @@ fn tables_of(views: &HashMap<String, Vec<String>>, name: &str) -> Vec<String> {
     found.into_iter().filter(|name| !views.contains_key(*name)).map(str::to_owned).collect()
 }
 
-/// A table of a [`Schema`]: its columns, and what else changes when it does.
+/// A table of a [`Schema`]: its columns, and the tables that change when its rows do.
+///
+/// ```
+/// use cacheops_sql::{Analyser, ColumnKind, Dialect, Schema, Table};
+///
+/// let article = Table::new("article")
+///     .column("id", ColumnKind::Int)
+///     .column("title", ColumnKind::Text)
+///     .generated("slug", ColumnKind::Text) // computed from the title
+///     .also(["article_history"]); // written by a trigger
+/// let analyser = Analyser::new(Dialect::Postgres, Schema::new().table(article), 1000);
+///
+/// let write = analyser.analyse("UPDATE article SET title = 'B' WHERE slug = 'a'");
+/// let rows = write.changed_rows(&[]).to_pairs();
+/// assert_eq!(rows[0].1, b"slug=a|title=b"); // the new slug is unknown
+/// assert_eq!(rows[1], ("article_history".to_owned(), b"*".to_vec()));
+/// ```
 #[derive(Debug, Clone)]
 pub struct Table {
     name: String,
@@ -209,25 +300,38 @@ struct Column {
 
 impl Table {
     /// A table, by the name that the catalogue has for it (with its schema, if it is not the default one).
+    #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), columns: HashMap::new(), also: Vec::new() }
     }
 
     /// Adds a column. List all columns of a table or none: an unqualified name that only one table of a join is known
     /// to have belongs to it.
+    #[must_use]
     pub fn column(self, name: impl Into<String>, kind: ColumnKind) -> Self {
         self.add(name, Column { kind, generated: false, triggered: false })
     }
 
     /// Adds a column that the database computes, or that a trigger changes before the row is written: what a write
     /// assigns says nothing of its value, and it may change in any update.
+    #[must_use]
     pub fn generated(self, name: impl Into<String>, kind: ColumnKind) -> Self {
         self.add(name, Column { kind, generated: true, triggered: false })
     }
 
-    /// Adds a column that a trigger changes after the row was written, as any trigger of SQLite that does. It is as one
-    /// that is [generated](Self::generated), and the row that RETURNING gives has what was there before the trigger: see
-    /// [`Template::returning`](crate::Template::returning).
+    /// Adds a column that a trigger changes after the row was written, as every trigger of SQLite that assigns a column
+    /// does. It counts as [generated](Self::generated), and the row that RETURNING gives has the value from before the
+    /// trigger, so it is not used.
+    ///
+    /// ```
+    /// use cacheops_sql::{Analyser, ColumnKind, Dialect, Returning, Schema, Table};
+    ///
+    /// let article = Table::new("article").triggered("updated_at", ColumnKind::Opaque);
+    /// let analyser = Analyser::new(Dialect::Sqlite, Schema::new().table(article), 1000);
+    /// let write = analyser.analyse("UPDATE article SET title = 'B' WHERE id = 7 RETURNING *");
+    /// assert_eq!(*write.returning(), Returning::Expressions);
+    /// ```
+    #[must_use]
     pub fn triggered(self, name: impl Into<String>, kind: ColumnKind) -> Self {
         self.add(name, Column { kind, generated: true, triggered: true })
     }
@@ -237,9 +341,10 @@ impl Table {
         self
     }
 
-    /// Tables that the database changes by itself when this one is written: by a trigger, or by a foreign key with
-    /// ON DELETE CASCADE or SET NULL. All their rows count as changed. The table itself may be among them, if others of its
-    /// rows change too: where a constraint of it says ON CONFLICT REPLACE (SQLite), rows go that no statement names.
+    /// Adds tables that the database changes by itself when this one is written: by a trigger, or by a foreign key with
+    /// ON DELETE CASCADE or SET NULL. All their rows count as changed. The table itself may be among them, if other rows of it
+    /// change too: a constraint with ON CONFLICT REPLACE (SQLite) deletes rows that no statement names.
+    #[must_use]
     pub fn also<T: Into<String>>(mut self, tables: impl IntoIterator<Item = T>) -> Self {
         self.also.extend(tables.into_iter().map(Into::into));
         self

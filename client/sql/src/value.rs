@@ -1,14 +1,22 @@
-//! Values as an adapter hands them over.
+//! Bound values and values of rows, in the types that all databases share.
 
 use std::borrow::Cow;
 
 /// A bound parameter, or the value of a column.
 ///
-/// Adapters convert their own values to these; text and bytes are borrowed where possible. What has no
-/// variant here is [`Opaque`](Value::Opaque): it is never a term, and a row leaves it out.
+/// Adapters convert their own values to these; text and bytes are borrowed where possible. A value without a
+/// variant here is [`Opaque`](Value::Opaque): it is never part of a condition, and unknown in a row.
 ///
-/// The variant should be the type that the *database* sees. An identifier that is bound as text is
+/// The variant should be the type that the *database* receives. An identifier that is bound as text is
 /// [`Text`](Value::Text), whatever it was in the program.
+///
+/// ```
+/// use cacheops_sql::Value;
+///
+/// assert_eq!(Value::from(7_u8), Value::Int(7));
+/// assert_eq!(Value::from("seven"), Value::Text("seven".into()));
+/// assert_eq!(Value::from(None::<i64>), Value::Null);
+/// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub enum Value<'a> {
@@ -41,6 +49,13 @@ pub enum Value<'a> {
 }
 
 /// A day of the calendar.
+///
+/// ```
+/// use cacheops_sql::{Date, Value};
+///
+/// let day = Date { year: 2024, month: 1, day: 5 };
+/// assert_eq!(Value::from(day), Value::Date(day));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Date {
     /// The year, 1 to 9999. Other years have no canonical form.

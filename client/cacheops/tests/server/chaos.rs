@@ -47,7 +47,7 @@ impl World {
     }
 
     async fn write(&self, cacheops: &Cacheops, row: usize) {
-        let pending = cacheops.pending(Changes::row("row", &Row::new().set("id", row)));
+        let pending = cacheops.pending(Changes::row("row", Row::new().set("id", row)));
         let value = self.rows[row].fetch_add(1, Ordering::SeqCst) + 1;
         pending.send().await.unwrap();
         self.told[row].fetch_max(value, Ordering::SeqCst);

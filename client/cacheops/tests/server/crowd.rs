@@ -59,7 +59,7 @@ impl World {
     }
 
     async fn write(&self, cacheops: &Cacheops, row: usize) {
-        let pending = cacheops.pending(Changes::row("row", &Row::new().set("id", row)));
+        let pending = cacheops.pending(Changes::row("row", Row::new().set("id", row)));
         let value = self.rows[row].fetch_add(1, SeqCst) + 1;
         if pending.send().await.unwrap() == Invalidated::Queued {
             cacheops.settled().await;

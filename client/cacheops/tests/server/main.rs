@@ -41,7 +41,7 @@ fn post(id: i64, author: i64) -> Row {
 }
 
 fn posts_of(author: i64) -> Changes {
-    Changes::row("post", &Row::new().set("author", author))
+    Changes::row("post", Row::new().set("author", author))
 }
 
 /// Waits until the server has answered so many questions, and the readers have seen the answers.

@@ -27,7 +27,7 @@ async fn a_result_is_loaded_once_until_a_row_of_its_condition_changes() {
     assert_eq!(read(3).await, 1);
 
     let mut changes = Changes::new();
-    changes.add_change("post", &post(1, 7), &post(1, 8));
+    changes.add_change("post", post(1, 7), post(1, 8));
     assert_eq!(cacheops.invalidate(changes).await.unwrap(), Invalidated::Confirmed(1));
     assert_eq!(read(4).await, 4);
 

@@ -1,9 +1,9 @@
 //! Canonical values: the one form of a value, whatever it was written as.
 //!
-//! **The law.** What the database calls equal has one form, or at least one of the two has none. Merging distinct values
-//! only invalidates too much; splitting equal ones serves stale data. So the form is a function of the value alone:
-//! case, accents and blanks around it go, numbers and texts that look like numbers become the same digits. What is
-//! known of the column can only decide that a value has no form there, or that it has one after all.
+//! **The law.** Two values that the database calls equal have the same form, or at least one of them has none. One form for
+//! distinct values only invalidates too much; two forms for equal values serve stale data. So the form is a function of the
+//! value alone: text loses its case, its accents and the blanks around it, and numbers and texts that look like numbers become the
+//! same digits. The type of the column only decides whether a value has a form there.
 //!
 //! The forms are those of `docs/values.md`, which programs in other languages follow too.
 
@@ -18,7 +18,7 @@ use crate::{ColumnKind, Date, Dialect, Value};
 /// Longer forms are hashed.
 pub(crate) const MAX_PLAIN_BYTES: usize = 64;
 
-/// Where a value stands, which decides what can be said of it.
+/// The part of a statement or row that a value comes from. It decides which conversions the value may undergo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     /// A constant of a read's condition.
@@ -31,7 +31,7 @@ pub(crate) enum Side {
     Assigned,
 }
 
-/// A place for a value: what is known of the column, and on which side it stands.
+/// What is known of a value's surroundings: the database, the column, the side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) dialect: Dialect,
@@ -46,7 +46,7 @@ pub(crate) struct Place {
 pub(crate) enum Canon {
     /// The form was appended.
     Plain,
-    /// NULL, which is out of band.
+    /// The value is NULL, which has no bytes.
     Null,
     /// No form: nothing was appended.
     Opaque,
@@ -119,7 +119,7 @@ impl Place {
     }
 
     /// PostgreSQL keeps six digits of a float of four bytes that it puts into a column of decimals, and MySQL shows as
-    /// many to whoever asks without a prepared statement.
+    /// many where the query is not a prepared statement.
     fn rounds_floats(self) -> bool {
         match self.dialect {
             Dialect::Postgres => {
@@ -131,7 +131,7 @@ impl Place {
         }
     }
 
-    /// Floats below it have all their digits wherever they come to stand.
+    /// Floats below it keep all their digits in a column of any type.
     fn exact_floats(self) -> f64 {
         match self.dialect {
             // A column of text gets fifteen digits.
@@ -247,7 +247,7 @@ impl Place {
             return false;
         }
         if self.literal && self.dialect == Dialect::Postgres {
-            // What it may read as bytes, in an encoding of its own.
+            // It may be read as bytes, in an encoding of their own.
             let bytes_in_text = text.contains('\\') || !text.is_ascii();
             if unknown && (text::is_odd(bytes) || bytes_in_text) {
                 return false;
@@ -262,7 +262,7 @@ impl Place {
             return false;
         }
         if let Some(hex) = text::uuid(bytes) {
-            // If it could be a number as well, nobody knows which.
+            // Where it could be a number as well, it is not known which is meant.
             let numeric = match self.dialect {
                 Dialect::MySql => text::begins_with_number(bytes),
                 _ => number::parse(&hex).is_some(),
@@ -284,11 +284,11 @@ impl Place {
         }
         let fits = match (self.kind, self.dialect) {
             (ColumnKind::BinaryText, _) => true,
-            // Which other characters are equal is the secret of the collation.
+            // Which other characters are equal depends on the collation.
             (ColumnKind::Text, Dialect::MySql) => folded.is_ascii(),
             (ColumnKind::Text, _) => true,
             (ColumnKind::Unknown, Dialect::MySql) => {
-                // Nothing is also the day 0000-00-00.
+                // The empty text also equals the day 0000-00-00.
                 !meets_zero
                     && !bytes.is_empty()
                     && folded.is_ascii()
@@ -305,7 +305,12 @@ impl Place {
     /// Bytes that are a text have the form of that text: PostgreSQL reads a literal as whatever the column holds. Sixteen
     /// may be a UUID.
     fn bytes(self, bytes: &[u8], out: &mut Vec<u8>) -> bool {
-        let known = matches!(self.kind, ColumnKind::Bytes | ColumnKind::Unknown);
+        let known = match self.kind {
+            ColumnKind::Bytes => true,
+            // PostgreSQL writes them as `\x61` into a column of text.
+            ColumnKind::Unknown => self.dialect != Dialect::Postgres || self.side != Side::Assigned,
+            _ => false,
+        };
         if !known || self.dialect == Dialect::MySql {
             return false;
         }

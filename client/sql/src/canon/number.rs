@@ -1,4 +1,4 @@
-//! Numbers: sign, digits, and no exponent; no zero that changes nothing.
+//! The form of numbers: sign and digits without an exponent, and without zeros that do not change the value.
 
 use smallvec::SmallVec;
 

@@ -1,4 +1,4 @@
-//! Texts: what they could mean, and the form of those that mean only themselves.
+//! The form of texts, and of what the databases also read from a text: numbers, truth values, UUIDs, dates.
 
 use std::borrow::Cow;
 
@@ -37,7 +37,7 @@ pub(crate) fn fold(text: &str) -> Cow<'_, str> {
     Cow::Owned(folded.trim().to_owned())
 }
 
-/// Accents and their kin. Letters that are set above others are letters to a collation.
+/// Accents and other marks. Letters above other letters are letters to a collation.
 fn is_mark(c: char) -> bool {
     let letter = matches!(c, '\u{363}'..='\u{36f}' | '\u{1dca}' | '\u{1dd3}'..='\u{1df4}');
     is_combining_mark(c) && !letter
@@ -182,7 +182,7 @@ pub(crate) fn is_odd(text: &[u8]) -> bool {
     text == b"epoch" || text.iter().any(u8::is_ascii_digit) && words.all(dated)
 }
 
-/// Whether MySQL reads more than zero out of the text when it wants a number.
+/// Whether MySQL reads more than zero out of the text where a number is needed.
 pub(crate) fn begins_with_number(text: &[u8]) -> bool {
     let text = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);
     match text {

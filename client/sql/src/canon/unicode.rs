@@ -1,7 +1,7 @@
 //! The characters that have a form: those of Unicode 14.0.
 //!
-//! What a newer version adds one program knows and another does not, and it may be a capital letter. Of the characters that
-//! both know, case, decomposition and category stay what they are. 14.0 because newer ones are not everywhere yet:
+//! A character of a newer version is known to one program and not to another, and it may be a capital letter. Case,
+//! decomposition and category of the characters of 14.0 never change. Not a newer version, because some programs lack it:
 //! Python 3.11 has it, 3.10 has 13.0 and gives no form to what is new in 14.0.
 
 /// Whether Unicode 14.0 assigns the character. Private ones count, as they never change.

@@ -1,4 +1,4 @@
-//! Disjunctions of conjunctions, kept below a bound by widening.
+//! Conditions in disjunctive normal form: ORs of ANDs. One that grows too large is widened: it then matches more rows.
 
 use std::sync::Arc;
 
@@ -6,9 +6,9 @@ use smallvec::smallvec;
 
 use crate::condition::factor::{Conjunction, Factor};
 
-/// Conjunctions of one table. More are widened.
+/// The most conjunctions of one table. A condition with more becomes a wider one.
 pub(crate) const MAX_CONJUNCTIONS: usize = 1024;
-/// Terms of one conjunction. More are left out, which widens.
+/// The most terms of one conjunction. The others are left out, so that it matches more rows.
 pub(crate) const MAX_TERMS: usize = 16;
 
 /// An OR of ANDs over one table. `[]` is false, `[[]]` is true: any row.
@@ -80,7 +80,7 @@ impl Dnf {
     }
 }
 
-/// Both conjunctions. Of two factors of one column the one with fewer alternatives stays.
+/// The AND of both. Of two factors of one column the one with fewer alternatives is kept.
 fn merge(left: &Conjunction, right: &Conjunction) -> Conjunction {
     let mut merged = left.clone();
     for factor in right {

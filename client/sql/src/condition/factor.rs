@@ -18,13 +18,13 @@ pub(crate) struct Factor {
     pub(crate) place: Place,
     /// What a parameter that is NULL means here.
     pub(crate) null: NullMeans,
-    /// Concluded from another column that is equal: good only for types that compare alike everywhere.
+    /// Copied from another column that is compared with this one: valid only for values that all types compare alike.
     pub(crate) propagated: bool,
     /// The database computes the column, so an update may change it.
     pub(crate) generated: bool,
     /// The value is inserted, where zero may mean the next number (MySQL).
     pub(crate) inserted: bool,
-    /// It is one of a list of rows, which MySQL compares by one type.
+    /// It is one of a list of rows, all of whose values in this column MySQL converts to one type.
     pub(crate) peers: Option<Arc<Peers>>,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct Peers {
     pub(crate) parameters: Vec<usize>,
 }
 
-/// Values that are compared as what they are if no others are among them.
+/// Types of values. MySQL does not convert the values of a list if all are of one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
     Exact,
@@ -47,7 +47,7 @@ pub(crate) enum Class {
 }
 
 impl Class {
-    /// NULL is of any.
+    /// The class of a value; none of NULL, which goes with any.
     pub(crate) fn of(value: &Value<'_>) -> Option<Self> {
         Some(match value {
             Value::Null => return None,
@@ -76,9 +76,9 @@ impl Peers {
 pub(crate) enum NullMeans {
     /// `=`: no row at all.
     Nothing,
-    /// A null-safe comparison: the rows without a value.
+    /// A null-safe comparison: the rows where the column is NULL.
     IsNull,
-    /// Nothing can be said.
+    /// The comparison does not narrow anything.
     Unknown,
 }
 
@@ -93,21 +93,21 @@ pub(crate) enum Slot {
     Parameter(usize, Cast),
     /// The elements of a parameter that is an array.
     Elements(usize, Cast),
-    /// No value: the factor holds for all rows or for none, as this parameter is.
+    /// No value: the factor holds for all rows or for none, depending on this parameter.
     Guard(usize, Guard),
 }
 
-/// What a parameter must be.
+/// A condition on a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Guard {
     Null,
     NotNull,
-    /// True or not, with NULL for none of the two.
+    /// True or false. NULL is neither.
     Is(bool),
 }
 
 impl Guard {
-    /// Whether a parameter is so. `None` if that is not known.
+    /// Whether a parameter satisfies it. `None` if that is not known.
     fn holds(self, value: Option<&Value<'_>>) -> Option<bool> {
         match (self, value?) {
             (Self::Null, value) => Some(matches!(value, Value::Null)),
@@ -132,7 +132,7 @@ impl Slot {
     }
 }
 
-/// A conversion that leaves the canonical form alone, for some values at least.
+/// A conversion that does not change the canonical form, at least of some values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cast {
     None,
@@ -146,11 +146,11 @@ pub(crate) enum Cast {
     Custom,
     /// LOWER. The canonical form has no case.
     Lower,
-    /// UPPER, which makes two letters of one here and there.
+    /// UPPER, which makes two letters of a few.
     Upper,
 }
 
-/// What a factor became with its values.
+/// The result of filling a factor with values.
 pub(crate) enum Filled {
     /// At least one alternative; `None` is NULL. Ends of the values in the buffer.
     Values,
@@ -164,7 +164,7 @@ pub(crate) enum Filled {
 pub(crate) type Alternatives = SmallVec<[Option<(u32, u32)>; 4]>;
 
 impl Factor {
-    /// What says nothing of a row, but decides on it by a parameter. Its column is a name that no column has.
+    /// A factor that depends on a parameter and not on the row. Its column is a name that no column has.
     pub(crate) fn guard(at: usize, guard: Guard, place: Place) -> Self {
         Self {
             column: format!("\0{at} {guard:?}"),
@@ -203,7 +203,7 @@ impl Factor {
         )
     }
 
-    /// Whether a value means the same in both.
+    /// Whether both read the same values in the same way, so that their alternatives can be joined.
     pub(crate) fn reads_alike(&self, other: &Self) -> bool {
         self.place == other.place
             && self.null == other.null
@@ -228,7 +228,7 @@ impl Factor {
             && self.place.dialect == Dialect::Postgres
             && self.slots.iter().any(|slot| slot.is_float(values))
         {
-            // It makes floats of the whole list.
+            // PostgreSQL converts the whole list to floats.
             return Filled::Unknown;
         }
         for slot in &self.slots {
@@ -303,9 +303,9 @@ impl Factor {
 }
 
 impl Factor {
-    /// Whether all that equals the value in one column equals it in another one.
+    /// Whether everything that equals the value in one column also equals it in another.
     fn passes(&self, value: &Value<'_>) -> bool {
-        // A float between them equals several integers.
+        // A column of floats between the two equals several integers of that size.
         let exact = |value: u64| self.place.kind == ColumnKind::Int || value < 1 << 53;
         match value {
             Value::Null | Value::Uuid(_) => true,
@@ -337,7 +337,7 @@ impl Cast {
                     _ => Canon::Opaque,
                 };
             }
-            // MariaDB rounds such a text for a number.
+            // MariaDB rounds such a text where it is compared with a number.
             (Self::Text, _) if place.dialect == Dialect::MySql && place.is_number() => false,
             (Self::Text, Value::Text(_) | Value::Int(_) | Value::UInt(_) | Value::Bool(_)) => true,
             // Elsewhere it may be bound as bytes.
@@ -352,7 +352,7 @@ impl Cast {
                     .map_or(Canon::Opaque, |date| canonical(&Value::Date(date), place, out));
             }
             (Self::Lower, Value::Text(_)) => true,
-            // Where it means ICU's, `ß` becomes `SS`. No other letter becomes one of ASCII that is not the same folded.
+            // With ICU `ß` becomes `SS`. No other letter becomes one of ASCII that has another folded form.
             (Self::Upper, Value::Text(text)) => {
                 text.is_ascii() && !text.to_ascii_lowercase().contains("ss")
             }

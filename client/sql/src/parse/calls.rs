@@ -1,8 +1,8 @@
 //! Calls of functions and operators in the tokens of a statement, found without the parser.
 //!
-//! The parser gives calls many shapes (expressions, relations, clauses of their own), and each new shape would be a place
-//! where a call is overlooked. In the tokens a call has one: a name before a parenthesis. So whatever stands there is a call of
-//! an unknown function, unless it is known to be none, or to be pure.
+//! The parser has many node types for calls (expressions, relations, clauses), and a call in a node type that was overlooked
+//! would not be found. In the tokens a call always is a name before a parenthesis. So every name before a parenthesis counts as
+//! the call of an unknown function, unless it is known to be no call or to be pure.
 
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
@@ -18,7 +18,7 @@ pub(crate) fn has_unknown(dialect: Dialect, schema: &Schema, tokens: &[TokenWith
         Token::CustomBinaryOperator(operator) => {
             !is_known_operator(operator) && !schema.is_pure(operator)
         }
-        // It has no such operator itself, and calls what the application has registered.
+        // SQLite has no such operator itself, and calls a function that the application has registered.
         Token::Word(word) => {
             dialect == Dialect::Sqlite
                 && word.keyword == Keyword::REGEXP
@@ -87,13 +87,13 @@ impl Tokens<'_> {
                 return false;
             }
         }
-        // With a blank they are functions of the user's.
+        // With a blank before the parenthesis they are functions of the user's.
         if dialect == Dialect::MySql && at + 1 < open && AT_ONCE.binary_search(&&*name).is_ok() {
             return true;
         }
         let known = is_pure(dialect, &name)
             || is_pure_relation(dialect, &name)
-            // What of these reads the clock depends on the arguments, which the inventory looks at.
+            // Which of these read the clock depends on the arguments: see the inventory.
             || dialect == Dialect::Sqlite && is_sqlite_date(&name)
             || matches!(&*name, "date" | "json_table" | "time" | "timestamp");
         !known && !self.is_common_table(open)

@@ -1,9 +1,9 @@
-//! Functions that give the same for the same, and tables that are none.
+//! Which functions depend on their arguments only, and which relations are not tables of the application.
 
 use crate::Dialect;
 
-/// Whether a function of the database is known to depend on its arguments only. What only another database has is the
-/// user's own, and may read a table.
+/// Whether a built-in function of the database is known to depend on its arguments only. A name that only another database
+/// has built in is a function of the user's here, and may read a table.
 pub(crate) fn is_pure(dialect: Dialect, name: &str) -> bool {
     let known = match dialect {
         Dialect::Postgres => POSTGRES,
@@ -65,7 +65,7 @@ pub(crate) fn is_pure_relation(dialect: Dialect, name: &str) -> bool {
     }
 }
 
-/// Relations that tell about the database itself.
+/// Relations of the system catalogues.
 pub(crate) fn is_system_relation(dialect: Dialect, qualifier: Option<&str>, name: &str) -> bool {
     let system = |qualifier: &str| {
         matches!(
@@ -85,10 +85,10 @@ pub(crate) fn is_system_relation(dialect: Dialect, qualifier: Option<&str>, name
         }
 }
 
-/// Literals that PostgreSQL reads as a time that moves on, or as an array or range of such. It ignores signs that it does
-/// not know.
+/// Whether PostgreSQL may read the literal as the current time or day, or as an array or range of such. It ignores
+/// punctuation that it does not know.
 pub(crate) fn is_moving_literal(text: &str) -> bool {
-    /// Longer texts are none: what it reads of a time, without blanks.
+    /// The longest literal of a time, without blanks.
     const MAX_BYTES: usize = 153;
     /// What may stand beside `now`: days of the week, and words that mean nothing.
     const BESIDE_NOW: &[&str] =

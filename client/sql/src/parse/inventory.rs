@@ -1,6 +1,7 @@
-//! What a statement contains anywhere: the second look, by the visitor that the parser's author derived.
+//! What a statement contains anywhere, found by the parser's derived visitor, which visits every node.
 //!
-//! A relation that the compiler did not meet stands where the compiler did not look. It is then tracked whole.
+//! A relation that is found here but was not compiled is in a place that the compiler does not know. It is then tracked
+//! whole.
 
 use std::ops::ControlFlow;
 
@@ -14,7 +15,7 @@ use super::calls;
 use crate::parse::functions;
 use crate::{Dialect, Schema};
 
-/// What was found.
+/// What a statement, or a part of one, contains.
 pub(crate) struct Inventory<'s> {
     dialect: Dialect,
     schema: &'s Schema,
@@ -22,21 +23,21 @@ pub(crate) struct Inventory<'s> {
     pub(crate) queries: usize,
     pub(crate) statements: usize,
     pub(crate) locking: bool,
-    /// Reads the clock, chance or the session, or calls a function that may.
+    /// Reads the clock, random numbers or the session, or calls a function that may.
     pub(crate) volatile: bool,
     /// A query that writes: DML in a common table expression, SELECT INTO.
     pub(crate) writes: bool,
     /// SELECT INTO.
     pub(crate) into: bool,
-    /// `TABLE t` for a query, of which the parser takes more words than there are.
+    /// `TABLE t` for a query, which the parser misreads.
     pub(crate) misread: bool,
-    /// What does not change within a transaction is not volatile.
+    /// Values that are constant within a transaction do not count as volatile.
     in_transaction: bool,
-    /// Takes some of the rows that there are, and which is not told: LIMIT, DISTINCT ON.
+    /// Takes some of the rows that satisfy it, and not always the same: LIMIT, DISTINCT ON.
     limited: bool,
     /// The names that registered tables have in the statement, and these tables.
     aliases: Vec<(String, String)>,
-    /// What is written like a column of a relation.
+    /// Names that are written like columns of a relation, with the relation.
     attributes: Vec<(String, String)>,
 }
 
@@ -67,7 +68,7 @@ impl<'s> Inventory<'s> {
         }
     }
 
-    /// Whether a part of the statement gives the same when it is asked twice in a transaction.
+    /// Whether a part of the statement gives the same result when it is evaluated twice in a transaction.
     pub(crate) fn is_settled<V: Visit + ?Sized>(&self, part: &V) -> bool {
         let mut inventory = Self::new(self.dialect, self.schema);
         inventory.in_transaction = true;
@@ -76,7 +77,7 @@ impl<'s> Inventory<'s> {
         !inventory.volatile && !inventory.limited
     }
 
-    /// The clock of PostgreSQL stands still during a transaction, and the session is the same.
+    /// Whether PostgreSQL gives the same value throughout a transaction: its clock, and values of the session.
     fn stands_still(&self, name: &str) -> bool {
         self.in_transaction
             && self.dialect == Dialect::Postgres
@@ -202,7 +203,7 @@ impl Visitor for Inventory<'_> {
         self.into |= select.into.is_some();
         self.limited |= matches!(select.distinct, Some(Distinct::On(_)));
         self.writes |= self.into;
-        // Its count is asked for by the next statement of the session.
+        // The next statement of the session reads its count.
         self.volatile |=
             select.select_modifiers.as_ref().is_some_and(|modifiers| modifiers.sql_calc_found_rows);
         ControlFlow::Continue(())

@@ -9,14 +9,27 @@ use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 use crate::Dialect;
 use crate::parse::tokens::{self, keyword};
 
-/// `SELECT * FROM t WHERE ..` for the rows that an UPDATE or DELETE will change.
+/// A query for the rows that an UPDATE or DELETE is about to change: `SELECT * FROM t WHERE ..`.
 ///
-/// Where other tables decide on them, it is `.. WHERE EXISTS (SELECT 1 FROM others WHERE ..)`; on MySQL, whose targets
-/// stand in the join themselves, `SELECT DISTINCT target.* FROM the join WHERE ..`. There is none if a second look may
-/// find other rows: with LIMIT, or with a function that is not known to be pure.
+/// Where other tables decide on the rows, it is `.. WHERE EXISTS (SELECT 1 FROM others WHERE ..)`; on MySQL, whose targets
+/// are part of the join themselves, `SELECT DISTINCT target.* FROM the join WHERE ..`. There is none if the write may find
+/// other rows than the query: with LIMIT, or with a function that is not known to be pure.
 ///
-/// It is made of the text of the write, so it means the same. On PostgreSQL and MySQL it locks the rows; run it in the
-/// transaction of the write, before it. On SQLite a transaction that was begun with IMMEDIATE does that.
+/// It is made of the text of the write, so both find the same rows. On PostgreSQL and MySQL it locks the rows; run it in the
+/// transaction of the write, before it. On SQLite a transaction that was begun with IMMEDIATE has the same effect.
+///
+/// ```
+/// use cacheops_sql::{Analyser, Dialect, Schema};
+///
+/// let analyser = Analyser::new(Dialect::Postgres, Schema::new(), 1000);
+/// let write = analyser.analyse("DELETE FROM article USING author WHERE author_id = author.id AND age > $1");
+/// let old = write.old_rows().unwrap();
+/// assert_eq!(
+///     old.sql(),
+///     "SELECT * FROM article WHERE EXISTS (SELECT 1 FROM author WHERE author_id = author.id AND age > $1) FOR UPDATE"
+/// );
+/// assert_eq!((old.parameters(), old.is_alone()), (&[0][..], false));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OldRows {
     sql: String,
@@ -31,18 +44,21 @@ impl OldRows {
     }
 
     /// The statement.
+    #[must_use]
     pub fn sql(&self) -> &str {
         &self.sql
     }
 
     /// For each of its parameters the position, from 0, of the value among those of the write.
+    #[must_use]
     pub fn parameters(&self) -> &[usize] {
         &self.parameters
     }
 
-    /// Whether no other row decides on a row: neither a join nor a subquery. Then a row that is found and locked is
-    /// changed for certain. Otherwise somebody may commit between the two statements, so that the write finds other
-    /// rows, unless the whole database is locked as on SQLite.
+    /// Whether each row is selected by its own values alone, without a join or subquery. Then a row that the query finds and locks
+    /// is certainly changed. Otherwise another transaction may commit between the two statements, so that the write finds
+    /// other rows, unless the whole database is locked as on SQLite.
+    #[must_use]
     pub fn is_alone(&self) -> bool {
         self.alone
     }

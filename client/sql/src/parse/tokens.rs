@@ -1,4 +1,4 @@
-//! The statement as tokens: parameters get their numbers, and what would take the parser too long is found out.
+//! A statement as tokens: numbers its parameters, adapts what the parser does not know, and finds texts that it must not parse.
 
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace, Word};
@@ -17,11 +17,11 @@ pub(crate) struct Prepared {
     pub(crate) names: Vec<(String, usize)>,
     /// How many values the statement takes.
     pub(crate) parameters: usize,
-    /// Why it should not be parsed.
+    /// Parsing it could take too long, or too much stack.
     pub(crate) too_deep: bool,
     /// It names a variable of the session.
     pub(crate) session: bool,
-    /// MySQL is to change values until they fit.
+    /// It has IGNORE, with which MySQL changes values until they fit.
     pub(crate) ignores: bool,
     /// It has an operator that the parser binds more tightly or more loosely than the database does.
     pub(crate) misread: bool,
@@ -142,7 +142,7 @@ impl Prepared {
     }
 }
 
-/// Whether the tokenizer has cut what the database reads as one, or read on where it stops.
+/// Whether the tokenizer has split what the database reads as one token, or joined what it splits.
 fn is_split(dialect: Dialect, tokens: &[TokenWithSpan]) -> bool {
     let mut text = false;
     for (at, token) in tokens.iter().enumerate() {
@@ -177,9 +177,9 @@ fn is_split(dialect: Dialect, tokens: &[TokenWithSpan]) -> bool {
     false
 }
 
-/// Whether joins wait for their ON one within the other, `a JOIN b JOIN c ON .. ON ..`: the parser takes any number of them.
+/// Whether joins are nested too deeply by a delayed ON, `a JOIN b JOIN c ON .. ON ..`: the parser does not bound them.
 fn joins_are_deep(tokens: &[TokenWithSpan]) -> bool {
-    // How many wait: here, and outside of each parenthesis that is open.
+    // How many joins still lack their ON: here, and outside of each open parenthesis.
     let (mut waiting, mut outside) = (0_usize, Vec::new());
     let mut before = None;
     for token in tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_))) {
@@ -240,7 +240,7 @@ fn drop_only(tokens: &mut [TokenWithSpan]) {
 }
 
 /// What the parser does not know of MySQL's UPDATE and DELETE: words before the tables, commas between those of an UPDATE
-/// (there they mean a join), `t.*` for the tables to delete from. Tells whether one of the words is IGNORE.
+/// (there they mean a join), `t.*` for the tables to delete from. Returns whether one of the words is IGNORE.
 fn plain_write(tokens: &mut Vec<TokenWithSpan>) -> bool {
     let mut depth = 0_usize;
     let mut statements = vec![Vec::new()];

@@ -1,80 +1,61 @@
 //! FROM: relations and joins.
 
+use std::ops::Range;
+
 use sqlparser::ast::{
-    Join, JoinConstraint, JoinOperator, ObjectNamePart, TableAlias, TableFactor, TableWithJoins,
+    Join, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, TableAlias, TableFactor,
+    TableWithJoins,
 };
 
+use super::Compiler;
+use super::logic::formula;
+use super::propagate::{Compared, Known};
+use super::scope::Block;
 use crate::Dialect;
 use crate::condition::dnf::Dnf;
+use crate::mutation::Mutation;
 use crate::parse::functions;
-use crate::read::Compiler;
-use crate::read::formula::{Column, Formula};
-use crate::read::propagate::{Compared, Equality, Fact, Holds};
-use crate::read::scope::Block;
 
-/// The terms of WHERE and of the ON of inner joins, and the columns that WHERE and any ON compare.
-#[derive(Default)]
-pub(crate) struct Known {
-    pub(crate) facts: Vec<Fact>,
-    pub(crate) equal: Vec<Equality>,
+/// Adds the relations of a FROM to a block.
+pub(super) struct Relations<'a, 's> {
+    pub(super) compiler: &'a mut Compiler<'s>,
+    pub(super) block: &'a mut Block,
+    pub(super) known: &'a mut Known,
 }
 
-impl Known {
-    /// Adds what a formula says, and the columns that were found equal in it.
-    pub(crate) fn add(
-        &mut self,
-        formula: &Formula,
-        equal: Vec<(Column, Column)>,
-        place: &Compared,
-    ) {
-        let holds = match place {
-            Compared::Where => Some(Holds::Firm),
-            Compared::Inner => Some(Holds::Joined),
-            Compared::Outer { .. } => None,
-        };
-        if let Some(holds) = holds {
-            let mut terms = Vec::new();
-            formula.facts(&mut terms);
-            self.facts.extend(terms.into_iter().map(|(relation, factor)| Fact {
-                relation,
-                factor,
-                holds: holds.clone(),
-            }));
-        }
-        self.equal.extend(
-            equal
-                .into_iter()
-                .map(|(left, right)| Equality { columns: [left, right], place: place.clone() }),
-        );
-    }
-}
-
-impl Compiler<'_> {
-    /// Adds the relations of one item of FROM.
-    pub(crate) fn join(&mut self, block: &mut Block, item: &TableWithJoins, known: &mut Known) {
-        let left = block.relations.len();
-        self.relation(block, &item.relation, known);
-        for join in &item.joins {
-            let right = block.relations.len();
-            let had_outer = std::mem::replace(&mut block.outer, false);
-            self.relation(block, &join.relation, known);
-            if block.outer && self.dialect == Dialect::MySql {
-                // `a JOIN b RIGHT JOIN c ON ..` makes up rows for both, and looks like one with parentheses.
-                block.relations[left..].iter_mut().for_each(|relation| relation.nullable = true);
+impl Relations<'_, '_> {
+    pub(super) fn add(&mut self, items: &[TableWithJoins]) {
+        for item in items {
+            let first = self.block.relations.len();
+            let had_outer = std::mem::replace(&mut self.block.outer, false);
+            self.joined(item);
+            if self.block.outer {
+                // In SQLite a comma binds as tightly as JOIN.
+                self.make_nullable(0..first);
             }
-            block.outer |= had_outer;
-            self.join_step(block, join, left, right, known);
+            self.block.outer |= had_outer;
         }
     }
 
-    fn join_step(
-        &mut self,
-        block: &mut Block,
-        join: &Join,
-        left: usize,
-        right: usize,
-        known: &mut Known,
-    ) {
+    fn joined(&mut self, item: &TableWithJoins) {
+        let left = self.block.relations.len();
+        self.relation(&item.relation);
+        for join in &item.joins {
+            let right = self.block.relations.len();
+            let had_outer = std::mem::replace(&mut self.block.outer, false);
+            self.relation(&join.relation);
+            let end = self.block.relations.len();
+            if self.block.outer && self.compiler.dialect() == Dialect::MySql {
+                // `a JOIN b RIGHT JOIN c ON ..` makes up rows for both, and looks like one with parentheses.
+                self.make_nullable(left..end);
+            }
+            self.block.outer |= had_outer;
+            self.join(join, left..right, right..end);
+        }
+    }
+
+    /// Narrows both sides of a join by its ON, as far as it drops the rows that fail it.
+    fn join(&mut self, join: &Join, left: Range<usize>, right: Range<usize>) {
         use JoinOperator as J;
         let (constraint, keeps_left, keeps_right) = match &join.join_operator {
             J::Join(on) | J::Inner(on) | J::CrossJoin(on) | J::StraightJoin(on) => {
@@ -85,175 +66,139 @@ impl Compiler<'_> {
             J::FullOuter(on) => (Some(on), true, true),
             _ => {
                 // A join of another dialect: nothing is known of what it keeps.
-                self.untracked = true;
+                self.compiler.untracked = true;
                 (None, true, true)
             }
         };
-        block.outer |= keeps_left || keeps_right;
+        self.block.outer |= keeps_left || keeps_right;
         match constraint {
             Some(JoinConstraint::On(on)) => {
-                let end = block.relations.len();
-                let place = if keeps_left || keeps_right {
-                    Compared::Outer {
-                        left: left..right,
-                        right: right..end,
-                        keeps_left,
-                        keeps_right,
-                    }
+                let context = self.compiler.context;
+                let mut equal = Vec::new();
+                let formula = formula(context, self.block, on, &mut equal);
+                let (left, right) = (left.clone(), right.clone());
+                let compared = if context.setting.has(Mutation::OuterConstant) {
+                    Compared::Where
+                } else if keeps_left || keeps_right {
+                    let (left, right) = (left.clone(), right.clone());
+                    Compared::Outer { left, right, keeps_left, keeps_right }
                 } else {
                     Compared::Inner
                 };
-                let mut equal = Vec::new();
-                let formula = self.formula(block, on, false, Some(&mut equal));
-                known.add(&formula, equal, &self.compared(place));
-                if !keeps_left || self.is_mutated() {
-                    self.narrow(block, left..right, &formula);
+                self.known.add(&formula, equal, &compared);
+                if !keeps_left || context.setting.has(Mutation::OuterJoin) {
+                    formula.narrow(self.block, left);
                 }
                 if !keeps_right {
-                    self.narrow(block, right..end, &formula);
+                    formula.narrow(self.block, right);
                 }
-                self.subqueries(on);
+                self.compiler.subqueries(on);
             }
-            Some(JoinConstraint::Using(_) | JoinConstraint::Natural) => block.merged = true,
+            Some(JoinConstraint::Using(_) | JoinConstraint::Natural) => self.block.merged = true,
             Some(JoinConstraint::None) | None => {}
         }
         if keeps_left {
-            block.relations[right..].iter_mut().for_each(|relation| relation.nullable = true);
+            self.make_nullable(right);
         }
         if keeps_right {
-            block.relations[left..right].iter_mut().for_each(|relation| relation.nullable = true);
+            self.make_nullable(left);
         }
     }
 
-    fn is_pure_relation(&self, name: &str) -> bool {
-        functions::is_pure_relation(self.dialect, name) || self.schema.is_pure(name)
+    fn make_nullable(&mut self, relations: Range<usize>) {
+        self.block.relations[relations].iter_mut().for_each(|relation| relation.nullable = true);
     }
 
-    #[cfg(feature = "fault-injection")]
-    fn is_mutated(&self) -> bool {
-        self.mutation == Some(crate::Mutation::OuterJoin)
+    fn is_pure(&self, function: &str) -> bool {
+        functions::is_pure_relation(self.compiler.dialect(), function)
+            || self.compiler.schema().is_pure(function)
     }
 
-    #[cfg(feature = "fault-injection")]
-    fn compared(&self, place: Compared) -> Compared {
-        match self.mutation {
-            Some(crate::Mutation::OuterConstant) => Compared::Where,
-            _ => place,
-        }
+    /// Adds a relation that is not a table, under its alias.
+    fn add_derived(&mut self, alias: &Option<TableAlias>) {
+        let name = |alias: &TableAlias| self.compiler.dialect().name(&alias.name);
+        let name = alias.as_ref().map(name).unwrap_or_default();
+        self.block.push(name, None);
     }
 
-    #[cfg(not(feature = "fault-injection"))]
-    fn compared(&self, place: Compared) -> Compared {
-        place
-    }
-
-    #[cfg(not(feature = "fault-injection"))]
-    fn is_mutated(&self) -> bool {
-        false
-    }
-
-    fn relation(&mut self, block: &mut Block, factor: &TableFactor, known: &mut Known) {
+    fn relation(&mut self, factor: &TableFactor) {
         match factor {
-            TableFactor::Table { name, alias, args, version, sample, .. } => {
-                let Some(key) = self.key(name) else { return };
-                *self.met.entry(key.clone()).or_default() += 1;
-                self.untracked |= version.is_some() || sample.is_some();
-                if args.is_some() {
-                    self.untracked |= name.0.len() > 1 || !self.is_pure_relation(&key);
-                    self.subqueries(args);
-                    block.push(
-                        alias.as_ref().map_or(key, |alias| self.dialect.name(&alias.name)),
-                        None,
-                    );
-                    return;
-                }
-                let plain = alias
-                    .as_ref()
-                    .is_none_or(|alias| alias.columns.is_empty() && alias.at.is_none());
-                let (alias, spelled) = match (alias, name.0.last()) {
-                    (Some(TableAlias { name, .. }), _)
-                    | (None, Some(ObjectNamePart::Identifier(name))) => {
-                        (self.dialect.name(name), name.value.as_str())
-                    }
-                    _ => (key.clone(), ""),
-                };
-                let common = if name.0.len() == 1 {
-                    self.visible
-                        .iter()
-                        .rev()
-                        .find(|common| common.name == key)
-                        // MySQL tells them from tables by case, on most systems.
-                        .map(|common| {
-                            let same = self.dialect != Dialect::MySql
-                                || name
-                                    .0
-                                    .last()
-                                    .and_then(|part| part.as_ident())
-                                    .is_some_and(|ident| ident.value == common.spelled);
-                            common.certain && same
-                        })
-                } else {
-                    None
-                };
-                match common {
-                    Some(true) => block.push(alias, None),
-                    Some(false) => {
-                        self.add(&key, Dnf::any());
-                        block.push(alias, None);
-                    }
-                    None if plain && self.schema.view_of(&key).is_none() => {
-                        block.push_table(alias, spelled, key);
-                    }
-                    None => {
-                        self.add(&key, Dnf::any());
-                        block.push(alias, None);
-                    }
-                }
+            TableFactor::Table { name, alias, args: Some(args), version, sample, .. } => {
+                let Some(key) = self.compiler.key(name) else { return };
+                self.compiler.count_occurrence(&key);
+                let plain = version.is_none() && sample.is_none();
+                self.compiler.untracked |= !plain || name.0.len() > 1 || !self.is_pure(&key);
+                self.compiler.subqueries(args);
+                let name = |alias: &TableAlias| self.compiler.dialect().name(&alias.name);
+                let alias = alias.as_ref().map_or(key, name);
+                self.block.push(alias, None);
+            }
+            TableFactor::Table { name, alias, args: None, version, sample, .. } => {
+                let Some(key) = self.compiler.key(name) else { return };
+                self.compiler.count_occurrence(&key);
+                self.compiler.untracked |= version.is_some() || sample.is_some();
+                self.table(name, alias.as_ref(), key);
             }
             TableFactor::Derived { lateral, subquery, alias, sample } => {
-                self.untracked |= sample.is_some();
-                self.query(subquery, block.correlated || *lateral);
-                block.push(
-                    alias.as_ref().map_or_else(String::new, |alias| self.dialect.name(&alias.name)),
-                    None,
-                );
+                self.compiler.untracked |= sample.is_some();
+                self.compiler.query(subquery, self.block.correlated || *lateral);
+                self.add_derived(alias);
             }
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
-                self.join(block, table_with_joins, known);
+                self.joined(table_with_joins);
             }
-            TableFactor::NestedJoin { table_with_joins, alias: Some(alias) } => {
+            TableFactor::NestedJoin { table_with_joins, alias } => {
                 // The alias hides the names inside.
-                let mut inner = Block { correlated: block.correlated, ..Block::default() };
-                self.join(&mut inner, table_with_joins, &mut Known::default());
-                self.finish(inner);
-                block.push(self.dialect.name(&alias.name), None);
+                let mut inner = Block { correlated: self.block.correlated, ..Block::default() };
+                let known = &mut Known::default();
+                Relations { compiler: self.compiler, block: &mut inner, known }
+                    .joined(table_with_joins);
+                self.compiler.finish(inner);
+                self.add_derived(alias);
             }
             TableFactor::Function { name, alias, args, .. } => {
-                let pure = self.key(name).is_some_and(|name| self.is_pure_relation(&name));
-                self.untracked |= !pure || name.0.len() > 1;
-                self.subqueries(args);
-                block.push(
-                    alias.as_ref().map_or_else(String::new, |alias| self.dialect.name(&alias.name)),
-                    None,
-                );
+                let pure = self.compiler.key(name).is_some_and(|name| self.is_pure(&name));
+                self.compiler.untracked |= !pure || name.0.len() > 1;
+                self.compiler.subqueries(args);
+                self.add_derived(alias);
             }
             TableFactor::UNNEST { alias, array_exprs, .. } => {
-                self.subqueries(array_exprs);
-                block.push(
-                    alias.as_ref().map_or_else(String::new, |alias| self.dialect.name(&alias.name)),
-                    None,
-                );
+                self.compiler.subqueries(array_exprs);
+                self.add_derived(alias);
             }
             TableFactor::JsonTable { json_expr, alias, .. } => {
-                self.subqueries(json_expr);
-                block.push(
-                    alias.as_ref().map_or_else(String::new, |alias| self.dialect.name(&alias.name)),
-                    None,
-                );
+                self.compiler.subqueries(json_expr);
+                self.add_derived(alias);
             }
             _ => {
-                self.untracked = true;
-                block.push(String::new(), None);
+                self.compiler.untracked = true;
+                self.add_derived(&None);
+            }
+        }
+    }
+
+    /// A table, a view or a common table expression.
+    fn table(&mut self, name: &ObjectName, alias: Option<&TableAlias>, key: String) {
+        let dialect = self.compiler.dialect();
+        let plain = alias.is_none_or(|alias| alias.columns.is_empty() && alias.at.is_none());
+        let common = match name.0.as_slice() {
+            [ObjectNamePart::Identifier(ident)] => self.compiler.common(&key, &ident.value),
+            _ => None,
+        };
+        let (alias, spelled) = match (alias, name.0.last()) {
+            (Some(TableAlias { name, .. }), _) | (None, Some(ObjectNamePart::Identifier(name))) => {
+                (dialect.name(name), name.value.as_str())
+            }
+            _ => (key.clone(), ""),
+        };
+        match common {
+            Some(true) => self.block.push(alias, None),
+            None if plain && self.compiler.schema().view_of(&key).is_none() => {
+                self.block.push_table(alias, spelled, key);
+            }
+            Some(false) | None => {
+                self.compiler.add(&key, Dnf::any());
+                self.block.push(alias, None);
             }
         }
     }

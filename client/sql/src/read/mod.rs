@@ -1,59 +1,53 @@
-//! Queries: which relations they read, and which rows of these can matter.
+//! Queries: which relations they read, and which rows of these can have a part in the result.
 //!
 //! Each occurrence of a table gets the condition that its rows must satisfy to have any part in the result. A block of
 //! SELECT narrows an occurrence by its WHERE, and by the ON of a join if that join drops the rows that fail it.
 
-pub(crate) mod formula;
-pub(crate) mod from;
+pub(crate) mod comparison;
+mod formula;
+mod from;
+mod logic;
 pub(crate) mod operand;
 pub(crate) mod propagate;
 pub(crate) mod scope;
 
 use std::collections::HashMap;
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     Expr, ObjectName, ObjectNamePart, Query, Select, SelectItem, SetExpr, TableWithJoins, Visit,
     Visitor, With,
 };
 
+use self::from::Relations;
+use self::logic::formula;
+use self::propagate::{Compared, Known};
+use self::scope::{Block, Context};
 use crate::canon::Side;
 use crate::condition::dnf::Dnf;
+use crate::mutation::Mutation;
 use crate::parse::functions;
-use crate::read::formula::Formula;
-use crate::read::from::Known;
-use crate::read::propagate::Compared;
-use crate::read::scope::Block;
 use crate::setting::{MAX_NAME_BYTES, Setting};
 use crate::{Dialect, Schema};
 
-/// More relations in one block are tracked whole.
-const MAX_RELATIONS: usize = 64;
-
 /// Collects what a statement depends on.
 pub(crate) struct Compiler<'s> {
-    pub(crate) dialect: Dialect,
-    pub(crate) schema: &'s Schema,
-    pub(crate) side: Side,
-    /// Conditions say nothing.
-    pub(crate) misread: bool,
-    #[cfg(feature = "fault-injection")]
-    pub(crate) mutation: Option<crate::Mutation>,
+    pub(crate) context: Context<'s>,
     /// What each table's rows must satisfy, in the order of appearance.
     pub(crate) tables: Vec<(String, Dnf)>,
-    /// How often a name was met as a relation, common table expressions included.
-    pub(crate) met: HashMap<String, usize>,
+    /// How often a name occurs as a relation in the parts that were compiled, common table expressions included.
+    occurrences: HashMap<String, usize>,
     /// Reads something that is not known to be a table: neither its rows nor what it does can be tracked.
     pub(crate) untracked: bool,
-    /// Reads what the database tells about itself.
+    /// Reads a system catalogue, which changes without writes to it.
     pub(crate) system: bool,
     /// Whether any expression holds a query.
     pub(crate) nested: bool,
     pub(crate) visible: Vec<Common>,
     /// Whether a query inside of an expression may name columns of the queries around it.
-    around: bool,
+    may_correlate: bool,
     /// The names that the queries around it give to their results.
-    outside: Vec<String>,
+    outer_names: Vec<String>,
 }
 
 /// A common table expression that a name may mean.
@@ -61,7 +55,7 @@ pub(crate) struct Common {
     pub(crate) name: String,
     /// The same as it is written.
     pub(crate) spelled: String,
-    /// Not only perhaps.
+    /// Whether the name certainly means it; otherwise it may also be a table.
     pub(crate) certain: bool,
 }
 
@@ -75,28 +69,31 @@ impl Common {
 impl<'s> Compiler<'s> {
     pub(crate) fn new(setting: &'s Setting, side: Side) -> Self {
         Self {
-            dialect: setting.dialect,
-            schema: &setting.schema,
-            side,
-            misread: setting.misread,
-            #[cfg(feature = "fault-injection")]
-            mutation: setting.mutation,
+            context: Context { setting, side },
             tables: Vec::new(),
-            met: HashMap::new(),
+            occurrences: HashMap::new(),
             untracked: false,
             system: false,
             nested: true,
             visible: Vec::new(),
-            around: true,
-            outside: Vec::new(),
+            may_correlate: true,
+            outer_names: Vec::new(),
         }
+    }
+
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.context.setting.dialect
+    }
+
+    pub(crate) fn schema(&self) -> &'s Schema {
+        &self.context.setting.schema
     }
 
     /// Adds what one occurrence of a table depends on.
     pub(crate) fn add(&mut self, table: &str, condition: Dnf) {
         self.untracked |=
-            self.schema.excludes(table) || table.is_empty() || table.len() > MAX_NAME_BYTES;
-        if let Some(tables) = self.schema.view_of(table) {
+            self.schema().excludes(table) || table.is_empty() || table.len() > MAX_NAME_BYTES;
+        if let Some(tables) = self.schema().view_of(table) {
             for table in tables {
                 self.add_table(table, Dnf::any());
             }
@@ -117,7 +114,7 @@ impl<'s> Compiler<'s> {
         let mut names = Vec::with_capacity(2);
         for part in &name.0 {
             match part {
-                ObjectNamePart::Identifier(ident) => names.push(self.dialect.name(ident)),
+                ObjectNamePart::Identifier(ident) => names.push(self.dialect().name(ident)),
                 ObjectNamePart::Function(_) => {
                     self.untracked = true;
                     return None;
@@ -126,8 +123,8 @@ impl<'s> Compiler<'s> {
         }
         let table = names.pop()?;
         let qualifier = names.pop();
-        self.system |= functions::is_system_relation(self.dialect, qualifier.as_deref(), &table);
-        Some(self.schema.name(self.dialect, qualifier.as_deref(), table))
+        self.system |= functions::is_system_relation(self.dialect(), qualifier.as_deref(), &table);
+        Some(self.schema().name(self.dialect(), qualifier.as_deref(), table))
     }
 
     pub(crate) fn query(&mut self, query: &Query, correlated: bool) {
@@ -136,8 +133,8 @@ impl<'s> Compiler<'s> {
             self.with(with, correlated);
         }
         self.set(&query.body, correlated);
-        // They may name what the arms of the query have.
-        self.around = true;
+        // They may name columns of the arms of the query.
+        self.may_correlate = true;
         self.subqueries(&query.order_by);
         self.subqueries(&query.limit_clause);
         self.subqueries(&query.fetch);
@@ -150,11 +147,11 @@ impl<'s> Compiler<'s> {
     fn with(&mut self, with: &With, correlated: bool) {
         let common = |compiler: &Self, at: usize, certain: bool| {
             let ident = &with.cte_tables[at].alias.name;
-            Common { name: compiler.dialect.name(ident), spelled: ident.value.clone(), certain }
+            Common { name: compiler.dialect().name(ident), spelled: ident.value.clone(), certain }
         };
         let first = self.visible.len();
-        // Where a query may be recursive it sees itself, and perhaps those behind it.
-        let recursive = with.recursive || self.dialect == Dialect::Sqlite;
+        // A recursive query may name itself, and perhaps those that follow.
+        let recursive = with.recursive || self.dialect() == Dialect::Sqlite;
         if recursive {
             for at in 0..with.cte_tables.len() {
                 self.visible.push(common(self, at, false));
@@ -189,16 +186,17 @@ impl<'s> Compiler<'s> {
     }
 
     fn select(&mut self, select: &Select, correlated: bool) {
-        let outside = self.outside.clone();
-        let mut block = Block { correlated, outside, ..Block::default() };
+        let outer_names = self.outer_names.clone();
+        let mut block = Block { correlated, outer_names, ..Block::default() };
         let mut known = Known::default();
-        self.around = true;
+        self.may_correlate = true;
         self.from(&mut block, &select.from, &mut known);
-        // Without a FROM there is no column to name, but some databases know the names of results already.
-        self.around = correlated || !select.from.is_empty();
-        let before = self.outside.len();
-        self.outside.extend(select.projection.iter().filter_map(|item| match item {
-            SelectItem::ExprWithAlias { alias, .. } => Some(self.dialect.name(alias)),
+        // Without a FROM there is no column to name, but some databases resolve the aliases of results already.
+        self.may_correlate = correlated || !select.from.is_empty();
+        let before = self.outer_names.len();
+        let dialect = self.dialect();
+        self.outer_names.extend(select.projection.iter().filter_map(|item| match item {
+            SelectItem::ExprWithAlias { alias, .. } => Some(dialect.name(alias)),
             _ => None,
         }));
         if let Some(condition) = &select.selection {
@@ -211,65 +209,66 @@ impl<'s> Compiler<'s> {
         self.subqueries(&select.named_window);
         self.subqueries(&select.qualify);
         self.subqueries(&select.distinct);
-        self.outside.truncate(before);
+        self.outer_names.truncate(before);
         let plain = select.lateral_views.is_empty()
             && select.prewhere.is_none()
             && select.connect_by.is_empty()
             && select.into.is_none()
             && select.top.is_none();
         self.untracked |= !plain;
-        self.propagate(&mut block, known);
+        known.propagate(self.context, &mut block);
         self.finish(block);
     }
 
     /// Adds the items of a FROM.
     pub(crate) fn from(&mut self, block: &mut Block, items: &[TableWithJoins], known: &mut Known) {
-        for item in items {
-            let first = block.relations.len();
-            let had_outer = std::mem::replace(&mut block.outer, false);
-            self.join(block, item, known);
-            if block.outer {
-                // In SQLite a comma binds as tightly as JOIN.
-                block.relations[..first].iter_mut().for_each(|relation| relation.nullable = true);
-            }
-            block.outer |= had_outer;
-        }
+        Relations { compiler: self, block, known }.add(items);
     }
 
     /// Narrows all relations by a WHERE.
     pub(crate) fn selection(&self, block: &mut Block, condition: &Expr, known: &mut Known) {
         let mut equal = Vec::new();
-        let formula = self.formula(block, condition, false, Some(&mut equal));
+        let formula = formula(self.context, block, condition, &mut equal);
         known.add(&formula, equal, &Compared::Where);
         let all = 0..block.relations.len();
-        self.narrow(block, all, &formula);
+        formula.narrow(block, all);
     }
 
-    /// Hands the conditions of a block's tables over.
-    pub(crate) fn finish(&mut self, block: Block) {
-        let many = block.relations.len() > MAX_RELATIONS;
+    /// Adds the conditions of a block's tables to those of the statement.
+    fn finish(&mut self, block: Block) {
+        let large = block.is_large();
         for relation in block.relations {
             if let Some(table) = relation.table {
-                let filter = if many { Dnf::any() } else { relation.filter };
-                #[cfg(feature = "fault-injection")]
-                let filter = match self.mutation {
-                    Some(mutation) => mutation.spoil(filter),
-                    None => filter,
-                };
+                let mut filter = if large { Dnf::any() } else { relation.filter };
+                if self.context.setting.has(Mutation::LostConjunction) && filter.0.len() > 1 {
+                    filter.0.pop();
+                }
                 self.add(&table, filter);
             }
         }
     }
 
-    /// Narrows some relations of the block by a formula that their rows must satisfy.
-    pub(crate) fn narrow(&self, block: &mut Block, range: Range<usize>, formula: &Formula) {
-        let first = range.start;
-        if block.relations.len() > MAX_RELATIONS {
-            return;
-        }
-        for (at, relation) in block.relations[range].iter_mut().enumerate() {
-            let filter = std::mem::replace(&mut relation.filter, Dnf::any());
-            relation.filter = filter.and(formula.project(first + at));
+    /// Counts an occurrence of a relation.
+    fn count_occurrence(&mut self, name: &str) {
+        *self.occurrences.entry(name.to_owned()).or_default() += 1;
+    }
+
+    /// Whether the name is that of a common table expression: none, perhaps or certainly.
+    fn common(&self, name: &str, spelled: &str) -> Option<bool> {
+        let common = self.visible.iter().rev().find(|common| common.name == name)?;
+        // MySQL distinguishes them from tables by case, on most systems.
+        let same = self.dialect() != Dialect::MySql || common.spelled == spelled;
+        Some(common.certain && same)
+    }
+
+    /// Adds the relations that were not compiled, whole.
+    pub(crate) fn add_missed(&mut self, relations: &[ObjectName]) {
+        for relation in relations {
+            let Some(key) = self.key(relation) else { continue };
+            match self.occurrences.get_mut(&key) {
+                Some(count) if *count > 0 => *count -= 1,
+                _ => self.add(&key, Dnf::any()),
+            }
         }
     }
 
@@ -281,7 +280,7 @@ impl<'s> Compiler<'s> {
     }
 }
 
-/// Hands the queries inside an expression to the compiler, outermost first.
+/// Compiles the queries inside an expression; the compiler itself goes on to those inside of these.
 struct Nested<'c, 's> {
     compiler: &'c mut Compiler<'s>,
     depth: usize,
@@ -292,9 +291,9 @@ impl Visitor for Nested<'_, '_> {
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
         if self.depth == 0 {
-            let around = self.compiler.around;
-            self.compiler.query(query, around);
-            self.compiler.around = around;
+            let may_correlate = self.compiler.may_correlate;
+            self.compiler.query(query, may_correlate);
+            self.compiler.may_correlate = may_correlate;
         }
         self.depth += 1;
         ControlFlow::Continue(())

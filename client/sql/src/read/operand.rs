@@ -13,7 +13,7 @@ use crate::{Dialect, Value};
 #[derive(Debug, Clone)]
 pub(crate) enum Operand {
     Null,
-    /// `literal` tells that the database guesses the type.
+    /// `literal`: the database guesses the type.
     Constant {
         value: Value<'static>,
         cast: Cast,
@@ -78,7 +78,7 @@ impl Operand {
     /// The same after LOWER or UPPER.
     pub(crate) fn folded(self, to: Cast) -> Option<Self> {
         let text = |cast: Cast| matches!(cast, Cast::None | Cast::Text | Cast::Lower | Cast::Upper);
-        // Of both the stronger one.
+        // UPPER admits fewer values than LOWER.
         let to = |cast: Cast| if cast == Cast::Upper { cast } else { to };
         Some(match self {
             Self::Null => Self::Null,
@@ -103,7 +103,7 @@ pub(crate) fn folded(dialect: Dialect, expr: &Expr) -> Option<(&Expr, Cast)> {
     let cast = match dialect.name(name).as_str() {
         "lower" => Cast::Lower,
         "upper" => Cast::Upper,
-        // Of MySQL.
+        // MySQL's other names.
         "lcase" if dialect == Dialect::MySql => Cast::Lower,
         "ucase" if dialect == Dialect::MySql => Cast::Upper,
         _ => return None,
@@ -223,7 +223,7 @@ fn cast(dialect: Dialect, to: &DataType) -> Option<Cast> {
         | DataType::Int8(None)
         | DataType::Signed
         | DataType::SignedInteger => Cast::Int,
-        // MySQL's has ten digits, and the largest of them for what has more.
+        // MySQL's has ten digits, and replaces larger numbers by the largest.
         DataType::Numeric(info) | DataType::Decimal(info) | DataType::Dec(info)
             if plain(info) && dialect != Dialect::MySql =>
         {
@@ -245,7 +245,7 @@ fn cast(dialect: Dialect, to: &DataType) -> Option<Cast> {
         DataType::Bool | DataType::Boolean if postgres => Cast::Bool,
         DataType::Date if dialect != Dialect::Sqlite => Cast::Date,
         DataType::Custom(name, modifiers) if postgres && modifiers.is_empty() => {
-            // Those of the database itself have spellings of their own.
+            // Built-in types may write a value in another way than it was given.
             let own = name.0.iter().any(|part| match part {
                 ObjectNamePart::Identifier(ident) => {
                     BUILT_IN.contains(&dialect.name(ident).as_str())

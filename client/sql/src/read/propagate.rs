@@ -18,12 +18,47 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::formula::Formula;
+use super::scope::{Block, Column, Context};
 use crate::ColumnKind;
 use crate::condition::factor::{Factor, NullMeans, Slot};
-use crate::read::Compiler;
-use crate::read::formula::{Column, Formula};
-use crate::read::from::Known;
-use crate::read::scope::Block;
+
+/// The terms of WHERE and of the ON of inner joins, and the columns that WHERE and any ON compare.
+#[derive(Default)]
+pub(crate) struct Known {
+    pub(crate) facts: Vec<Fact>,
+    pub(crate) equal: Vec<Equality>,
+}
+
+impl Known {
+    /// Adds what a formula says, and the columns that were found equal in it.
+    pub(crate) fn add(
+        &mut self,
+        formula: &Formula,
+        equal: Vec<(Column, Column)>,
+        place: &Compared,
+    ) {
+        let holds = match place {
+            Compared::Where => Some(Holds::Firm),
+            Compared::Inner => Some(Holds::Joined),
+            Compared::Outer { .. } => None,
+        };
+        if let Some(holds) = holds {
+            let mut terms = Vec::new();
+            formula.facts(&mut terms);
+            self.facts.extend(terms.into_iter().map(|(relation, factor)| Fact {
+                relation,
+                factor,
+                holds: holds.clone(),
+            }));
+        }
+        self.equal.extend(
+            equal
+                .into_iter()
+                .map(|(left, right)| Equality { columns: [left, right], place: place.clone() }),
+        );
+    }
+}
 
 /// A term that narrows a relation.
 pub(crate) struct Fact {
@@ -93,11 +128,11 @@ impl Compared {
     }
 }
 
-impl Compiler<'_> {
+impl Known {
     /// Narrows relations by the constants of others.
-    pub(crate) fn propagate(&self, block: &mut Block, known: Known) {
+    pub(crate) fn propagate(self, context: Context<'_>, block: &mut Block) {
         const MAX_FACTS: usize = 64;
-        let Known { mut facts, equal } = known;
+        let Self { mut facts, equal } = self;
         for fact in &mut facts {
             if fact.holds == Holds::Joined && !block.relations[fact.relation].nullable {
                 fact.holds = Holds::Firm;
@@ -125,42 +160,43 @@ impl Compiler<'_> {
                     if facts.iter().any(repeated) {
                         continue;
                     }
-                    if let Some(copy) = self.propagated(block, &factor, to) {
+                    if let Some(copy) = propagated(context, block, &factor, to) {
                         let factor = Arc::new(copy);
                         let formula = Formula::Atom(to.0, factor.clone());
-                        self.narrow(block, to.0..to.0 + 1, &formula);
+                        formula.narrow(block, to.0..to.0 + 1);
                         facts.push(Fact { relation: to.0, factor, holds });
                     }
                 }
             }
         }
     }
+}
 
-    fn propagated(
-        &self,
-        block: &Block,
-        factor: &Factor,
-        (relation, column): &Column,
-    ) -> Option<Factor> {
-        let table = block.relations[*relation].table.as_ref()?;
-        let place = self.place(table, column);
-        if place.kind != factor.place.kind || place.kind == ColumnKind::Opaque {
-            return None;
-        }
-        // Constants were made canonical already: only integers compare alike everywhere.
-        let portable = factor.slots.iter().all(|slot| match slot {
-            Slot::Plain(text) => text.iter().all(u8::is_ascii_digit) && text.len() <= 15,
-            _ => true,
-        });
-        let mut field = Vec::new();
-        cacheops_condition::write_field(&mut field, column.as_bytes());
-        portable.then(|| Factor {
-            column: column.clone(),
-            field: field.into(),
-            place,
-            propagated: true,
-            generated: self.schema.is_generated(table, column),
-            ..factor.clone()
-        })
+/// The same factor for another column, if the two columns compare values alike.
+fn propagated(
+    context: Context<'_>,
+    block: &Block,
+    factor: &Factor,
+    (relation, column): &Column,
+) -> Option<Factor> {
+    let table = block.relations[*relation].table.as_ref()?;
+    let place = context.place(table, column);
+    if place.kind != factor.place.kind || place.kind == ColumnKind::Opaque {
+        return None;
     }
+    // The constants are in canonical form already, without their type: only integers compare alike in all types.
+    let portable = factor.slots.iter().all(|slot| match slot {
+        Slot::Plain(text) => text.iter().all(u8::is_ascii_digit) && text.len() <= 15,
+        _ => true,
+    });
+    let mut field = Vec::new();
+    cacheops_condition::write_field(&mut field, column.as_bytes());
+    portable.then(|| Factor {
+        column: column.clone(),
+        field: field.into(),
+        place,
+        propagated: true,
+        generated: context.setting.schema.is_generated(table, column),
+        ..factor.clone()
+    })
 }

@@ -8,8 +8,9 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use crate::canon::{Canon, Place, Side};
 use crate::setting::{MAX_NAME_BYTES, Setting};
-use crate::statement::{compile, other};
-use crate::write::update::with_others;
+use crate::statement::compile;
+use crate::statement::unparsed::by_first_word;
+use crate::write::changed::with_others;
 use crate::{Dialect, Schema, Template, Value, canon};
 
 /// Longer texts are not parsed.
@@ -19,10 +20,22 @@ const BYTES_PER_TEMPLATE: usize = 8 * 1024;
 /// Templates are kept in parts, each under a lock. One that has more than the half of a part is not kept.
 const PARTS: usize = 4;
 
-/// Turns statements into templates, once for each distinct text.
+/// Compiles statements into [`Template`]s, once for each distinct text.
 ///
-/// It is shared by reference or in an `Arc`, by any number of threads. Cheap to ask for a text it knows: one hash and
-/// one comparison of the text.
+/// Any number of threads share one, by reference or in an `Arc`. A text that was compiled before costs one hash and one
+/// comparison of the text.
+///
+/// ```
+/// use cacheops_sql::{Analyser, Dialect, Schema, Value};
+///
+/// let analyser = Analyser::new(Dialect::Sqlite, Schema::new(), 1000);
+/// for id in 1..=3 {
+///     let template = analyser.analyse("SELECT title FROM article WHERE id = ?");
+///     let dependencies = template.dependencies(&[Value::Int(id)]).unwrap();
+///     assert_eq!(dependencies.get("article").unwrap(), format!("id={id}").as_bytes());
+/// }
+/// assert_eq!(analyser.templates(), 1);
+/// ```
 pub struct Analyser {
     setting: Setting,
     templates: Cache<Box<str>, Arc<Template>, Bytes>,
@@ -48,18 +61,15 @@ impl std::fmt::Debug for Analyser {
 }
 
 impl Analyser {
-    /// An analyser that keeps up to `capacity` templates, of 8 KiB each on average; those that are used least give way.
+    /// An analyser that keeps up to `capacity` templates, of 8 KiB each on average; those that are used least are evicted.
     ///
-    /// Most take some hundred bytes. An INSERT of a thousand rows takes some megabytes, so that its place is one of
-    /// hundreds; where `capacity` is small it is compiled anew each time.
+    /// Choose more than the application has distinct texts: a text that is not kept is parsed at each execution.
+    /// Most templates take some hundred bytes. An INSERT of a thousand rows takes some megabytes, as much
+    /// as hundreds of others; where `capacity` is small it is compiled anew each time.
+    #[must_use]
     pub fn new(dialect: Dialect, schema: Schema, capacity: usize) -> Self {
-        let setting = Setting {
-            dialect,
-            schema: schema.folded(dialect),
-            misread: false,
-            #[cfg(feature = "fault-injection")]
-            mutation: None,
-        };
+        let setting =
+            Setting { dialect, schema: schema.folded(dialect), misread: false, mutation: None };
         let bytes = capacity.saturating_mul(BYTES_PER_TEMPLATE) as u64;
         let parts = if capacity < 32 * PARTS { 1 } else { PARTS };
         let options = OptionsBuilder::new()
@@ -79,12 +89,6 @@ impl Analyser {
         Self { setting, templates }
     }
 
-    #[cfg(feature = "fault-injection")]
-    #[doc(hidden)]
-    pub fn with_fault(self, mutation: crate::Mutation) -> Self {
-        self.with_mutation(mutation)
-    }
-
     /// The same with a deliberate mistake.
     #[cfg(feature = "fault-injection")]
     #[doc(hidden)]
@@ -94,17 +98,29 @@ impl Analyser {
     }
 
     /// The dialect it reads.
+    #[must_use]
     pub fn dialect(&self) -> Dialect {
         self.setting.dialect
     }
 
-    /// The template of a text. It never fails: what is not understood is a template that says so.
+    /// The template of a statement. It never fails: a text that is not understood has a template of the kind
+    /// [`Other`](crate::Kind::Other).
     ///
-    /// Texts above 128 KiB are not parsed and not kept: a read is then not cached, and a write counts for its whole
+    /// Texts above 128 KiB are not parsed and not kept: a read is then not cached, and a write changes the whole of its
     /// table.
+    ///
+    /// ```
+    /// use cacheops_sql::{Analyser, Dialect, Kind, Schema, Transaction};
+    ///
+    /// let analyser = Analyser::new(Dialect::Postgres, Schema::new(), 1000);
+    /// assert!(analyser.analyse("SELECT * FROM article").is_cacheable());
+    /// assert!(!analyser.analyse("SELECT * FROM article FOR UPDATE").is_cacheable());
+    /// assert_eq!(*analyser.analyse("BEGIN").kind(), Kind::Transaction(Transaction::Begin));
+    /// assert_eq!(*analyser.analyse("CALL rebuild()").kind(), Kind::Other);
+    /// ```
     pub fn analyse(&self, sql: &str) -> Arc<Template> {
         if sql.len() > MAX_SQL_BYTES {
-            return Arc::new(other::by_first_word(&self.setting, sql));
+            return Arc::new(by_first_word(&self.setting, sql));
         }
         if let Some(template) = self.templates.get(sql) {
             return template;
@@ -115,55 +131,68 @@ impl Analyser {
         template
     }
 
-    /// Compiles a text without looking for it and without keeping it.
+    /// Compiles a statement without a look-up and without keeping the template: for a text that is not repeated.
+    ///
+    /// ```
+    /// use cacheops_sql::{Analyser, Dialect, Schema};
+    ///
+    /// let analyser = Analyser::new(Dialect::MySql, Schema::new(), 1000);
+    /// let script = analyser.compile("DELETE FROM article WHERE id IN (1, 2)");
+    /// assert_eq!(script.changed_rows(&[]).to_pairs()[0].1, b"id=1|id=2");
+    /// assert_eq!(analyser.templates(), 0);
+    /// ```
+    #[must_use]
     pub fn compile(&self, sql: &str) -> Template {
         if sql.len() > MAX_SQL_BYTES {
-            return other::by_first_word(&self.setting, sql);
+            return by_first_word(&self.setting, sql);
         }
         compile(&self.setting, sql)
     }
 
     /// How many templates are kept now.
+    #[must_use]
     pub fn templates(&self) -> usize {
         self.templates.len()
     }
 
     /// About how many bytes these take, their texts included.
+    #[must_use]
     pub fn template_bytes(&self) -> usize {
         self.templates.iter().map(|(sql, template)| sql.len() + template.bytes).sum()
     }
 
-    /// The name that conditions have for a table, and for a column of it without a schema. Both are given as in the
-    /// catalogue: SQLite and MySQL compare names without regard to case, and a schema counts only where there is a
+    /// The name that conditions use for a table, or, without a schema, for a column. Both are given as the catalogue spells
+    /// them: SQLite and MySQL compare names without regard to case, and a schema counts only where there is a
     /// [default one](Schema::default_schema).
+    ///
+    /// ```
+    /// use cacheops_sql::{Analyser, Dialect, Schema};
+    ///
+    /// let schema = Schema::new().default_schema("public");
+    /// let analyser = Analyser::new(Dialect::Postgres, schema, 1000);
+    /// assert_eq!(analyser.name(Some("public"), "Article"), "Article");
+    /// assert_eq!(analyser.name(Some("audit"), "article"), "audit.article");
+    /// ```
+    #[must_use]
     pub fn name(&self, schema: Option<&str>, name: &str) -> String {
         let dialect = self.setting.dialect;
         let schema = schema.map(|schema| dialect.catalogue_name(schema));
         self.setting.schema.name(dialect, schema.as_deref(), dialect.catalogue_name(name))
     }
 
-    /// The tables, by the names of conditions, that may change where any rows of this one do: itself, or what it is a
-    /// [view](Schema::view) of, and what they [also](crate::Table::also) change.
+    /// The tables whose rows may change when rows of this one do: itself, or the tables that it is a [view](Schema::view)
+    /// of, and those that [also](crate::Table::also) change with them.
+    ///
+    /// ```
+    /// use cacheops_sql::{Analyser, Dialect, Schema, Table};
+    ///
+    /// let schema = Schema::new().view("published", ["article"]).table(Table::new("article").also(["audit"]));
+    /// let analyser = Analyser::new(Dialect::Postgres, schema, 1000);
+    /// assert_eq!(analyser.changed_with("published"), ["article", "audit"]);
+    /// ```
+    #[must_use]
     pub fn changed_with(&self, table: &str) -> Vec<String> {
         with_others(&self.setting, table)
-    }
-
-    /// The text of [`row_image`](Self::row_image).
-    pub fn row_condition<'v, N: AsRef<str>>(
-        &self,
-        table: &str,
-        row: impl IntoIterator<Item = (N, &'v Value<'v>)>,
-    ) -> Vec<u8> {
-        self.row_image(table, row).to_text()
-    }
-
-    /// The text of [`unchanged_image`](Self::unchanged_image).
-    pub fn old_image<'v, N: AsRef<str>>(
-        &self,
-        template: &Template,
-        row: impl IntoIterator<Item = (N, &'v Value<'v>)>,
-    ) -> Option<Vec<u8>> {
-        Some(self.unchanged_image(template, row)?.to_text())
     }
 
     /// What is known of one row that came from the database, or that an application knows as it is stored.

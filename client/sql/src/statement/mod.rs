@@ -1,24 +1,23 @@
 //! From a parsed statement to its template.
 
 pub(crate) mod analyser;
-pub(crate) mod other;
+mod other;
+mod unparsed;
 
-use sqlparser::ast::{ObjectName, Query, Statement};
+use sqlparser::ast::{Query, Statement};
 use sqlparser::parser::Parser;
 
 use crate::Dialect;
 use crate::canon::Side;
-use crate::condition::dnf::Dnf;
-use crate::condition::text::TableConditions;
+use crate::condition::table::TableConditions;
 use crate::parse::calls;
 use crate::parse::inventory::Inventory;
 use crate::parse::tokens::{self, Prepared};
 use crate::read::Compiler;
 use crate::setting::Setting;
 use crate::template::{Kind, Template};
-use crate::write::insert;
-use crate::write::update::{self, Write};
-use other::{by_first_word, contains_word};
+use crate::write::{Write, insert, update, with};
+use unparsed::{by_first_word, contains_word};
 
 /// Compiles one text, which may hold several statements.
 pub(crate) fn compile(setting: &Setting, sql: &str) -> Template {
@@ -27,18 +26,18 @@ pub(crate) fn compile(setting: &Setting, sql: &str) -> Template {
 
 fn parsed(setting: &Setting, sql: &str) -> Template {
     // MySQL runs what stands in such a comment.
-    if setting.dialect == Dialect::MySql && other::runs_comments(sql) {
-        return other::unreadable();
+    if setting.dialect == Dialect::MySql && unparsed::runs_comments(sql) {
+        return unparsed::unreadable();
     }
     // What a backslash means, and so where a literal ends, depends on the session.
     if setting.dialect == Dialect::MySql && sql.contains('\\') {
         return by_first_word(setting, sql);
     }
     let Some(prepared) = tokens::prepare(setting.dialect, sql) else {
-        return other::by_first_word(setting, sql);
+        return by_first_word(setting, sql);
     };
     if prepared.too_deep {
-        return other::by_first_word(setting, sql);
+        return by_first_word(setting, sql);
     }
     let misread;
     let setting = if prepared.misread {
@@ -60,7 +59,7 @@ fn parsed(setting: &Setting, sql: &str) -> Template {
             [] => Template::of(Kind::Session),
             many => other::script(setting, many),
         },
-        Err(_) => other::by_first_word(setting, sql),
+        Err(_) => by_first_word(setting, sql),
     };
     template.converts = setting.dialect == Dialect::Postgres
         && (sql.contains("::")
@@ -70,7 +69,7 @@ fn parsed(setting: &Setting, sql: &str) -> Template {
     template
 }
 
-/// What the tokens tell of a statement beside the parser.
+/// What the tokens of a statement show that its syntax tree does not.
 #[derive(Debug, Clone, Copy, Default)]
 struct Text<'t> {
     /// Empty where the statement is only a part of the text.
@@ -89,7 +88,7 @@ fn one(setting: &Setting, statement: &Statement, text: Text<'_>) -> Template {
     let write = Write { setting, inventory, common: &[], sql, ignores };
     match statement {
         Statement::Query(query) if !inventory.writes => read(setting, query, inventory, volatile),
-        Statement::Query(query) => update::with(&write, query),
+        Statement::Query(query) => with::with(&write, query),
         Statement::Insert(insert) => insert::insert(&write, insert),
         Statement::Update(update) => update::update(&write, update),
         Statement::Delete(delete) => update::delete(&write, delete),
@@ -101,7 +100,7 @@ fn read(setting: &Setting, query: &Query, inventory: &Inventory<'_>, volatile: b
     let mut compiler = Compiler::new(setting, Side::Query);
     compiler.nested = inventory.queries > 1;
     compiler.query(query, false);
-    missed(&mut compiler, &inventory.relations);
+    compiler.add_missed(&inventory.relations);
     let volatile = volatile || inventory.volatile || compiler.untracked;
     let tracked = !compiler.system && !compiler.tables.is_empty();
     let cacheable = !volatile && !inventory.locking && tracked;
@@ -109,15 +108,4 @@ fn read(setting: &Setting, query: &Query, inventory: &Inventory<'_>, volatile: b
     template.reads = TableConditions::of(compiler.tables);
     template.tables = template.reads.iter().map(|table| table.table.clone()).collect();
     template
-}
-
-/// Adds the relations that the compiler did not meet, whole.
-fn missed(compiler: &mut Compiler<'_>, relations: &[ObjectName]) {
-    for relation in relations {
-        let Some(key) = compiler.key(relation) else { continue };
-        match compiler.met.get_mut(&key) {
-            Some(count) if *count > 0 => *count -= 1,
-            _ => compiler.add(&key, Dnf::any()),
-        }
-    }
 }

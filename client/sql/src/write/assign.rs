@@ -1,4 +1,4 @@
-//! What INSERT and UPDATE put into columns, as terms that hold afterwards.
+//! The values that INSERT and UPDATE assign, as terms that hold afterwards.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use crate::Dialect;
 use crate::canon::{Place, Side};
 use crate::condition::dnf::{Dnf, MAX_TERMS};
 use crate::condition::factor::{Conjunction, Factor, NullMeans, Slot};
-use crate::condition::text::TableConditions;
-use crate::read::Compiler;
-use crate::read::formula::{Built, factor};
+use crate::condition::table::TableConditions;
+use crate::read::comparison::{Built, factor};
 use crate::read::operand::operand;
+use crate::read::scope::Context;
 
 /// Which statement assigns.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,27 +63,27 @@ pub(crate) struct Set {
     pub(crate) columns: Vec<String>,
     /// The columns that get a constant or parameter.
     known: Conjunction,
-    /// One of the columns is another name of a column, nobody knows of which: SQLite's rowid.
+    /// One of the columns is another name of a column, and it is not known of which: SQLite's rowid.
     pub(crate) renamed: bool,
 }
 
 impl Set {
-    pub(crate) fn of(compiler: &Compiler<'_>, table: &str, pairs: Vec<Pair<'_>>) -> Self {
+    pub(crate) fn of(context: Context<'_>, table: &str, pairs: Vec<Pair<'_>>) -> Self {
         let mut known = Conjunction::new();
         for (column, value) in &pairs {
             // Assigned twice: MySQL takes the last, others refuse.
             let once = pairs.iter().filter(|(other, _)| other == column).count() == 1;
             if let (true, Some(value)) = (once, value)
-                && let Some(factor) = assigned(compiler, table, column, value, Statement::Update)
+                && let Some(factor) = assigned(context, table, column, value, Statement::Update)
             {
                 known.push(Arc::new(factor));
             }
         }
-        let renamed = pairs.iter().any(|(column, _)| is_system(compiler, table, column));
+        let renamed = pairs.iter().any(|(column, _)| is_system(context, table, column));
         Self { columns: pairs.into_iter().map(|(column, _)| column).collect(), known, renamed }
     }
 
-    /// The same without a word on what the columns get.
+    /// The same, with unknown values.
     pub(crate) fn unknown(columns: Vec<String>) -> Self {
         Self { columns, known: Conjunction::new(), renamed: false }
     }
@@ -96,23 +96,23 @@ impl Set {
     }
 
     /// These rows before and after.
-    pub(crate) fn images(&self, compiler: &Compiler<'_>, table: &str, old: Dnf) -> Dnf {
+    pub(crate) fn images(&self, context: Context<'_>, table: &str, old: Dnf) -> Dnf {
         if self.renamed {
             return Dnf::any();
         }
-        let moved = old.0.iter().filter(|old| self.moves(compiler, table, old));
+        let moved = old.0.iter().filter(|old| self.moves(context, table, old));
         let new: Vec<Conjunction> = moved.map(|old| self.applied_to(old)).collect();
         let mut images = old;
-        // Without making one of those that have one field: what was and what is assigned read values differently.
+        // Not joined by `Dnf::or`: conditions and assignments read values differently.
         images.0.extend(new);
         images
     }
 
     /// Whether a row of this conjunction may leave it.
-    pub(crate) fn moves(&self, compiler: &Compiler<'_>, table: &str, old: &Conjunction) -> bool {
+    pub(crate) fn moves(&self, context: Context<'_>, table: &str, old: &Conjunction) -> bool {
         old.iter().any(|factor| {
             self.columns.contains(&factor.column)
-                || compiler.schema.is_generated(table, &factor.column)
+                || context.setting.schema.is_generated(table, &factor.column)
         })
     }
 
@@ -129,15 +129,15 @@ impl Set {
 
 /// The conjunction of an inserted row.
 pub(crate) fn row<'e>(
-    compiler: &Compiler<'_>,
+    context: Context<'_>,
     table: &str,
     columns: &[String],
     values: impl Iterator<Item = &'e Expr>,
     statement: Statement,
 ) -> Conjunction {
     let mut row = Conjunction::new();
-    // Another name of a column, whose value may be the one that counts.
-    if columns.iter().any(|column| is_system(compiler, table, column)) {
+    // Another name of a column, which may be given a second value under its own name.
+    if columns.iter().any(|column| is_system(context, table, column)) {
         return row;
     }
     for (at, (column, value)) in columns.iter().zip(values).enumerate() {
@@ -148,7 +148,7 @@ pub(crate) fn row<'e>(
         if columns[..at].contains(column) || columns[at + 1..].contains(column) {
             continue;
         }
-        if let Some(factor) = assigned(compiler, table, column, value, statement) {
+        if let Some(factor) = assigned(context, table, column, value, statement) {
             row.push(Arc::new(factor));
         }
     }
@@ -157,18 +157,18 @@ pub(crate) fn row<'e>(
 
 /// The term that holds after a value was assigned, if any does.
 fn assigned(
-    compiler: &Compiler<'_>,
+    context: Context<'_>,
     table: &str,
     column: &str,
     value: &Expr,
     statement: Statement,
 ) -> Option<Factor> {
-    let generated = compiler.schema.is_generated(table, column);
-    let system = is_system(compiler, table, column);
-    let operand = operand(compiler.dialect, value)?;
+    let generated = context.setting.schema.is_generated(table, column);
+    let system = is_system(context, table, column);
+    let operand = operand(context.setting.dialect, value)?;
     let inserts = statement == Statement::Insert;
-    // NULL, and in MySQL zero, may ask for the next number of the table.
-    let null = match (compiler.dialect, statement) {
+    // In place of NULL, and in MySQL of zero, the table's next number may be stored.
+    let null = match (context.setting.dialect, statement) {
         (Dialect::Postgres, _) | (Dialect::Sqlite, Statement::Update) => NullMeans::IsNull,
         _ => NullMeans::Unknown,
     };
@@ -177,10 +177,10 @@ fn assigned(
     }
     let zero = |factor: &Factor| {
         inserts
-            && compiler.dialect == Dialect::MySql
+            && context.setting.dialect == Dialect::MySql
             && factor.slots.iter().any(|slot| matches!(slot, Slot::Plain(text) if **text == *b"0"))
     };
-    let place = Place { side: Side::Assigned, ..compiler.place(table, column) };
+    let place = Place { side: Side::Assigned, ..context.place(table, column) };
     match factor(column.to_owned(), place, [operand], null) {
         Built::Factor(factor) if zero(&factor) => None,
         Built::Factor(mut factor) => {
@@ -192,8 +192,9 @@ fn assigned(
 }
 
 /// Whether the column is one that the database keeps, or another name of one that is the user's.
-fn is_system(compiler: &Compiler<'_>, table: &str, column: &str) -> bool {
-    compiler.dialect.is_system_column(column) && !compiler.schema.has_column(table, column)
+fn is_system(context: Context<'_>, table: &str, column: &str) -> bool {
+    context.setting.dialect.is_system_column(column)
+        && !context.setting.schema.has_column(table, column)
 }
 
 pub(crate) fn assigned_name(dialect: Dialect, target: &AssignmentTarget) -> Option<String> {

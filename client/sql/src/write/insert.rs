@@ -1,19 +1,21 @@
-//! INSERT, REPLACE and upserts: which rows they bring in, and which they change instead.
+//! INSERT, REPLACE and upserts: the rows that they insert, and those that they change instead.
 
 use sqlparser::ast::{
     ConflictTarget, Expr, GroupByExpr, Insert, OnConflictAction, OnInsert, Query, Select,
     SelectItem, SetExpr, SqliteOnConflict, TableObject,
 };
 
+use super::Write;
 use super::assign::{Set, Statement, assigned_name, last_name, pairs, row};
+use super::changed::{self, changed, whole_if_many};
+use super::returning::{returning, settled_rows};
 use crate::Dialect;
 use crate::canon::Side;
 use crate::condition::dnf::{Dnf, MAX_CONJUNCTIONS};
 use crate::condition::factor::Conjunction;
 use crate::read::Compiler;
-use crate::statement::other;
+use crate::read::scope::Context;
 use crate::template::{Kind, Template, WriteKind};
-use crate::write::update::{Write, changed, returning, settled_rows, whole_if_many};
 
 /// INSERT, REPLACE and upserts.
 pub(crate) fn insert(write: &Write<'_>, insert: &Insert) -> Template {
@@ -28,7 +30,7 @@ pub(crate) fn insert(write: &Write<'_>, insert: &Insert) -> Template {
     let replaces = insert.replace_into || insert.or == Some(SqliteOnConflict::Replace);
     let kind = if insert.on.is_some() || replaces { WriteKind::Upsert } else { WriteKind::Insert };
     let unknown = || {
-        let template = other::unknown(setting, write.inventory, Kind::Write(kind));
+        let template = changed::unknown(setting, write.inventory, Kind::Write(kind));
         Template { replaces, ..template }
     };
     let TableObject::TableName(name) = &insert.table else { return unknown() };
@@ -38,12 +40,12 @@ pub(crate) fn insert(write: &Write<'_>, insert: &Insert) -> Template {
         return unknown();
     }
     let columns = insert_columns(setting.dialect, insert);
-    let rows = columns.as_ref().and_then(|columns| rows(&compiler, &table, columns, insert));
+    let rows = columns.as_ref().and_then(|columns| rows(write.context(), &table, columns, insert));
     // IGNORE makes MySQL change values until they fit.
-    let told = !(replaces || insert.ignore && setting.dialect == Dialect::MySql);
+    let known = !(replaces || insert.ignore && setting.dialect == Dialect::MySql);
     let images = match (rows, columns) {
-        (Some(rows), Some(columns)) if told => {
-            match updated(&mut compiler, &table, &columns, &rows, insert) {
+        (Some(rows), Some(columns)) if known => {
+            match updated(write.context(), &table, &columns, &rows, insert) {
                 Some(updated) if updated.is_empty() => whole_if_many(Dnf(rows)),
                 // An inserted row has the terms of the row it would replace, and more.
                 Some(updated) => whole_if_many(Dnf(updated)),
@@ -58,13 +60,13 @@ pub(crate) fn insert(write: &Write<'_>, insert: &Insert) -> Template {
     };
     let given = returning(setting.dialect, alias, false, insert.returning.as_deref());
     let given = settled_rows(setting, &table, given);
-    let mut template = changed(setting, compiler, table, images, kind);
+    let mut template = changed(setting, table, images, kind);
     template.returning = given;
     let renamed = |columns: &Vec<String>| {
         columns.iter().any(|column| setting.dialect.is_system_column(column))
     };
     template.assigned =
-        upserted(setting.dialect, insert).filter(|columns| told && !renamed(columns));
+        upserted(setting.dialect, insert).filter(|columns| known && !renamed(columns));
     template.replaces = replaces;
     template
 }
@@ -77,7 +79,7 @@ fn upserted(dialect: Dialect, insert: &Insert) -> Option<Vec<String>> {
     Some(pairs.into_iter().map(|(column, _)| column).collect())
 }
 
-/// WITH before the source of an INSERT may hide anything.
+/// Whether the source of an INSERT has a syntax that is not understood.
 fn with_is_odd(source: Option<&Query>) -> bool {
     source.is_some_and(|query| !query.pipe_operators.is_empty())
 }
@@ -104,21 +106,21 @@ fn insert_columns(dialect: Dialect, insert: &Insert) -> Option<Vec<String>> {
 
 /// A conjunction for each row, if the rows are written out.
 fn rows(
-    compiler: &Compiler<'_>,
+    context: Context<'_>,
     table: &str,
     columns: &[String],
     insert: &Insert,
 ) -> Option<Vec<Conjunction>> {
     if !insert.assignments.is_empty() {
         let values = insert.assignments.iter().map(|assignment| &assignment.value);
-        return Some(vec![row(compiler, table, columns, values, Statement::Insert)]);
+        return Some(vec![row(context, table, columns, values, Statement::Insert)]);
     }
     let source = insert.source.as_deref()?;
     let values = match source.body.as_ref() {
         SetExpr::Select(select) => {
             let values = selected(select)?;
             return (values.len() == columns.len()).then(|| {
-                vec![row(compiler, table, columns, values.into_iter(), Statement::Insert)]
+                vec![row(context, table, columns, values.into_iter(), Statement::Insert)]
             });
         }
         SetExpr::Values(values) => values,
@@ -132,14 +134,14 @@ fn rows(
     let rows = values.rows.iter().map(|values| {
         let values = &values.content;
         (values.len() == columns.len())
-            .then(|| row(compiler, table, columns, values.iter(), Statement::Insert))
+            .then(|| row(context, table, columns, values.iter(), Statement::Insert))
     });
     rows.collect()
 }
 
 /// What a SELECT gives for each column: a constant among it is in every row.
 fn selected(select: &Select) -> Option<Vec<&Expr>> {
-    // ROLLUP and its kin put NULL in the place of a constant that they group by.
+    // ROLLUP, CUBE and GROUPING SETS replace a constant that they group by with NULL.
     let ungrouped = match &select.group_by {
         GroupByExpr::Expressions(expressions, modifiers) => {
             expressions.is_empty() && modifiers.is_empty()
@@ -158,7 +160,7 @@ fn selected(select: &Select) -> Option<Vec<&Expr>> {
 
 /// The images of the rows that an upsert updates in the place of inserting. `None` if any row may be.
 fn updated(
-    compiler: &mut Compiler<'_>,
+    context: Context<'_>,
     table: &str,
     columns: &[String],
     rows: &[Conjunction],
@@ -171,21 +173,21 @@ fn updated(
     };
     let OnConflictAction::DoUpdate(update) = &action.action else { return Some(Vec::new()) };
     let Some(ConflictTarget::Columns(target)) = &action.conflict_target else { return None };
-    let dialect = compiler.dialect;
+    let dialect = context.setting.dialect;
     let target: Vec<String> = target.iter().map(|ident| dialect.name(ident)).collect();
-    let set = Set::of(compiler, table, pairs(dialect, &update.assignments)?);
+    let set = Set::of(context, table, pairs(dialect, &update.assignments)?);
     if set.renamed {
         return None;
     }
     let mut images = Vec::new();
     for inserted in rows {
-        // The row that was there has the same key; what else it has is not known.
+        // The existing row has the same key; its other values are not known.
         let old: Conjunction =
             inserted.iter().filter(|factor| target.contains(&factor.column)).cloned().collect();
         if old.is_empty() || columns.len() < target.len() {
             return None;
         }
-        if set.moves(compiler, table, &old) {
+        if set.moves(context, table, &old) {
             images.push(set.applied_to(&old));
         }
         images.push(old);

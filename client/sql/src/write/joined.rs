@@ -1,8 +1,8 @@
 //! Writes that several tables decide on: `UPDATE .. FROM`, `DELETE .. USING`, and MySQL's writes to a join.
 //!
-//! A row of the target is changed if the join has it beside some row of the others. So what a read of the same join
-//! would need of that row is what the changed rows have in common: the terms of WHERE and ON that bind its columns, where
-//! an outer join only lets those count that it may, and constants that come over equal columns.
+//! A row of the target is changed if the joined block has a row with it. So the changed rows satisfy what a read of the same
+//! join depends on: the terms of WHERE and ON on columns of the target, as far as outer joins let them count, and constants
+//! that pass over equal columns.
 
 use sqlparser::ast::{
     Assignment, AssignmentTarget, Delete, Expr, FromTable, ObjectName, ObjectNamePart, TableFactor,
@@ -11,17 +11,16 @@ use sqlparser::ast::{
 use sqlparser::keywords::Keyword;
 
 use super::assign::{Pair, last_name, pairs};
-use crate::canon::Side;
+use super::changed::{changed_all, target, visible, whole_if_many};
+use super::{Target, Write};
 use crate::condition::dnf::Dnf;
+use crate::mutation::Mutation;
 use crate::parse::old_rows::OldRows;
-use crate::read::Compiler;
-use crate::read::from::Known;
+use crate::read::propagate::Known;
 use crate::read::scope::Block;
-use crate::statement::other;
 use crate::template::{Kind, Template, WriteKind};
-use crate::write::update::{Target, Write, changed_all, target, whole_if_many};
 
-/// What the rows of the target satisfy that a write changes.
+/// The condition that the changed rows of the target satisfy.
 pub(crate) fn condition(write: &Write<'_>, target: &Target<'_>) -> Dnf {
     let mut block = Block::of(target.alias.clone(), target.table.clone());
     join(write, &mut block, target.from, target.selection);
@@ -36,16 +35,14 @@ fn join(write: &Write<'_>, block: &mut Block, from: &[TableWithJoins], selection
     if let Some(selection) = selection {
         compiler.selection(block, selection, &mut known);
     }
-    compiler.propagate(block, known);
+    known.propagate(write.context(), block);
 }
 
 fn take(write: &Write<'_>, block: &mut Block, at: usize) -> Dnf {
-    #[cfg(feature = "fault-injection")]
-    if write.setting.mutation == Some(crate::Mutation::OtherTable) {
+    if write.setting.has(Mutation::OtherTable) {
         let all = block.relations.iter().map(|relation| relation.filter.clone());
         return all.fold(Dnf::any(), Dnf::and);
     }
-    let _ = write;
     std::mem::replace(&mut block.relations[at].filter, Dnf::any())
 }
 
@@ -55,28 +52,30 @@ pub(crate) fn update(write: &Write<'_>, update: &Update) -> Template {
     let mut block = Block::default();
     join(write, &mut block, std::slice::from_ref(&update.table), update.selection.as_ref());
     let Some(mut sets) = sets(write, &block, &update.assignments) else {
-        return other::visible(write.setting, write.inventory, kind);
+        return visible(write.setting, write.inventory, kind);
     };
     sets.retain(|(_, pairs)| !pairs.is_empty());
-    let compiler = Compiler::new(write.setting, Side::Predicate);
     let (mut tables, mut columns) = (Vec::new(), Vec::new());
     let targets: Vec<usize> = sets.iter().map(|(at, _)| *at).collect();
     for (at, pairs) in sets {
-        // What is derived cannot be written; a view, or a name of the WITH, is another matter.
+        // A derived table cannot be written, but a view can be, and a name of the WITH.
         let Some(table) = block.relations[at].table.clone() else {
-            return other::visible(write.setting, write.inventory, kind);
+            return visible(write.setting, write.inventory, kind);
         };
         let same = |other: &usize| block.relations[*other].table.as_ref() == Some(&table);
         let alone = targets.iter().filter(|other| same(other)).count() == 1;
-        let set = write.assigned(&compiler, &table, pairs);
+        let set = write.assigned(&table, pairs);
         let old = take(write, &mut block, at);
-        // A row that is written under both of its names has images that neither of the two knows.
-        let images =
-            if alone { whole_if_many(set.images(&compiler, &table, old)) } else { Dnf::any() };
+        // A row that is written under both names has an image with assignments of both.
+        let images = if alone {
+            whole_if_many(set.images(write.context(), &table, old))
+        } else {
+            Dnf::any()
+        };
         columns.extend(set.columns);
         tables.push((table, images));
     }
-    let mut template = changed_all(write.setting, compiler, tables, WriteKind::Update);
+    let mut template = changed_all(write.setting, tables, WriteKind::Update);
     template.assigned = Some(columns);
     if let [at] = targets[..] {
         template.target =
@@ -89,7 +88,7 @@ pub(crate) fn update(write: &Write<'_>, update: &Update) -> Template {
     template
 }
 
-/// What is assigned to each relation. Where the owner of a column is not known, it is each of them.
+/// What is assigned to each relation. A column whose owner is not known counts for each of them.
 fn sets<'e>(
     write: &Write<'_>,
     block: &Block,
@@ -121,7 +120,7 @@ fn sets<'e>(
 /// MySQL's `DELETE a, b FROM ..` and `DELETE FROM a, b USING ..`.
 pub(crate) fn delete(write: &Write<'_>, delete: &Delete) -> Template {
     let (setting, kind) = (write.setting, Kind::Write(WriteKind::Delete));
-    let visible = || other::visible(setting, write.inventory, kind.clone());
+    let visible = || visible(setting, write.inventory, kind.clone());
     let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
     let names: Option<Vec<&ObjectName>> = match &delete.using {
         Some(_) => from.iter().map(plain_name).collect(),
@@ -144,8 +143,7 @@ pub(crate) fn delete(write: &Write<'_>, delete: &Delete) -> Template {
     if tables.is_empty() {
         return visible();
     }
-    let compiler = Compiler::new(setting, Side::Predicate);
-    let mut template = changed_all(setting, compiler, tables, WriteKind::Delete);
+    let mut template = changed_all(setting, tables, WriteKind::Delete);
     if let ([name], Some((_, table))) = (names.as_slice(), only) {
         template.target = target(setting, table);
         let tables = if delete.using.is_some() { Keyword::USING } else { Keyword::FROM };
@@ -167,7 +165,7 @@ fn plain_name(item: &TableWithJoins) -> Option<&ObjectName> {
     }
 }
 
-/// How the text calls the relation with this number.
+/// The name that the text has for the relation with this number.
 fn spelled(item: &TableWithJoins, at: usize) -> Option<String> {
     let relations = std::iter::once(&item.relation).chain(item.joins.iter().map(|j| &j.relation));
     let names = relations.map(|relation| match relation {

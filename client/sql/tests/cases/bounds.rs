@@ -104,7 +104,7 @@ fn a_long_write_still_names_its_table() {
     assert_eq!(reads(&analyser(Postgres), "SELECT string_agg(a, '; ') ((FROM t", &[]), "uncached");
     assert!(!analyser(Postgres).analyse("SELECT string_agg(a, '; ') ((FROM t").may_change_more());
 
-    // Several statements: who knows what else.
+    // Several statements: what else they do is not known.
     let two = format!("DELETE FROM t WHERE a IN ({list}); DELETE FROM u");
     assert_eq!(writes(&analyser(Postgres), &two, &[]), "; ..");
 }

@@ -29,12 +29,12 @@ fn meets(query: &str, row: &str) -> bool {
     })
 }
 
-/// The write changes what the read finds on SQLite. Then it must have been told.
+/// The write changes what the read finds on SQLite. Then its changed rows must match the dependencies.
 #[track_caller]
 fn holds(schema: &str, read: (&str, &[Value<'_>]), write: (&str, &[Value<'_>])) {
     let database = Connection::open_in_memory().unwrap();
     database.execute_batch(schema).unwrap();
-    let ask = || {
+    let query = || {
         let mut statement = database.prepare(read.0).unwrap();
         let columns = statement.column_count();
         let values = rusqlite::params_from_iter(read.1.iter().map(bound));
@@ -45,21 +45,21 @@ fn holds(schema: &str, read: (&str, &[Value<'_>]), write: (&str, &[Value<'_>])) 
         }
         all
     };
-    let before = ask();
+    let before = query();
     database.execute(write.0, rusqlite::params_from_iter(write.1.iter().map(bound))).unwrap();
-    assert_ne!(ask(), before, "{} changes nothing of {}", write.0, read.0);
+    assert_ne!(query(), before, "{} changes nothing of {}", write.0, read.0);
 
     let sqlite = analyser(Sqlite);
     let (read_template, write_template) = (sqlite.analyse(read.0), sqlite.analyse(write.0));
     let Some(dependencies) = read_template.dependencies(read.1) else { return };
     let changes = write_template.changed_rows(write.1).to_pairs();
-    let told = write_template.may_change_more()
+    let matched = write_template.may_change_more()
         || changes.iter().any(|(table, rows)| {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             dependencies.get(table).is_some_and(|query| meets(&text(query), &text(rows)))
         });
     assert!(
-        told,
+        matched,
         "{} on {}, {} on {}",
         read.0,
         joined(&dependencies.to_pairs()),
@@ -69,7 +69,7 @@ fn holds(schema: &str, read: (&str, &[Value<'_>]), write: (&str, &[Value<'_>])) 
 }
 
 #[test]
-fn numbers_of_sqlite_that_the_parser_cuts_in_two() {
+fn numbers_that_the_parser_splits_are_unknown() {
     let schema = "CREATE TABLE t (id INTEGER PRIMARY KEY, a)";
     let read = ("SELECT * FROM t WHERE a = 31", &[][..]);
     holds(schema, read, ("INSERT INTO t (a) SELECT 0X1F", &[]));
@@ -120,7 +120,7 @@ fn a_vertical_tab_may_stand_before_a_number() {
 }
 
 #[test]
-fn names_that_the_parser_does_not_read_are_whole() {
+fn tables_with_names_that_the_parser_does_not_read_are_tracked_whole() {
     let schema = "CREATE TABLE \"t😀\" (id INTEGER PRIMARY KEY, a)";
     let read = ("SELECT * FROM \"t😀\" WHERE a = 1", &[][..]);
     holds(schema, read, ("INSERT INTO t😀 (a) VALUES (1)", &[]));
@@ -136,7 +136,7 @@ fn vacuum_gives_new_numbers_to_the_rows_of_sqlite() {
 }
 
 #[test]
-fn what_another_session_prepared_is_seen_when_it_is_committed() {
+fn commit_prepared_may_change_anything() {
     let kind = |sql| analyser(Postgres).analyse(sql).kind().clone();
     assert_eq!(kind("COMMIT"), Kind::Transaction(Transaction::Commit { chain: false }));
     for sql in ["COMMIT PREPARED 'x'", "ROLLBACK PREPARED 'x'", "PREPARE TRANSACTION 'x'"] {
@@ -177,7 +177,7 @@ fn a_list_of_rows_has_one_type_for_each_column() {
 }
 
 #[test]
-fn explain_has_other_names() {
+fn describe_and_desc_are_explain() {
     for sql in ["DESC ANALYZE UPDATE a, b SET a.x = ???", "DESCRIBE ANALYZE DELETE FROM t ???"] {
         assert_eq!(writes(&analyser(MySql), sql, &[]), "; ..", "{sql}");
     }
@@ -199,7 +199,7 @@ fn names_of_mysql_are_compared_letter_by_letter() {
 }
 
 #[test]
-fn settings_that_change_what_a_text_means() {
+fn conditions_whose_meaning_depends_on_a_setting_narrow_nothing() {
     // HIGH_NOT_PRECEDENCE and ANSI_QUOTES.
     let mysql = analyser(MySql);
     for condition in ["NOT a <> 1", "NOT NOT a = 1", "NOT a IS NOT NULL", "NOT a NOT IN (1)"] {
@@ -219,7 +219,7 @@ fn settings_that_change_what_a_text_means() {
 }
 
 #[test]
-fn words_of_the_session_are_no_columns() {
+fn words_that_read_the_session_are_no_columns() {
     let role = "SELECT * FROM t WHERE owner = CURRENT_ROLE";
     assert_eq!(reads(&analyser(MySql), role, &[]), "uncached");
     assert_eq!(reads(&analyser(Sqlite), role, &[]), "t: *");
@@ -236,7 +236,7 @@ fn words_of_the_session_are_no_columns() {
 }
 
 #[test]
-fn a_table_that_is_a_query_is_not_read() {
+fn a_query_of_the_form_table_t_is_not_parsed() {
     // It may be of another schema, and the parser swallows two words behind it.
     let mysql = Analyser::new(MySql, Schema::new().default_schema("app"), 4);
     for sql in ["TABLE t", "SELECT * FROM (TABLE other.t) AS x", "SELECT * FROM (TABLE t) AS x"] {
@@ -254,7 +254,7 @@ fn a_table_that_is_a_query_is_not_read() {
 }
 
 #[test]
-fn functions_of_one_dialect_are_the_users_in_another() {
+fn a_built_in_function_of_one_dialect_is_unknown_in_another() {
     for (dialect, call, cached) in [
         (Postgres, "total(a)", false),
         (Postgres, "ifnull(a, 1)", false),
@@ -281,7 +281,7 @@ fn functions_of_one_dialect_are_the_users_in_another() {
 }
 
 #[test]
-fn columns_of_postgresql_that_a_lock_changes() {
+fn system_columns_that_a_lock_changes_are_not_cached() {
     let postgres = analyser(Postgres);
     for column in ["ctid", "xmax", "t.xmax", "t.\"cmin\""] {
         let sql = format!("SELECT {column} FROM t WHERE id = 1");
@@ -293,7 +293,7 @@ fn columns_of_postgresql_that_a_lock_changes() {
 }
 
 #[test]
-fn a_text_that_says_not_now_moves_nothing() {
+fn a_literal_that_does_not_mean_the_current_time_is_cached() {
     for text in ["not now", "right now", "known", "nowhere", "todays", "das ist heute"] {
         let sql = format!("SELECT * FROM t WHERE name = '{text}'");
         assert!(analyser(Postgres).analyse(&sql).is_cacheable(), "{text}");

@@ -5,7 +5,7 @@ use super::*;
 const NONE: Value<'static> = Value::Null;
 
 #[test]
-fn case_is_none_of_the_canonical_form_so_lower_is_a_term() {
+fn lower_and_upper_of_a_column_are_terms_because_canonical_text_has_no_case() {
     let postgres = analyser(Postgres);
     for condition in [
         "LOWER(email) = LOWER($1)",
@@ -46,7 +46,7 @@ fn case_is_none_of_the_canonical_form_so_lower_is_a_term() {
 }
 
 #[test]
-fn a_filter_that_its_parameter_switches_off_is_a_term_when_it_is_on() {
+fn a_filter_that_a_null_parameter_disables_is_a_term_for_other_values() {
     let one = [Value::Int(1), Value::Int(2)];
     let off = [NONE, Value::Int(2)];
     for (condition, on, otherwise) in [
@@ -95,7 +95,7 @@ fn a_filter_that_its_parameter_switches_off_is_a_term_when_it_is_on() {
 }
 
 #[test]
-fn a_query_with_no_table_around_it_knows_whose_its_names_are() {
+fn names_in_a_subquery_are_resolved_where_no_table_surrounds_it() {
     let one = [Value::Int(1)];
     for sql in [
         "SELECT EXISTS (SELECT 1 FROM t WHERE a = $1)",
@@ -142,6 +142,12 @@ fn bytes_are_terms() {
         postgres.row_image("session", [("token", &bytes(b"Abc")[0])]).to_text(),
         b"token=abc"
     );
+    // A column of text gets `\x616263`.
+    let insert = "INSERT INTO session (token) VALUES ($1)";
+    assert_eq!(writes(&postgres, insert, &bytes(b"abc")), "session: *");
+    let schema = Schema::new().table(Table::new("session").column("token", ColumnKind::Bytes));
+    let known = Analyser::new(Postgres, schema, 4);
+    assert_eq!(writes(&known, insert, &bytes(b"abc")), "session: token=abc");
 }
 
 #[test]

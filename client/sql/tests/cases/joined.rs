@@ -13,7 +13,7 @@ fn check(analyser: &Analyser, cases: &[(&str, &str)]) {
 }
 
 #[test]
-fn update_from_sends_what_binds_the_target() {
+fn update_from_sends_the_terms_that_hold_for_its_target() {
     let cases = [
         ("UPDATE t SET a = 5 FROM u WHERE u.id = t.id AND t.a = 3 AND u.b = 4", "t: a=3|a=5"),
         ("UPDATE t SET a = 5 FROM u WHERE u.id = t.id", "t: *"),
@@ -66,7 +66,7 @@ fn update_from_sends_what_binds_the_target() {
 }
 
 #[test]
-fn delete_using_sends_what_binds_the_target() {
+fn delete_using_sends_the_terms_that_hold_for_its_target() {
     check(
         &analyser(Postgres),
         &[
@@ -82,7 +82,7 @@ fn delete_using_sends_what_binds_the_target() {
 }
 
 #[test]
-fn a_join_of_mysql_is_written_where_the_statement_says() {
+fn a_write_to_a_join_of_mysql_changes_the_tables_that_it_names() {
     check(
         &analyser(MySql),
         &[
@@ -129,7 +129,7 @@ fn a_join_of_mysql_is_written_where_the_statement_says() {
 }
 
 #[test]
-fn a_write_behind_a_with_is_what_it_is_without() {
+fn a_write_behind_a_with_has_the_same_changes_as_without() {
     check(
         &analyser(Postgres),
         &[
@@ -156,7 +156,7 @@ fn a_write_behind_a_with_is_what_it_is_without() {
 }
 
 #[test]
-fn each_write_inside_a_with_counts() {
+fn each_write_inside_a_with_adds_its_changes() {
     check(
         &analyser(Postgres),
         &[
@@ -188,7 +188,7 @@ fn each_write_inside_a_with_counts() {
 }
 
 #[test]
-fn the_old_rows_of_a_joined_write_can_be_asked_for() {
+fn a_joined_write_has_a_query_for_its_old_rows() {
     for (dialect, sql, expected, parameters) in [
         (
             Postgres,

@@ -89,9 +89,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
 
     #[test]
-    fn what_sqlite_calls_equal_has_one_form(
+    fn values_that_sqlite_calls_equal_have_one_form(
         (stored, assigned) in value(),
-        (asked, bound) in value(),
+        (constant, bound) in value(),
         column in 0..COLUMNS.len(),
         kind in any::<prop::sample::Index>(),
     ) {
@@ -101,7 +101,7 @@ proptest! {
         database.execute_batch(&format!("CREATE TABLE t (c {declared})")).unwrap();
         database.execute("INSERT INTO t (c) VALUES (?)", [&stored]).unwrap();
         let found: Option<Sql> = database
-            .query_row("SELECT c FROM t WHERE c = ?", [&asked], |row| row.get(0))
+            .query_row("SELECT c FROM t WHERE c = ?", [&constant], |row| row.get(0))
             .ok();
         let schema = Schema::new().table(Table::new("t").column("c", kind));
         let analyser = Analyser::new(Sqlite, schema, 8);
@@ -117,7 +117,7 @@ proptest! {
 
             for (what, other) in [("row", &row), ("insert", &insert), ("delete", &delete)] {
                 if let (Some(query), Some(other)) = (&query, other) {
-                    prop_assert_eq!(query, other, "{} as {:?}: asked {:?}, {} of {:?}", declared, kind, &bound, what, &found);
+                    prop_assert_eq!(query, other, "{} as {:?}: compared with {:?}, {} of {:?}", declared, kind, &bound, what, &found);
                 }
             }
             if let (Some(row), Some(delete)) = (&row, &delete) {

@@ -169,7 +169,7 @@ const OTHERS: &[&str] = &[
 ];
 
 #[test]
-fn a_call_of_an_unknown_function_is_seen_wherever_it_stands() {
+fn a_call_of_an_unknown_function_is_found_anywhere_in_a_statement() {
     let mut missed = Vec::new();
     for dialect in [Postgres, MySql, Sqlite] {
         let analyser = analyser(dialect);
@@ -199,7 +199,7 @@ fn no_statement_that_may_run_another_is_taken_for_a_read() {
 
 /// What each place is without the call: the test above would pass if nothing were a read.
 #[test]
-fn a_function_that_is_known_to_be_pure_leaves_a_read_what_it_is() {
+fn a_pure_function_does_not_stop_a_read_from_being_cached() {
     let mut lost = Vec::new();
     let schema = Schema::new().pure_function("bump").pure_function("app_bump");
     for dialect in [Postgres, MySql, Sqlite] {

@@ -73,7 +73,7 @@ fn equations_are_terms() {
 }
 
 #[test]
-fn what_is_no_equation_says_nothing() {
+fn conditions_that_are_no_equations_narrow_nothing() {
     for condition in [
         "a <> 1",
         "a > 1",
@@ -121,7 +121,7 @@ fn negation_is_pushed_down() {
 }
 
 #[test]
-fn joins_narrow_the_sides_they_filter() {
+fn an_on_narrows_the_sides_whose_rows_it_filters() {
     check(
         Postgres,
         &[
@@ -149,7 +149,7 @@ fn joins_narrow_the_sides_they_filter() {
 }
 
 #[test]
-fn queries_are_found_wherever_they_stand() {
+fn subqueries_are_found_anywhere_in_a_statement() {
     check(
         Postgres,
         &[
@@ -188,7 +188,7 @@ fn queries_are_found_wherever_they_stand() {
 }
 
 #[test]
-fn the_registry_resolves_names_and_views() {
+fn a_schema_resolves_names_and_views() {
     let one = [Value::Int(1)];
     for (sql, expected) in [
         (
@@ -266,7 +266,7 @@ fn names_are_cut_where_postgresql_cuts_them() {
 }
 
 #[test]
-fn sqlite_asks_for_the_truth_where_a_word_for_it_stands_behind_is() {
+fn is_true_of_sqlite_compares_truth_values() {
     // 'any text' IS FALSE.
     for sql in [
         "SELECT a FROM t WHERE name IS NOT DISTINCT FROM FALSE",

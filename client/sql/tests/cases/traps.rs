@@ -17,7 +17,7 @@ fn changes(dialect: Dialect, sql: &str, expected: &str) {
 }
 
 #[test]
-fn operators_of_mysql_that_the_parser_binds_otherwise_say_nothing() {
+fn conditions_with_operators_whose_precedence_the_parser_misreads_narrow_nothing() {
     // XOR and || are weaker than AND, BINARY is stronger than a comparison.
     depends(MySql, "SELECT * FROM t WHERE x = 1 AND a = 1 XOR b = 2", "t: *");
     depends(MySql, "SELECT * FROM t WHERE x = 1 AND a = 1 || b = 2", "t: *");
@@ -62,7 +62,7 @@ fn a_parameter_that_is_a_number_behind_an_at_sign_counts() {
 }
 
 #[test]
-fn the_other_name_of_a_key_changes_it() {
+fn an_assignment_to_rowid_may_change_any_row() {
     // Where `id` is an INTEGER PRIMARY KEY.
     changes(Sqlite, "UPDATE t SET rowid = 7 WHERE id = 5", "t: *");
     changes(Sqlite, "UPDATE t SET _rowid_ = ? WHERE a = 5 AND id = 3", "t: *");
@@ -89,7 +89,7 @@ fn a_column_that_is_inserted_twice_is_not_known() {
 }
 
 #[test]
-fn every_spelling_of_zero_asks_mysql_for_the_next_number() {
+fn an_inserted_zero_of_mysql_is_unknown_in_every_spelling() {
     for zero in ["0", "'0'", "0.0", "-0", "'00'", "FALSE"] {
         let sql = format!("INSERT INTO article (id, tag) VALUES ({zero}, 5)");
         assert_eq!(writes(&registered(MySql), &sql, &[]), "article: tag=5", "{sql}");
@@ -230,7 +230,7 @@ fn the_clock_hides() {
 }
 
 #[test]
-fn a_set_of_mysql_has_an_order_of_its_own() {
+fn an_assigned_list_is_unknown_because_a_set_of_mysql_reorders_it() {
     // 'b,a' is stored as 'a,b'.
     changes(MySql, "INSERT INTO t (id, s) VALUES (2, 'b,a')", "t: id=2");
     let template = analyser(MySql).analyse("UPDATE t SET s = ?, n = 'b' WHERE id = 1");
@@ -295,7 +295,7 @@ fn a_function_of_another_schema_is_another_function() {
 }
 
 #[test]
-fn what_returning_shows_before_a_trigger_is_not_the_row() {
+fn returning_is_not_used_for_columns_that_a_trigger_changes_later() {
     let connection = rusqlite::Connection::open_in_memory().unwrap();
     connection
         .execute_batch(
@@ -328,7 +328,7 @@ fn what_returning_shows_before_a_trigger_is_not_the_row() {
 }
 
 #[test]
-fn a_column_that_takes_its_default_for_null() {
+fn a_generated_column_may_replace_null_by_its_default() {
     // NOT NULL ON CONFLICT REPLACE DEFAULT 5
     let table = Table::new("t").generated("n", ColumnKind::Int);
     let sqlite = Analyser::new(Sqlite, Schema::new().table(table), 16);
@@ -338,7 +338,7 @@ fn a_column_that_takes_its_default_for_null() {
 }
 
 #[test]
-fn a_temporary_table_is_what_its_bare_name_means() {
+fn a_temporary_schema_counts_as_the_default_one() {
     // It hides the one of the default schema, which is then only reached by its full name.
     for (dialect, default, sql) in [
         (Sqlite, "main", "DELETE FROM temp.t WHERE a = 5"),
@@ -355,7 +355,7 @@ fn a_temporary_table_is_what_its_bare_name_means() {
 }
 
 #[test]
-fn texts_that_are_not_parsed_may_spread_a_name() {
+fn a_qualified_name_is_recognised_in_texts_that_are_not_parsed() {
     let tail = "(a) VALUES (1) ON CONFLICT (a + 1) DO NOTHING";
     changes(Sqlite, &format!("INSERT INTO main.t {tail}"), "t: *");
     changes(Sqlite, &format!("INSERT INTO main . t {tail}"), "t: *");

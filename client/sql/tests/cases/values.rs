@@ -167,7 +167,7 @@ fn mysql_compares_texts_and_numbers_as_numbers() {
         (BinaryText, "Müller".into(), "muller"),
         // The same as "xa" to most of its collations.
         (Text, "x\u{363}".into(), "?"),
-        // What else the collation takes for equal nobody knows.
+        // What else the collation takes for equal is not known.
         (Text, "Straße".into(), "?"),
         (BinaryText, "Straße".into(), "straße"),
         // Compared as doubles.
@@ -197,7 +197,7 @@ fn constant(dialect: Dialect, kind: ColumnKind, before: &str, value: Value<'_>) 
 }
 
 #[test]
-fn a_write_does_not_tell_what_a_column_of_unknown_type_may_round() {
+fn a_value_that_a_column_of_unknown_type_may_round_is_left_out_of_a_write() {
     use ColumnKind::{Decimal, Int, Unknown};
     const LARGE: i64 = 9_007_199_254_740_993;
     let large = || Value::Int(LARGE);
@@ -258,7 +258,7 @@ fn a_literal_of_postgresql_may_be_a_number_a_date_or_bytes_in_another_spelling()
 }
 
 #[test]
-fn mysql_takes_one_type_for_another() {
+fn values_that_mysql_converts_between_types_have_no_form() {
     use ColumnKind::{Int, Text, Unknown, Uuid};
     let uuid = || Value::Uuid(*b"abcdefghijklmnop");
     for (kind, before, value, expected) in [
@@ -297,7 +297,7 @@ fn mysql_takes_one_type_for_another() {
 }
 
 #[test]
-fn conversions_keep_only_what_they_leave_as_it_is() {
+fn a_converted_value_has_a_form_only_if_the_conversion_keeps_it() {
     let query = |cast: &str, value: Value<'_>| {
         let sql = format!("SELECT * FROM t WHERE c = CAST(? AS {cast})");
         reads(&analyser(Sqlite), &sql, &[value])

@@ -22,7 +22,7 @@ fn the_bytes_of_templates_are_bounded() {
 }
 
 #[test]
-fn a_template_that_is_asked_for_again_and_again_outlives_large_ones() {
+fn a_template_that_is_used_often_is_not_evicted_by_large_ones() {
     let analyser = Analyser::new(MySql, Schema::new(), 256);
     let sql = "SELECT * FROM t WHERE id = ?";
     let first = analyser.analyse(sql);
@@ -33,7 +33,7 @@ fn a_template_that_is_asked_for_again_and_again_outlives_large_ones() {
 }
 
 #[test]
-fn what_a_template_takes_grows_with_its_rows() {
+fn the_weight_of_a_template_grows_with_its_rows() {
     let bytes = |rows| {
         let analyser = Analyser::new(MySql, Schema::new(), 2000);
         analyser.analyse(&batch(rows));

@@ -162,7 +162,7 @@ fn definitions_drop_what_they_name() {
 }
 
 #[test]
-fn the_registry_tells_what_else_changes() {
+fn tables_that_also_change_are_sent_with_a_write() {
     let analyser = registered(Postgres);
     for (sql, expected) in [
         ("DELETE FROM author WHERE id = 1", "author: id=1; audit: *"),
@@ -212,7 +212,7 @@ fn old_rows_are_read_by_the_text_of_the_write() {
 }
 
 #[test]
-fn an_update_tells_what_it_is_known_to_assign() {
+fn the_assigned_values_of_an_update_are_those_that_are_known() {
     for (sql, expected) in [
         ("UPDATE t SET a = 5, b = $1, c = NULL WHERE d = 3", "a=5&b=1&c"),
         ("UPDATE t SET a = a + 1, b = $3 WHERE a = 3", "b"),
@@ -229,7 +229,7 @@ fn an_update_tells_what_it_is_known_to_assign() {
 }
 
 #[test]
-fn a_write_tells_whether_other_rows_decide_on_its_own() {
+fn old_rows_say_whether_other_rows_decide_on_them() {
     for (dialect, sql, alone) in [
         (Postgres, "UPDATE t SET a = 1 WHERE b = 2 AND c IN (1, 2) RETURNING *", true),
         (Postgres, "DELETE FROM t", true),
@@ -247,7 +247,7 @@ fn a_write_tells_whether_other_rows_decide_on_its_own() {
 }
 
 #[test]
-fn there_is_no_query_for_old_rows_that_a_second_look_may_not_find() {
+fn there_is_no_query_for_old_rows_if_it_may_find_other_rows_than_the_write() {
     for (dialect, sql) in [
         (Postgres, "INSERT INTO t (a) VALUES (1)"),
         (Postgres, "DELETE FROM t WHERE a = 5 AND random() < 0.5"),
@@ -267,7 +267,7 @@ fn there_is_no_query_for_old_rows_that_a_second_look_may_not_find() {
 }
 
 #[test]
-fn returning_and_assigned_columns_are_told() {
+fn a_template_has_its_returned_and_assigned_columns() {
     let postgres = analyser(Postgres);
     let template = postgres.analyse("UPDATE t SET a = 1, \"B\" = 2 WHERE id = 1 RETURNING *");
     assert_eq!(template.returning(), &Returning::All);
@@ -350,7 +350,7 @@ fn values_that_name_a_moving_time_are_not_cached_where_they_may_be_converted() {
     assert_eq!(reads(&analyser(Postgres), sql, &["2024-01-05".into()]), "t: day=2024-01-05");
 }
 
-/// Who tells of a row by hand uses the names that statements do.
+/// A row that is invalidated by hand has the names that statements use.
 #[test]
 fn names_of_the_catalogue_are_those_of_conditions() {
     let schema = Schema::new()

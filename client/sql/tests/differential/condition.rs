@@ -63,7 +63,7 @@ impl Maker<'_, '_> {
         {
             return literal;
         }
-        let text = matches!(value.told, cacheops_sql::Value::Text(_));
+        let text = matches!(value.value, cacheops_sql::Value::Text(_));
         self.values.push(value);
         match (self.random.below(12), self.dialect()) {
             (0, Dialect::Sqlite) => "CAST(? AS INTEGER)".into(),
@@ -84,7 +84,7 @@ impl Maker<'_, '_> {
         }
     }
 
-    /// Equations that narrow some of the relations: what applications ask most.
+    /// Equations that narrow some of the relations: the commonest conditions of applications.
     pub fn narrow(&mut self, scope: &[Relation]) -> String {
         let mut parts = Vec::new();
         for relation in scope {
@@ -235,7 +235,7 @@ impl Maker<'_, '_> {
         let text = !self.is_strict() || self.database.family(column) == 's';
         let function = *self.random.pick(&["LOWER", "lower", "UPPER"]);
         let value = self.database.value(self.random, column);
-        // The same value twice: as the switch and as what is compared. Drivers tell PostgreSQL the type.
+        // The same value twice: as the switch and as what is compared. Drivers send the type to PostgreSQL.
         let mut parameter = || {
             self.values.push(value.clone());
             "?"

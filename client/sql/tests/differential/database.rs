@@ -16,7 +16,7 @@ pub struct Kind {
     pub family: char,
 }
 
-/// A value: as the database gets it, and as the adapter tells it.
+/// A value: as the database gets it, and as the analyser gets it.
 #[derive(Debug, Clone)]
 pub struct Bound {
     /// What is bound, where values are.
@@ -25,7 +25,7 @@ pub struct Bound {
     pub typed: String,
     /// The same as a literal of the statement, where there is one.
     pub literal: Option<String>,
-    pub told: Value<'static>,
+    pub value: Value<'static>,
 }
 
 /// A statement, with `?` for each of its values.
@@ -36,8 +36,8 @@ pub struct Statement {
 }
 
 impl Statement {
-    pub fn told(&self) -> Vec<Value<'static>> {
-        self.values.iter().map(|value| value.told.clone()).collect()
+    pub fn bound_values(&self) -> Vec<Value<'static>> {
+        self.values.iter().map(|value| value.value.clone()).collect()
     }
 
     /// The text with the values in it.

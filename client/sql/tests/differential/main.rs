@@ -2,7 +2,7 @@
 //! depends on.
 //!
 //! Random tables, queries and writes on SQLite, PostgreSQL and, with `CACHEOPS_MARIADB=1`, MariaDB. Each query is run
-//! before and after each write. The write is told to the cache both ways: by what its text says, and by the exact rows
+//! before and after each write. What is invalidated is found both ways: by the text of the write, and by the exact rows
 //! before and after. `CACHEOPS_FUZZ_SECONDS` makes it longer, `CACHEOPS_FUZZ_SEED` repeats a run.
 #![allow(missing_docs)]
 
@@ -100,7 +100,8 @@ fn round(
         };
         count.queries += 1;
         let template = analyser.analyse(&database.analysed(&statement.sql));
-        let Some(conditions) = template.dependencies(&statement.told()).map(|all| all.to_pairs())
+        let Some(conditions) =
+            template.dependencies(&statement.bound_values()).map(|all| all.to_pairs())
         else {
             count.uncached += 1;
             continue;
@@ -133,7 +134,7 @@ fn round(
         let after: Vec<_> = all.map(|at| database.rows(random, at)).collect();
         assert!(!template.may_change_more(), "{}", write.sql);
         let changes: HashMap<String, Terms> = template
-            .changed_rows(&write.told())
+            .changed_rows(&write.bound_values())
             .to_pairs()
             .into_iter()
             .map(|(table, text)| (table, parse(&text)))
@@ -194,10 +195,10 @@ fn round(
                     "{}\nQUERY  {}\n  with {:?}\n  depends on {}\nWRITE  {}\n  with {:?}\n  sends {}\n  rows {}\n  RETURNING {}\nBEFORE {:?}\nAFTER  {:?}",
                     database.described(),
                     entry.statement.sql,
-                    entry.statement.told(),
+                    entry.statement.bound_values(),
                     shown(&entry.dependencies),
                     write.sql,
-                    write.told(),
+                    write.bound_values(),
                     shown(&changes),
                     shown(&rows),
                     shown(&returned),
@@ -392,17 +393,17 @@ fn on_sqlite(
 }
 
 #[test]
-fn sees_an_analyser_that_lets_the_on_of_an_outer_join_narrow_the_kept_side() {
+fn detects_an_analyser_that_narrows_the_kept_side_of_an_outer_join_by_its_on() {
     rounds_until_caught(Mutation::OuterJoin, on_sqlite);
 }
 
 #[test]
-fn sees_an_analyser_that_takes_the_on_of_an_outer_join_for_a_condition_of_all_rows() {
+fn detects_an_analyser_that_takes_the_on_of_an_outer_join_for_a_condition_of_all_rows() {
     rounds_until_caught(Mutation::OuterConstant, on_sqlite);
 }
 
 #[test]
-fn sees_an_analyser_that_forgets_a_conjunction() {
+fn detects_an_analyser_that_loses_a_conjunction() {
     rounds_until_caught(Mutation::LostConjunction, on_sqlite);
 }
 
@@ -412,6 +413,6 @@ fn sees_an_analyser_that_sends_only_the_old_image() {
 }
 
 #[test]
-fn sees_an_analyser_that_takes_the_terms_of_another_table_for_those_of_the_target() {
+fn detects_an_analyser_that_takes_terms_of_another_table_for_those_of_the_target() {
     rounds_until_caught(Mutation::OtherTable, on_sqlite);
 }

@@ -43,8 +43,8 @@ pub fn prepare(live: &mut Live) {
     live.run("USE fuzz");
 }
 
-fn bound(text: String, told: Value<'static>) -> Bound {
-    Bound { sql: rusqlite::types::Value::Null, literal: Some(text.clone()), typed: text, told }
+fn bound(text: String, value: Value<'static>) -> Bound {
+    Bound { sql: rusqlite::types::Value::Null, literal: Some(text.clone()), typed: text, value }
 }
 
 fn value(random: &mut Random, column: &str) -> Bound {
@@ -111,9 +111,9 @@ impl Server for MariaDb {
     fn stored(random: &mut Random, column: &str) -> Bound {
         loop {
             let value = value(random, column);
-            let text = matches!(value.told, Value::Text(_));
+            let text = matches!(value.value, Value::Text(_));
             let fits = match column {
-                "id" => matches!(value.told, Value::Int(_)),
+                "id" => matches!(value.value, Value::Int(_)),
                 "a" | "b" | "c" | "d" | "r" | "f" => !text,
                 _ => true,
             };

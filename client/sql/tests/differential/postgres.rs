@@ -41,17 +41,17 @@ pub fn prepare(live: &mut Live) {
     live.run("SET jit = off");
 }
 
-fn bound(text: &str, kind: &str, told: Value<'static>) -> Bound {
+fn bound(text: &str, kind: &str, value: Value<'static>) -> Bound {
     Bound {
         sql: rusqlite::types::Value::Null,
         typed: format!("('{text}'::{kind})"),
         literal: Some(format!("'{text}'")),
-        told,
+        value,
     }
 }
 
-fn number(text: &str, kind: &str, told: Value<'static>) -> Bound {
-    Bound { literal: Some(text.to_owned()), ..bound(text, kind, told) }
+fn number(text: &str, kind: &str, value: Value<'static>) -> Bound {
+    Bound { literal: Some(text.to_owned()), ..bound(text, kind, value) }
 }
 
 fn value(random: &mut Random, column: &str) -> Bound {
@@ -108,13 +108,13 @@ fn value(random: &mut Random, column: &str) -> Bound {
         _ => {
             let value = random.below(if column == "id" { 12 } else { 4 }) as i64;
             let text = value.to_string();
-            let told = match random.below(10) {
+            let value = match random.below(10) {
                 0 => return number(&text, "numeric", Value::Decimal(text.clone().into())),
                 1 => return number(&text, "float8", Value::Float(value as f64)),
                 _ => Value::Int(value),
             };
             let kind = *random.pick(&["int2", "int4", "int8"]);
-            number(&text, kind, told)
+            number(&text, kind, value)
         }
     }
 }
@@ -130,7 +130,7 @@ impl Server for Postgres {
     fn stored(random: &mut Random, column: &str) -> Bound {
         loop {
             let value = value(random, column);
-            if column != "id" || value.told != Value::Null {
+            if column != "id" || value.value != Value::Null {
                 return value;
             }
         }
@@ -144,23 +144,23 @@ impl Server for Postgres {
             "e" => "date",
             _ => return None,
         };
-        let (mut texts, mut told) = (Vec::new(), Vec::new());
+        let (mut texts, mut values) = (Vec::new(), Vec::new());
         while texts.len() < random.below(4) {
             let value = value(random, column);
             // `'text'::type` without its type.
             let plain = value.typed.split('\'').nth(1).map(str::to_owned);
-            match (&value.told, plain) {
+            match (&value.value, plain) {
                 (Value::Int(_) | Value::Text(_) | Value::Uuid(_) | Value::Date(_), Some(plain)) => {
                     texts.push(format!("\"{plain}\""));
                 }
                 (Value::Null, _) => texts.push("NULL".into()),
                 _ => continue,
             }
-            told.push(value.told);
+            values.push(value.value);
         }
         let list = texts.join(",");
-        let told = Value::Array(told);
-        Some(Bound { literal: None, ..bound(&format!("{{{list}}}"), &format!("{kind}[]"), told) })
+        let value = Value::Array(values);
+        Some(Bound { literal: None, ..bound(&format!("{{{list}}}"), &format!("{kind}[]"), value) })
     }
 
     fn decoded(column: &str, text: &str) -> Value<'static> {

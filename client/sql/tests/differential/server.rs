@@ -11,7 +11,7 @@ use crate::database::{
 };
 use crate::live::{Live, Texts};
 
-/// What tells the databases of one server from those of another.
+/// What differs between the databases of two servers.
 pub trait Server {
     const DIALECT: Dialect;
     const KINDS: &'static [Kind];
@@ -59,8 +59,8 @@ impl<'l, S: Server> OnServer<'l, S> {
         database
     }
 
-    fn ask(&self, sql: &str) -> Result<Vec<Texts>, String> {
-        self.live.borrow_mut().ask(sql)
+    fn query(&self, sql: &str) -> Result<Vec<Texts>, String> {
+        self.live.borrow_mut().query(sql)
     }
 }
 
@@ -103,21 +103,21 @@ impl<S: Server> Database for OnServer<'_, S> {
             let row = row.map(|(name, text)| (name.to_owned(), value(name, text))).collect();
             (format!("{texts:?}"), row)
         };
-        self.ask(&table.query()).unwrap().into_iter().map(row).collect()
+        self.query(&table.query()).unwrap().into_iter().map(row).collect()
     }
 
     fn is_valid(&self, statement: &Statement) -> bool {
-        self.ask(&format!("EXPLAIN {}", statement.written_out())).is_ok()
+        self.query(&format!("EXPLAIN {}", statement.written_out())).is_ok()
     }
 
     fn result(&self, statement: &Statement) -> Result<Vec<String>, String> {
-        let rows = self.ask(&statement.written_out())?;
+        let rows = self.query(&statement.written_out())?;
         let mut all: Vec<String> = rows.iter().map(|row| format!("{row:?}")).collect();
         all.sort_unstable();
         Ok(all)
     }
 
     fn execute(&self, statement: &Statement) -> bool {
-        self.ask(&statement.written_out()).is_ok()
+        self.query(&statement.written_out()).is_ok()
     }
 }

@@ -129,7 +129,7 @@ fn shown(row: &rusqlite::Row<'_>) -> String {
     texts.join(",")
 }
 
-fn bound(sql: Sql, told: Value<'static>) -> Bound {
+fn bound(sql: Sql, value: Value<'static>) -> Bound {
     let literal = match &sql {
         Sql::Null => Some("NULL".into()),
         Sql::Integer(value) => Some(value.to_string()),
@@ -137,7 +137,7 @@ fn bound(sql: Sql, told: Value<'static>) -> Bound {
         Sql::Text(text) => Some(format!("'{text}'")),
         Sql::Blob(_) => None,
     };
-    Bound { sql, typed: String::new(), literal, told }
+    Bound { sql, typed: String::new(), literal, value }
 }
 
 impl rusqlite::ToSql for Bound {

@@ -181,7 +181,7 @@ fn constant(
 ) -> String {
     let value = database.stored(random, column);
     if random.once_in(3)
-        && !matches!(value.told, cacheops_sql::Value::Float(_))
+        && !matches!(value.value, cacheops_sql::Value::Float(_))
         && let Some(literal) = value.literal
     {
         return literal;

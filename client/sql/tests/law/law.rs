@@ -1,8 +1,8 @@
 //! The law of canonical values against a database: every value that can be stored against every constant that a program
 //! could compare it with.
 //!
-//! For each stored row all forms are collected that a *read* may ask for it by (the constants that the database calls equal
-//! to it) and all that a *write* may tell it by (the row as it came back, what was assigned, the constants of a DELETE that
+//! For each stored row all forms are collected that a *read* may have for it (the constants that the database calls equal
+//! to it) and all that a *write* may have for it (the row as it came back, what was assigned, the constants of a DELETE that
 //! meet it). Of both there may be several, or none; but all of them have to be one.
 
 use std::borrow::Cow;
@@ -62,18 +62,18 @@ pub struct Constant {
     /// As the analyser reads it, with `?` for a parameter.
     pub read: String,
     /// The parameter.
-    pub told: Option<Value<'static>>,
+    pub value: Option<Value<'static>>,
 }
 
 impl Constant {
     pub fn literal(sql: impl Into<String>) -> Self {
         let sql = sql.into();
-        Self { read: sql.clone(), sql, told: None }
+        Self { read: sql.clone(), sql, value: None }
     }
 
     /// A bound value: `sql` has its type.
-    pub fn bound(sql: impl Into<String>, told: Value<'static>) -> Self {
-        Self { sql: sql.into(), read: "?".into(), told: Some(told) }
+    pub fn bound(sql: impl Into<String>, value: Value<'static>) -> Self {
+        Self { sql: sql.into(), read: "?".into(), value: Some(value) }
     }
 }
 
@@ -111,7 +111,7 @@ struct Count {
     pairs: usize,
 }
 
-/// Each form, and who says so.
+/// Each form, and where it comes from.
 type Forms = BTreeMap<(Option<ColumnKind>, String), String>;
 
 /// The only term of a condition.
@@ -142,7 +142,7 @@ fn violations(
             (*kind, Analyser::new(dialect, schema, 4000))
         })
         .collect();
-    // On MySQL whoever shares a cache has to agree on the kinds.
+    // On MySQL programs that share a cache have to agree on the kinds.
     let group = |kind: &ColumnKind| (dialect == Dialect::MySql).then_some(*kind);
     let sql = |text: String| match dialect {
         Dialect::Postgres => text.replace('?', "$1"),
@@ -151,16 +151,16 @@ fn violations(
     // Which values can be stored at all, and what each is assigned by.
     let mut assigned: BTreeMap<usize, &Constant> = BTreeMap::new();
     for (id, constant) in constants.iter().enumerate() {
-        if live.ask(&format!("INSERT INTO t (id, c) VALUES ({id}, {})", constant.sql)).is_ok() {
+        if live.query(&format!("INSERT INTO t (id, c) VALUES ({id}, {})", constant.sql)).is_ok() {
             assigned.insert(id, constant);
         }
     }
-    let (mut asked, mut told) = (BTreeMap::new(), BTreeMap::new());
-    for row in live.ask("SELECT id, c FROM t").expect("the rows") {
+    let (mut of_reads, mut of_writes) = (BTreeMap::new(), BTreeMap::new());
+    for row in live.query("SELECT id, c FROM t").expect("the rows") {
         let id: usize = row[0].as_ref().expect("an id").parse().expect("a number");
         let Some(text) = &row[1] else { continue };
         count.rows += 1;
-        let forms: &mut Forms = told.entry(id).or_default();
+        let forms: &mut Forms = of_writes.entry(id).or_default();
         let value = (column.decode)(text);
         for (kind, analyser) in &analysers {
             if let Some(form) = term(&analyser.row_image("t", [("c", &value)]).to_text()) {
@@ -169,24 +169,24 @@ fn violations(
             let constant = assigned[&id];
             let write =
                 analyser.analyse(&sql(format!("INSERT INTO t (c) VALUES ({})", constant.read)));
-            let values: Vec<Value<'_>> = constant.told.iter().cloned().collect();
+            let values: Vec<Value<'_>> = constant.value.iter().cloned().collect();
             if let Some(form) = written(&write.changed_rows(&values)) {
-                let who = format!("INSERT of {} {:?} as {kind:?}", constant.sql, constant.told);
-                forms.entry((group(kind), form)).or_insert(who);
+                let source = format!("INSERT of {} {:?} as {kind:?}", constant.sql, constant.value);
+                forms.entry((group(kind), form)).or_insert(source);
             }
         }
     }
     for constant in constants {
-        let Ok(equal) = live.ask(&format!("SELECT id FROM t WHERE c = {}", constant.sql)) else {
+        let Ok(equal) = live.query(&format!("SELECT id FROM t WHERE c = {}", constant.sql)) else {
             continue;
         };
         if equal.is_empty() {
             continue;
         }
-        let values: Vec<Value<'_>> = constant.told.iter().cloned().collect();
+        let values: Vec<Value<'_>> = constant.value.iter().cloned().collect();
         for (kind, analyser) in &analysers {
-            let who =
-                |what: &str| format!("{what} = {} {:?} as {kind:?}", constant.sql, constant.told);
+            let source =
+                |what: &str| format!("{what} = {} {:?} as {kind:?}", constant.sql, constant.value);
             let read =
                 analyser.analyse(&sql(format!("SELECT * FROM t WHERE c = {}", constant.read)));
             let read = read.dependencies(&values).and_then(|found| term(found.get("t")?));
@@ -196,20 +196,20 @@ fn violations(
             for id in &equal {
                 let id: usize = id[0].as_ref().expect("an id").parse().expect("a number");
                 count.equal += 1;
-                let forms: &mut Forms = asked.entry(id).or_default();
-                forms.extend(read.clone().map(|form| ((group(kind), form), who("SELECT"))));
-                let forms: &mut Forms = told.entry(id).or_default();
+                let forms: &mut Forms = of_reads.entry(id).or_default();
+                forms.extend(read.clone().map(|form| ((group(kind), form), source("SELECT"))));
+                let forms: &mut Forms = of_writes.entry(id).or_default();
                 if let Some(form) = &write {
-                    forms.entry((group(kind), form.clone())).or_insert(who("DELETE"));
+                    forms.entry((group(kind), form.clone())).or_insert(source("DELETE"));
                 }
             }
         }
     }
     let mut found = Vec::new();
     let mut seen = std::collections::BTreeSet::new();
-    for (id, asked) in &asked {
-        for ((agreed, form), reader) in asked {
-            for ((kind, other), writer) in told.get(id).into_iter().flatten() {
+    for (id, forms) in &of_reads {
+        for ((agreed, form), reader) in forms {
+            for ((kind, other), writer) in of_writes.get(id).into_iter().flatten() {
                 if agreed != kind {
                     continue;
                 }

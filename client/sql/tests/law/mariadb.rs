@@ -272,7 +272,7 @@ fn constants() -> Vec<Constant> {
             constants.push(Constant {
                 sql: format!("CAST({} AS {cast})", value.sql),
                 read: format!("CAST(? AS {cast})"),
-                told: value.told.clone(),
+                value: value.value.clone(),
             });
         }
         for value in NUMBERS.iter().chain(TEXTS) {
@@ -284,7 +284,7 @@ fn constants() -> Vec<Constant> {
 }
 
 #[test]
-fn what_mariadb_calls_equal_has_one_form() {
+fn values_that_mariadb_calls_equal_have_one_form() {
     let Some(server) = live::mariadb() else { return };
     let mut live = Live::connect(&server.url("mysql"));
     live.run("CREATE DATABASE law CHARACTER SET utf8mb4");

@@ -266,19 +266,19 @@ fn constants(live: &mut Live) -> Vec<Constant> {
     for number in NUMBERS {
         constants.push(Constant::literal(*number));
     }
-    let mut bind = |text: &str, kind: &str, told: Decode| {
+    let mut bind = |text: &str, kind: &str, decode: Decode| {
         let sql = format!("{}::{kind}", quoted(text));
         // The driver sends the value as the type has it.
-        let shown = live.ask(&format!("SELECT ({sql})::text")).ok()?.pop()?.pop()??;
-        let told = if kind == "bpchar" { told(text) } else { told(&shown) };
-        Some(Constant::bound(sql, told))
+        let shown = live.query(&format!("SELECT ({sql})::text")).ok()?.pop()?.pop()??;
+        let value = if kind == "bpchar" { decode(text) } else { decode(&shown) };
+        Some(Constant::bound(sql, value))
     };
     let mut sent = Vec::new();
     for number in NUMBERS {
-        sent.extend(NUMERIC_TYPES.iter().filter_map(|(kind, told)| bind(number, kind, *told)));
+        sent.extend(NUMERIC_TYPES.iter().filter_map(|(kind, decode)| bind(number, kind, *decode)));
     }
     for text in NUMBERS.iter().chain(TEXTS) {
-        sent.extend(TEXT_TYPES.iter().filter_map(|(kind, told)| bind(text, kind, *told)));
+        sent.extend(TEXT_TYPES.iter().filter_map(|(kind, decode)| bind(text, kind, *decode)));
         constants.push(Constant::literal(quoted(text)));
     }
     for cast in CASTS {
@@ -290,7 +290,7 @@ fn constants(live: &mut Live) -> Vec<Constant> {
             constants.push(Constant {
                 sql: format!("({})::{cast}", value.sql),
                 read: format!("?::{cast}"),
-                told: value.told.clone(),
+                value: value.value.clone(),
             });
         }
         for text in NUMBERS.iter().chain(TEXTS) {
@@ -302,7 +302,7 @@ fn constants(live: &mut Live) -> Vec<Constant> {
 }
 
 #[test]
-fn what_postgresql_calls_equal_has_one_form() {
+fn values_that_postgresql_calls_equal_have_one_form() {
     let Some(server) = Postgres::start() else { return };
     let mut live = Live::connect(&server.url());
     live.run("CREATE EXTENSION citext");

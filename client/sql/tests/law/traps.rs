@@ -10,13 +10,13 @@ use crate::matcher::{matches, parse};
 /// A statement as the database gets it, and as the analyser does.
 struct Statement<'a> {
     run: &'a str,
-    told: &'a str,
+    analysed: &'a str,
     values: &'a [Value<'a>],
 }
 
 impl<'a> Statement<'a> {
     fn plain(sql: &'a str) -> Self {
-        Self { run: sql, told: sql, values: &[] }
+        Self { run: sql, analysed: sql, values: &[] }
     }
 }
 
@@ -29,14 +29,14 @@ fn holds(
     write: Statement<'_>,
 ) {
     live.run(setup);
-    let before = live.ask(read.run).unwrap_or_else(|error| panic!("{error} in {}", read.run));
+    let before = live.query(read.run).unwrap_or_else(|error| panic!("{error} in {}", read.run));
     live.run(write.run);
-    let after = live.ask(read.run).unwrap_or_else(|error| panic!("{error} in {}", read.run));
+    let after = live.query(read.run).unwrap_or_else(|error| panic!("{error} in {}", read.run));
     assert_ne!(before, after, "{} changes nothing of {}", write.run, read.run);
 
-    let template = analyser.compile(read.told);
+    let template = analyser.compile(read.analysed);
     let Some(dependencies) = template.dependencies(read.values) else { return };
-    let template = analyser.compile(write.told);
+    let template = analyser.compile(write.analysed);
     if template.may_change_more() {
         return;
     }
@@ -47,9 +47,9 @@ fn holds(
     assert!(
         seen,
         "{} depends on {:?}, {} changes {:?}",
-        read.told,
+        read.analysed,
         dependencies.to_pairs(),
-        write.told,
+        write.analysed,
         changes
     );
 }
@@ -115,7 +115,7 @@ fn postgresql() {
     let read = "SELECT * FROM r WHERE \"current_role\" = 'me'";
     let write = Statement {
         run: "DELETE FROM r WHERE current_role = 'postgres'",
-        told: "DELETE FROM r WHERE current_role = $1",
+        analysed: "DELETE FROM r WHERE current_role = $1",
         values: &[Value::from("postgres")],
     };
     holds(&mut live, &unknown, setup, plain(read), write);
@@ -125,7 +125,7 @@ fn postgresql() {
     for analyser in [&unknown, &Analyser::new(Dialect::Postgres, schema, 1)] {
         let read = Statement {
             run: "SELECT * FROM t WHERE a IN (16777217, '3'::float4)",
-            told: "SELECT * FROM t WHERE a IN (16777217, $1)",
+            analysed: "SELECT * FROM t WHERE a IN (16777217, $1)",
             values: &[Value::Float(3.0)],
         };
         holds(&mut live, analyser, t, read, plain("DELETE FROM t WHERE a = 16777216"));
@@ -134,7 +134,7 @@ fn postgresql() {
     // A setting takes it for IS NULL.
     let read = Statement {
         run: "SET transform_null_equals = on; SELECT * FROM t WHERE name = NULL OR id = 100",
-        told: "SELECT * FROM t WHERE name = NULL OR id = 100",
+        analysed: "SELECT * FROM t WHERE name = NULL OR id = 100",
         values: &[],
     };
     let write = "INSERT INTO t (id, name) VALUES (11, NULL)";
@@ -144,7 +144,7 @@ fn postgresql() {
     let lock = "DO $$ BEGIN PERFORM 1 FROM t WHERE id = 1 FOR UPDATE; END $$";
     let read = plain("SELECT xmax FROM t WHERE id = 1");
     let write =
-        Statement { run: lock, told: "SELECT 1 FROM t WHERE id = 1 FOR UPDATE", values: &[] };
+        Statement { run: lock, analysed: "SELECT 1 FROM t WHERE id = 1 FOR UPDATE", values: &[] };
     holds(&mut live, &unknown, t, read, write);
 
     // Times that move on.
@@ -207,7 +207,7 @@ fn mariadb() {
     // A vertical tab before a number.
     let read = Statement {
         run: "SELECT * FROM t WHERE a = '\u{b}2'",
-        told: "SELECT * FROM t WHERE a = ?",
+        analysed: "SELECT * FROM t WHERE a = ?",
         values: &[Value::from("\u{b}2")],
     };
     t.iter().take(2).for_each(|sql| live.run(sql));
@@ -221,7 +221,7 @@ fn mariadb() {
         "UPDATE g SET ΟΔΟΣ = 5 WHERE οδοσ = 3",
     );
 
-    // Swedish, which the server takes where nobody names a collation.
+    // Swedish, which the server takes where no collation is named.
     let swedish = "CREATE TABLE s (n varchar(20)) CHARACTER SET latin1 COLLATE latin1_swedish_ci";
     let setup = ["DROP TABLE IF EXISTS s", swedish, "DELETE FROM s"];
     let schema = Schema::new().table(Table::new("s").column("n", ColumnKind::Text));
@@ -268,7 +268,7 @@ fn mariadb() {
     live.run("CREATE OR REPLACE TABLE r (`current_user` varchar(80))");
     let write = Statement {
         run: "DELETE FROM r WHERE current_user = 'root@localhost'",
-        told: "DELETE FROM r WHERE current_user = ?",
+        analysed: "DELETE FROM r WHERE current_user = ?",
         values: &[Value::from("root@localhost")],
     };
     let schema = Schema::new().table(Table::new("r").column("current_user", ColumnKind::Text));

@@ -62,7 +62,7 @@ impl Live {
     }
 
     /// The rows of a statement, or why the database refuses it.
-    pub fn ask(&mut self, sql: &str) -> Result<Vec<Texts>, String> {
+    pub fn query(&mut self, sql: &str) -> Result<Vec<Texts>, String> {
         let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
         match &mut self.connection {
             Connection::Postgres(connection) => {
@@ -80,6 +80,6 @@ impl Live {
     /// Runs statements that must succeed.
     #[track_caller]
     pub fn run(&mut self, sql: &str) {
-        self.ask(sql).unwrap_or_else(|error| panic!("{error} in {sql}"));
+        self.query(sql).unwrap_or_else(|error| panic!("{error} in {sql}"));
     }
 }

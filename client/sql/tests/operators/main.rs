@@ -324,7 +324,7 @@ fn setup(d: Dialect) -> Vec<String> {
     all
 }
 
-fn check(d: Dialect, seconds: u64, mut ask: impl FnMut(&str) -> Option<Vec<usize>>) {
+fn check(d: Dialect, seconds: u64, mut query: impl FnMut(&str) -> Option<Vec<usize>>) {
     let seed = number("CACHEOPS_FUZZ_SEED").unwrap_or_else(|| {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         now.as_nanos() as u64
@@ -380,7 +380,7 @@ fn check(d: Dialect, seconds: u64, mut ask: impl FnMut(&str) -> Option<Vec<usize
         let condition = flat(&mut r, d, 0);
         tried += 1;
         let read = format!("SELECT id FROM t WHERE {condition}");
-        let Some(found) = ask(&read) else {
+        let Some(found) = query(&read) else {
             refused += 1;
             continue;
         };
@@ -453,7 +453,7 @@ fn on_live(d: Dialect, mut live: Live) {
         live.run(&sql);
     }
     check(d, 3, |sql| {
-        let rows = live.ask(sql).ok()?;
+        let rows = live.query(sql).ok()?;
         Some(rows.into_iter().map(|row| row[0].as_ref().unwrap().parse().unwrap()).collect())
     });
 }

@@ -35,7 +35,7 @@ mod writing;
 
 use std::time::Duration;
 
-use cacheops_sql::Fault;
+use cacheops_sql::Mutation;
 use support::{MariaDb, Postgres, number};
 
 use search::{Plan, search};
@@ -105,15 +105,15 @@ async fn sees_cascades_that_are_not_known() {
 
 #[tokio::test]
 async fn sees_an_analyser_that_lets_the_on_of_an_outer_join_narrow_the_kept_side() {
-    finds(&sqlite(), Wrong::Analyser(Fault::OuterJoin)).await;
+    finds(&sqlite(), Wrong::Analyser(Mutation::OuterJoin)).await;
 }
 
 #[tokio::test]
 async fn sees_an_analyser_that_forgets_a_conjunction() {
-    finds(&sqlite(), Wrong::Analyser(Fault::LostConjunction)).await;
+    finds(&sqlite(), Wrong::Analyser(Mutation::LostConjunction)).await;
 }
 
 #[tokio::test]
 async fn sees_an_analyser_that_sends_only_the_old_image() {
-    finds(&sqlite(), Wrong::Analyser(Fault::LostImage)).await;
+    finds(&sqlite(), Wrong::Analyser(Mutation::LostImage)).await;
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use cacheops_sea_orm::{CachedConn, Cacheops, Connect};
-use cacheops_sql::Fault;
+use cacheops_sql::Mutation;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend};
 use support::{MariaDb, Postgres, Server};
 
@@ -19,7 +19,7 @@ pub enum Wrong {
     /// No foreign key is known.
     NoCascades,
     /// The analyser errs.
-    Analyser(Fault),
+    Analyser(Mutation),
 }
 
 /// The server that all lanes share, in databases of their own.
@@ -136,8 +136,8 @@ impl World {
             if registered {
                 connector = connector.schema(tables::schema());
             }
-            if let Some(Wrong::Analyser(fault)) = wrong {
-                connector = connector.fault(fault);
+            if let Some(Wrong::Analyser(mutation)) = wrong {
+                connector = connector.mutation(mutation);
             }
             let program = connector.connect(raw.clone());
             if matches!(wrong, Some(Wrong::Silent)) {
