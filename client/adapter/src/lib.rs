@@ -1,2 +1,0 @@
-//! What every ORM adapter shares.
-#![forbid(unsafe_code)]
