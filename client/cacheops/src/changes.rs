@@ -208,12 +208,7 @@ impl Rows {
         match self {
             Self::Some(rows) => {
                 let mut text = Vec::new();
-                for (at, row) in rows.iter().enumerate() {
-                    if at > 0 {
-                        text.push(b'|');
-                    }
-                    row.write(&mut text);
-                }
+                OwnedConjunction::write_all(rows, &mut text);
                 text
             }
             Self::All => ANY.to_vec(),

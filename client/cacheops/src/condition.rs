@@ -131,12 +131,7 @@ impl Condition {
     /// The text that the server reads.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut text = Vec::new();
-        for (i, terms) in self.0.iter().enumerate() {
-            if i > 0 {
-                text.push(b'|');
-            }
-            terms.write(&mut text);
-        }
+        OwnedConjunction::write_all(&self.0, &mut text);
         text
     }
 

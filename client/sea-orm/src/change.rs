@@ -36,7 +36,7 @@ impl<'t> Write<'t> {
         }
         let mut changes = Changes::new();
         for (table, rows) in self.changes.iter() {
-            add(&mut changes, table, rows);
+            add_rows(&mut changes, table, rows);
             // Of a trigger's table all rows: it may delete some, or change keys.
             if self.changes.is_whole(table) && template.target() != Some(table) {
                 shared.cascades.any(table, &mut changes);
@@ -66,7 +66,7 @@ impl<'t> Write<'t> {
         }
         let mut exact = Changes::new();
         for (table, rows) in changes.iter().filter(|(table, _)| *table != target) {
-            add(&mut exact, table, rows);
+            add_rows(&mut exact, table, rows);
             shared.cascades.any(table, &mut exact);
         }
         let mut add = |image: OwnedConjunction| exact.add_row(target, image);
@@ -127,7 +127,7 @@ impl<'t> Write<'t> {
     }
 }
 
-fn add(changes: &mut Changes, table: &str, rows: &[OwnedConjunction]) {
+fn add_rows(changes: &mut Changes, table: &str, rows: &[OwnedConjunction]) {
     rows.iter().for_each(|row| changes.add_row(table, row.clone()));
 }
 

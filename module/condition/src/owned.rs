@@ -78,6 +78,26 @@ impl OwnedConjunction {
         Ok(Condition::parse(text)?.iter().map(Self::from).collect())
     }
 
+    /// Appends the text of a condition that has these conjunctions; nothing if there are none.
+    ///
+    /// ```
+    /// use cacheops_condition::OwnedConjunction;
+    ///
+    /// let rows = OwnedConjunction::parse_all(b"id=7&author=9|*")?;
+    /// let mut text = Vec::new();
+    /// OwnedConjunction::write_all(&rows, &mut text);
+    /// assert_eq!(text, b"author=9&id=7|*");
+    /// # Ok::<(), cacheops_condition::ConditionError>(())
+    /// ```
+    pub fn write_all<'c>(conjunctions: impl IntoIterator<Item = &'c Self>, out: &mut Vec<u8>) {
+        for (at, conjunction) in conjunctions.into_iter().enumerate() {
+            if at > 0 {
+                out.push(b'|');
+            }
+            conjunction.write(out);
+        }
+    }
+
     /// Sets a field to a value or, with `None`, to NULL. It replaces what the field had before.
     ///
     /// A term that does not fit into 4 GiB with the others is left out: the field is then unknown.

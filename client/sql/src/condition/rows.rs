@@ -71,7 +71,9 @@ impl<'t> ChangedRows<'t> {
     #[must_use]
     pub fn to_pairs(&self) -> Vec<(String, Vec<u8>)> {
         let text = |rows: &[OwnedConjunction]| {
-            rows.iter().map(OwnedConjunction::to_text).collect::<Vec<_>>().join(b"|".as_slice())
+            let mut text = Vec::new();
+            OwnedConjunction::write_all(rows, &mut text);
+            text
         };
         self.iter().map(|(table, rows)| (table.to_owned(), text(rows))).collect()
     }

@@ -76,7 +76,6 @@ impl Relations<'_, '_> {
                 let context = self.compiler.context;
                 let mut equal = Vec::new();
                 let formula = formula(context, self.block, on, &mut equal);
-                let (left, right) = (left.clone(), right.clone());
                 let compared = if context.setting.has(Mutation::OuterConstant) {
                     Compared::Where
                 } else if keeps_left || keeps_right {
@@ -87,10 +86,10 @@ impl Relations<'_, '_> {
                 };
                 self.known.add(&formula, equal, &compared);
                 if !keeps_left || context.setting.has(Mutation::OuterJoin) {
-                    formula.narrow(self.block, left);
+                    formula.narrow(self.block, left.clone());
                 }
                 if !keeps_right {
-                    formula.narrow(self.block, right);
+                    formula.narrow(self.block, right.clone());
                 }
                 self.compiler.subqueries(on);
             }
