@@ -13,7 +13,7 @@ use crate::parse::inventory::Inventory;
 use crate::read::Compiler;
 use crate::setting::Setting;
 use crate::template::{Kind, Template, Transaction, WriteKind};
-use crate::write::changed::{visible, whole, whole_of};
+use crate::write::changed::{template_of, visible, whole};
 
 /// Several statements in one text.
 pub(crate) fn script(setting: &Setting, statements: &[Statement]) -> Template {
@@ -31,7 +31,7 @@ pub(crate) fn script(setting: &Setting, statements: &[Statement]) -> Template {
         }
     }
     let kind = if reads { UNCACHED } else { Kind::Other };
-    whole_of(setting, compiler, kind, unknown && !reads)
+    template_of(setting, compiler, kind, unknown && !reads)
 }
 
 /// Whether EXPLAIN has the option ANALYZE, with which it runs the statement. `ANALYZE off` counts too.

@@ -6,7 +6,7 @@ use crate::condition::dnf::Dnf;
 use crate::read::Compiler;
 use crate::setting::Setting;
 use crate::template::{Kind, Template, Transaction, WriteKind};
-use crate::write::changed::whole_of;
+use crate::write::changed::template_of;
 
 /// A read that is not cached.
 pub(super) const UNCACHED: Kind = Kind::Read { locking: false, volatile: true, cacheable: false };
@@ -47,7 +47,7 @@ pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
             }
             _ => false,
         };
-        whole_of(setting, compiler, Kind::Write(kind), !known)
+        template_of(setting, compiler, Kind::Write(kind), !known)
     };
     match first.as_str() {
         "select" | "values" | "show" | "table" if one => Template::of(UNCACHED),
@@ -87,7 +87,7 @@ pub(crate) fn by_first_word(setting: &Setting, sql: &str) -> Template {
             for name in before_set.iter().flatten() {
                 compiler.add(name, Dnf::any());
             }
-            whole_of(setting, compiler, Kind::Write(WriteKind::Update), before_set.is_none())
+            template_of(setting, compiler, Kind::Write(WriteKind::Update), before_set.is_none())
         }
         "delete" if one => {
             words.skip(&["from", "only"]);

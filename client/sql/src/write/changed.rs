@@ -43,11 +43,7 @@ pub(crate) fn changed_all(
         }
         compiler.add(&table, images);
     }
-    add_others(setting, &mut compiler);
-    let mut template = Template::of(Kind::Write(kind));
-    template.changes = TableConditions::of(compiler.tables);
-    template.tables = template.changes.iter().map(|table| table.table.clone()).collect();
-    template
+    template_of(setting, compiler, Kind::Write(kind), false)
 }
 
 /// The tables that may change when rows of one do: itself or those that it is a view of, and others.
@@ -97,11 +93,12 @@ pub(crate) fn whole(
 ) -> Template {
     let mut compiler = Compiler::new(setting, Side::Predicate);
     compiler.add_missed(relations);
-    whole_of(setting, compiler, kind, more)
+    template_of(setting, compiler, kind, more)
 }
 
-/// The tables that were added, and those that change along with them.
-pub(crate) fn whole_of(
+/// The template that changes what was added to the compiler, and the tables that change along with it. `more`: it may
+/// change others too.
+pub(crate) fn template_of(
     setting: &Setting,
     mut compiler: Compiler<'_>,
     kind: Kind,
