@@ -13,6 +13,7 @@ use sea_orm::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::debug_text::Comparison;
 use crate::kept;
 
 const NULL: u8 = 0x80;
@@ -230,14 +231,6 @@ fn zoned(at: DateTimeUtc, offset: i32) -> Result<DateTimeWithTimeZone, Error> {
     Ok(at.with_timezone(sample.offset()))
 }
 
-/// The bytes of items in the making.
-#[derive(Debug, Default)]
-pub struct Writer {
-    bytes: Vec<u8>,
-    /// Whether one of the values is a document, which the model may read and write through serde.
-    documents: bool,
-}
-
 /// How one item of a result is written: a model by its columns, and what is made of models.
 pub trait Columns<T> {
     /// What the names of the columns, in the order in which their values are written, add to a number.
@@ -248,7 +241,7 @@ pub trait Columns<T> {
     /// # Errors
     ///
     /// [`ErrorKind::Encode`] for a kind of value that has no bytes.
-    fn write(item: &T, out: &mut Writer) -> Result<(), Error>;
+    fn write(item: &T, out: &mut Vec<u8>) -> Result<(), Error>;
 
     /// Takes an item from the front.
     ///
@@ -274,12 +267,8 @@ where
         names.fold(so_far, |hash, name| add(name.as_str().bytes().fold(hash, add), 0))
     }
 
-    fn write(model: &E::Model, out: &mut Writer) -> Result<(), Error> {
-        E::Column::iter().try_for_each(|column| {
-            let value = model.get(column);
-            out.documents |= matches!(value, Value::Json(Some(_)));
-            write_value(&value, &mut out.bytes)
-        })
+    fn write(model: &E::Model, out: &mut Vec<u8>) -> Result<(), Error> {
+        E::Column::iter().try_for_each(|column| write_value(&model.get(column), out))
     }
 
     fn read(from: &mut Reader<'_>) -> Result<E::Model, Error> {
@@ -300,8 +289,8 @@ impl<T, C: Columns<T>> Columns<Option<T>> for Maybe<C> {
         C::shape(so_far)
     }
 
-    fn write(item: &Option<T>, out: &mut Writer) -> Result<(), Error> {
-        out.bytes.push(u8::from(item.is_some()));
+    fn write(item: &Option<T>, out: &mut Vec<u8>) -> Result<(), Error> {
+        out.push(u8::from(item.is_some()));
         item.iter().try_for_each(|item| C::write(item, out))
     }
 
@@ -322,7 +311,7 @@ impl<T, C: Columns<T>> Columns<Vec<T>> for Many<C> {
         C::shape(so_far)
     }
 
-    fn write(items: &Vec<T>, out: &mut Writer) -> Result<(), Error> {
+    fn write(items: &Vec<T>, out: &mut Vec<u8>) -> Result<(), Error> {
         write_all::<T, C>(items, out)
     }
 
@@ -345,7 +334,7 @@ macro_rules! tuple {
                 so_far
             }
 
-            fn write(item: &($($item,)*), out: &mut Writer) -> Result<(), Error> {
+            fn write(item: &($($item,)*), out: &mut Vec<u8>) -> Result<(), Error> {
                 $($codec::write(&item.$at, out)?;)*
                 Ok(())
             }
@@ -400,23 +389,21 @@ pub(crate) fn shape<T, C: Columns<T>>() -> u64 {
 }
 
 /// The bytes of these items, if they decode to the same items. A type of the application may become another value on the
-/// way to the database than it was: then nothing is stored. Of documents, whose types go through serde, each is decoded;
-/// of other items one, as a sample.
+/// way to the database than it was, and for some values only: so each item is decoded and compared, by its `Debug` text.
+/// If one differs, nothing is stored.
 pub(crate) fn encode<T: Debug, C: Columns<T>>(items: &[T]) -> Result<Vec<u8>, Error> {
-    let bytes = Vec::with_capacity(64 + 128 * items.len());
-    let mut out = Writer { bytes, documents: false };
-    write_all::<T, C>(items, &mut out)?;
-    let samples = if out.documents { items.len() } else { 1 };
-    let mut from = Reader(&out.bytes);
+    let mut bytes = Vec::with_capacity(64 + 128 * items.len());
+    write_all::<T, C>(items, &mut bytes)?;
+    let mut from = Reader(&bytes);
     from.count()?;
-    for item in items.iter().take(samples) {
+    let mut comparison = Comparison::default();
+    for item in items {
         let back = C::read(&mut from);
-        let same = back.is_ok_and(|back| kept::same(&format!("{item:?}"), &format!("{back:?}")));
-        if !same {
+        if !back.is_ok_and(|back| comparison.same(item, &back)) {
             return Err(kept::lossy::<T>());
         }
     }
-    Ok(out.bytes)
+    Ok(bytes)
 }
 
 pub(crate) fn decode<T, C: Columns<T>>(bytes: &[u8]) -> Result<Vec<T>, Error> {
@@ -425,8 +412,8 @@ pub(crate) fn decode<T, C: Columns<T>>(bytes: &[u8]) -> Result<Vec<T>, Error> {
     if from.0.is_empty() { Ok(items) } else { Err(broken()) }
 }
 
-fn write_all<T, C: Columns<T>>(items: &[T], out: &mut Writer) -> Result<(), Error> {
-    out.bytes.extend_from_slice(&(items.len() as u32).to_le_bytes());
+fn write_all<T, C: Columns<T>>(items: &[T], out: &mut Vec<u8>) -> Result<(), Error> {
+    out.extend_from_slice(&(items.len() as u32).to_le_bytes());
     items.iter().try_for_each(|item| C::write(item, out))
 }
 

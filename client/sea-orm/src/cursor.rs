@@ -39,7 +39,7 @@ impl<S: SelectorTrait, C> CachedCursor<S, C> {
     fn other<T: SelectorTrait>(
         self,
         make: impl FnOnce(Cursor<S>) -> Cursor<T>,
-    ) -> CachedCursor<T, Items> {
+    ) -> CachedCursor<T, Items<T::Item>> {
         let Self { cursor, reversed, options, table, .. } = self;
         CachedCursor { cursor: make(cursor), reversed, options, table, codec: PhantomData }
     }
@@ -83,17 +83,21 @@ impl<S: SelectorTrait, C> CachedCursor<S, C> {
     }
 
     /// Rows as another type, which goes through serde.
-    pub fn into_model<M: FromQueryResult>(self) -> CachedCursor<SelectModel<M>, Items> {
+    pub fn into_model<M: FromQueryResult>(self) -> CachedCursor<SelectModel<M>, Items<M>> {
         self.other(Cursor::into_model)
     }
 
     /// Rows as a partial model: only its columns are asked for. It goes through serde.
-    pub fn into_partial_model<M: PartialModelTrait>(self) -> CachedCursor<SelectModel<M>, Items> {
+    pub fn into_partial_model<M: PartialModelTrait>(
+        self,
+    ) -> CachedCursor<SelectModel<M>, Items<M>> {
         self.other(Cursor::into_partial_model)
     }
 
     /// Rows as JSON.
-    pub fn into_json(self) -> CachedCursor<SelectModel<sea_orm::JsonValue>, Items> {
+    pub fn into_json(
+        self,
+    ) -> CachedCursor<SelectModel<sea_orm::JsonValue>, Items<sea_orm::JsonValue>> {
         self.other(Cursor::into_json)
     }
 

@@ -48,32 +48,42 @@ impl<T: CacheValue> Codec<T> for Checked {
     }
 }
 
-/// The items of a selector: by their columns if they are models that were seen before, else as [`Checked`] does.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Items;
+/// The items of a selector: by their columns if their type is that of a model that was seen before, else as [`Checked`]
+/// does. Which of the two is decided once, when the codec is made: name, shape and bytes must be of one kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Items<T> {
+    model: Option<ByColumns<T>>,
+}
 
-impl<T: CacheValue + 'static> Codec<Vec<T>> for Items {
+impl<T: 'static> Default for Items<T> {
+    fn default() -> Self {
+        Self { model: by_columns() }
+    }
+}
+
+impl<T: CacheValue + 'static> Codec<Vec<T>> for Items<T> {
     fn name(&self) -> &str {
-        match by_columns::<T>() {
+        match self.model {
             Some(_) => BY_COLUMNS,
             None => Codec::<Vec<T>>::name(&Checked),
         }
     }
 
     fn shape(&self) -> u64 {
-        by_columns::<T>().map_or(0, |model| (model.shape)())
+        self.model.as_ref().map_or(0, |model| (model.shape)())
     }
 
     fn encode(&self, items: &Vec<T>) -> Result<Vec<u8>, Error> {
-        by_columns::<T>().map_or_else(|| Checked.encode(items), |model| (model.encode)(items))
+        self.model.as_ref().map_or_else(|| Checked.encode(items), |model| (model.encode)(items))
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<Vec<T>, Error> {
-        by_columns::<T>().map_or_else(|| Checked.decode(bytes), |model| (model.decode)(bytes))
+        self.model.as_ref().map_or_else(|| Checked.decode(bytes), |model| (model.decode)(bytes))
     }
 }
 
 /// How models of one type are kept by their columns.
+#[derive(Debug)]
 struct ByColumns<M> {
     shape: fn() -> u64,
     encode: fn(&[M]) -> Result<Vec<u8>, Error>,
@@ -114,17 +124,6 @@ where
 fn by_columns<M: 'static>() -> Option<ByColumns<M>> {
     let models = MODELS.read().unwrap_or_else(PoisonError::into_inner);
     models.get(&TypeId::of::<M>())?.downcast_ref().copied()
-}
-
-/// Whether two texts or encodings are the same. A map has no order, so theirs need not be.
-pub(crate) fn same<B: AsRef<[u8]> + ?Sized>(one: &B, other: &B) -> bool {
-    let sorted = |bytes: &[u8]| {
-        let mut bytes = bytes.to_vec();
-        bytes.sort_unstable();
-        bytes
-    };
-    let (one, other) = (one.as_ref(), other.as_ref());
-    one == other || one.len() == other.len() && sorted(one) == sorted(other)
 }
 
 /// The error of a value that does not come back as it was. The handle warns of it once for each type.

@@ -209,6 +209,7 @@ mod confirmed;
 mod connect;
 mod connection;
 mod cursor;
+mod debug_text;
 mod finish;
 mod function;
 mod identity;

@@ -210,7 +210,7 @@ where
     S::Item: CacheValue + Send + Sync + 'static,
 {
     type Item = S::Item;
-    type Codec = Items;
+    type Codec = Items<S::Item>;
 
     fn all_rows(self, backend: DbBackend) -> (Statement, impl Reader<S::Item>) {
         (self.into_statement(backend), selected::<S>)
@@ -231,7 +231,7 @@ where
     S::Item: CacheValue + Send + Sync + 'static,
 {
     type Item = S::Item;
-    type Codec = Items;
+    type Codec = Items<S::Item>;
 
     fn all_rows(self, _: DbBackend) -> (Statement, impl Reader<S::Item>) {
         (self.into_statement(), selected::<S>)

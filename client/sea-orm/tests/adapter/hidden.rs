@@ -3,8 +3,8 @@
 use cacheops_sea_orm::{Cache, CacheReads, CachedConn, Connect};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
-    ActiveModelTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, PaginatorTrait,
-    QuerySelect, Statement,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult,
+    PaginatorTrait, QueryFilter, QuerySelect, Statement,
 };
 use serde::{Deserialize, Serialize};
 
@@ -265,4 +265,96 @@ async fn a_document_that_loses_a_field_is_not_stored() {
     right_each_time!(rows, profile::Entity::find().order_by_id_asc().cache().all(&db));
     let first = profile::Entity::find().order_by_id_asc().limit(1);
     assert_eq!(now_cached!(w, first.clone().cache().all(&db)), rows[..1]);
+}
+
+/// Columns of types that write another value than they read.
+mod visit {
+    use sea_orm::entity::prelude::*;
+    use sea_orm::sea_query::{ArrayType, ValueType, ValueTypeErr};
+    use sea_orm::{ColIdx, QueryResult, TryGetError, TryGetable};
+
+    /// Reads any number and writes at most 100.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Level(pub i32);
+
+    /// Reads year, month and day, and writes year, day and month.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Day(pub String);
+
+    impl From<Level> for Value {
+        fn from(level: Level) -> Self {
+            level.0.min(100).into()
+        }
+    }
+
+    impl From<Day> for Value {
+        fn from(day: Day) -> Self {
+            format!("{}-{}-{}", &day.0[..4], &day.0[8..], &day.0[5..7]).into()
+        }
+    }
+
+    macro_rules! column {
+        ($name:ident, $inner:ty, $kind:ident, $column:expr) => {
+            impl TryGetable for $name {
+                fn try_get_by<I: ColIdx>(row: &QueryResult, at: I) -> Result<Self, TryGetError> {
+                    <$inner>::try_get_by(row, at).map($name)
+                }
+            }
+
+            impl ValueType for $name {
+                fn try_from(value: Value) -> Result<Self, ValueTypeErr> {
+                    <$inner as ValueType>::try_from(value).map($name)
+                }
+
+                fn type_name() -> String {
+                    stringify!($name).to_owned()
+                }
+
+                fn array_type() -> ArrayType {
+                    ArrayType::$kind
+                }
+
+                fn column_type() -> ColumnType {
+                    $column
+                }
+            }
+        };
+    }
+
+    column!(Level, i32, Int, ColumnType::Integer);
+    column!(Day, String, String, ColumnType::Text);
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "visit")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        pub level: Level,
+        pub day: Day,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// The first row survives the conversion, the second does not, and its type is no document.
+#[tokio::test]
+async fn a_result_with_one_row_that_decodes_to_another_is_not_stored() {
+    let (w, db) = accounts().await;
+    let sql = "CREATE TABLE visit (id INTEGER PRIMARY KEY, level INTEGER NOT NULL, day TEXT NOT NULL);
+        INSERT INTO visit VALUES (1, 5, '2026-02-02'), (2, 500, '2026-02-02'), (3, 5, '2026-01-02')";
+    db.inner().execute_unprepared(sql).await.unwrap();
+    let rows = visit::Entity::find().order_by_id_asc().all(&db).await.unwrap();
+    assert_eq!((rows[1].level.0, rows[2].day.0.as_str()), (500, "2026-01-02"));
+
+    let some = |ids: [i32; 2]| {
+        let found = visit::Entity::find().filter(visit::Column::Id.is_in(ids));
+        found.order_by_id_asc()
+    };
+    right_each_time!(rows[..2], some([1, 2]).cache().all(&db));
+    // The same letters in another order.
+    right_each_time!([rows[0].clone(), rows[2].clone()], some([1, 3]).cache().all(&db));
+    assert_eq!(now_cached!(w, some([1, 1]).cache().all(&db)), rows[..1]);
 }
