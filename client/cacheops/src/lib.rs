@@ -175,6 +175,8 @@ pub use hooks::{InvalidateEvent, Invalidated, ReadEvent, ReadOutcome, StoreEvent
 pub use invalidate::Invalidate;
 pub use key::{Key, QueryKey};
 pub use number::{Token, Version};
+#[doc(hidden)]
+pub use once::Once;
 pub use pending::Pending;
 pub use profile::{CacheOnSave, Ops, Profile};
 pub use read::Read;

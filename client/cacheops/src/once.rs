@@ -8,11 +8,11 @@ const MAX: usize = 1_000;
 
 /// The causes that a handle has warned of.
 #[derive(Debug, Default)]
-pub(crate) struct Once(Mutex<HashSet<String>>);
+pub struct Once(Mutex<HashSet<String>>);
 
 impl Once {
     /// Whether this cause has not been warned of before.
-    pub(crate) fn first(&self, cause: &str) -> bool {
+    pub fn first(&self, cause: &str) -> bool {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.len() < MAX && !known.contains(cause) && known.insert(cause.to_owned())
     }

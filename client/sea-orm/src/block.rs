@@ -1,19 +1,19 @@
 //! A block of reads as one entry, which depends on all that the block has asked.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cacheops::{Deps, Key, QueryKey};
+use cacheops::{Key, QueryKey};
+use cacheops_adapter as adapter;
+use cacheops_adapter::{CacheValue, Checked, Combined, Mode, Options, Rules, Session};
 use cacheops_sql::Kind;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 use serde::Serialize;
 
-use crate::ask::{Rules, ask_many, deps_of};
-use crate::cached::{Mode, Options};
-use crate::kept::{CacheValue, Checked};
+use crate::driver::Connection;
 use crate::run::{Ran, Run};
-use crate::source::{Context, Outer, Source};
+use crate::source::{Context, Source};
+use crate::value::values_of;
 
 /// [`reads`](CacheReads::reads) on a connection or transaction.
 pub trait CacheReads: Source + Sized {
@@ -79,7 +79,7 @@ impl<'a, S: Source> CachedReads<'a, S> {
 
     /// How long the result lives, unless it is invalidated.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.options.timeout = Some(timeout);
+        self.options.ttl = Some(timeout);
         self
     }
 
@@ -103,71 +103,61 @@ impl<'a, S: Source> CachedReads<'a, S> {
         Fut: Future<Output = Result<T, DbErr>>,
     {
         let context = self.db.context();
+        let (session, mut driver) = (context.session, context.driver());
+        let rules = Rules::fetch(&self.options, None);
+        let combined = Combined::new(session, &mut driver, rules, false).await;
         let key = |database: &str| {
             let parameters = Key::from(self.key.clone()?);
             Some(Key::query(database, &self.name).part(parameters.as_bytes()).of::<T>().into())
         };
-        let recorder = Recorder::new(&context);
+        let (recorder, storable) = (Recorder::new(&context), combined.storable());
         let log = recorder.log.clone();
         // Boxed: blocks nest, and each would be several times as large as what it loads.
-        let load = Box::pin(async { Ok((block(recorder).await?, log.take())) });
-        let rules = Rules::fetch(&self.options, None);
-        ask_many(context, rules, false, key, Checked, load).await
+        let load = Box::pin(async {
+            let value = block(recorder).await?;
+            let deps = storable.check(session, &mut driver, log.take()).await;
+            Ok((value, deps))
+        });
+        combined.get_or_load(key, Checked, load).await
     }
 }
 
-/// The connection of a block: it reads, and notes what of.
+/// The connection of a block: it reads, and records what the block depends on.
 ///
 /// It is a [`Source`]: what a block reads with `.cache()` may come from the cache, and the block depends on it too.
 pub struct Recorder<'a, C> {
     context: Context<'a, C>,
-    pub(crate) log: Log,
+    pub(crate) log: adapter::Recorder,
 }
 
-/// What has been read. None: something on which nothing must depend.
-#[derive(Clone)]
-pub(crate) struct Log(Arc<Mutex<Option<Deps>>>);
-
-impl Log {
-    pub(crate) fn note(&self, read: Option<Deps>) {
-        let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *log = log.take().zip(read).map(|(deps, read)| deps.and_all(read));
-    }
-
-    pub(crate) fn take(&self) -> Option<Deps> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-impl<'a, C> Recorder<'a, C> {
+impl<'a, C: Connection> Recorder<'a, C> {
     pub(crate) fn new(context: &Context<'a, C>) -> Self {
-        let log = Log(Arc::new(Mutex::new(Some(Deps::none()))));
-        Self { context: *context, log }
+        Self { context: *context, log: adapter::Recorder::default() }
     }
 
-    /// Notes a statement, which must be a read.
-    fn note(&self, statement: &Statement) -> Result<(), DbErr> {
-        let Context { cacheops, shared, state, .. } = self.context;
-        let template = shared.analyser.analyse(&statement.sql);
+    /// Records a statement, which must be a read.
+    fn record(&self, statement: &Statement) -> Result<(), DbErr> {
+        let session = self.context.session;
+        let template = session.core.analyser().analyse(&statement.sql);
         if !matches!(template.kind(), Kind::Read { .. } | Kind::Session) {
             return Err(DbErr::Custom("a block of reads must not write".into()));
         }
-        if let Some(state) = state {
-            state.reads(&template);
+        if let Some(state) = session.state {
+            state.before_read(&template);
         }
         let first = template.tables().first();
-        let allowed = first.is_none_or(|table| self.context.profile(table, true).is_some());
-        self.log.note(deps_of(cacheops, &template, statement).filter(|_| allowed));
+        let allowed = first.is_none_or(|table| session.profile(table, true).is_some());
+        let deps = session.deps(&template, &values_of(statement));
+        self.log.record(deps.filter(|_| allowed));
         Ok(())
     }
 
-    fn ran(&self, ran: Result<Ran, DbErr>) -> Result<Ran, DbErr> {
-        ran.inspect_err(|error| self.parts().failed(error))
-    }
-
-    fn parts(&self) -> Context<'_, C> {
-        let context: Context<'_, C> = self.context;
-        Context { outer: Outer::Block(&self.log), ..context }
+    async fn run(&self, run: Run) -> Result<Ran, DbErr> {
+        let ran = run.on(self.context.connection).await;
+        ran.inspect_err(|error| {
+            let context = self.context();
+            context.session.failed(&context.driver(), error);
+        })
     }
 }
 
@@ -177,40 +167,42 @@ impl<C> std::fmt::Debug for Recorder<'_, C> {
     }
 }
 
-impl<C: ConnectionTrait> Source for Recorder<'_, C> {
+impl<C: Connection> Source for Recorder<'_, C> {
     type Inner = C;
 
     fn context(&self) -> Context<'_, C> {
-        self.parts()
+        let context: Context<'_, C> = self.context;
+        let session = Session { recorder: Some(&self.log), ..context.session };
+        Context { session, writer: None, ..context }
     }
 }
 
 #[async_trait]
-impl<C: ConnectionTrait> ConnectionTrait for Recorder<'_, C> {
+impl<C: Connection> ConnectionTrait for Recorder<'_, C> {
     fn get_database_backend(&self) -> DbBackend {
-        self.context.shared.backend
+        self.context.backend
     }
 
     async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
-        self.note(&stmt)?;
-        self.ran(Run::Execute(stmt).on(self.context.inner).await)?.into_executed()
+        self.record(&stmt)?;
+        self.run(Run::Execute(stmt)).await?.into_executed()
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.execute_raw(Statement::from_string(self.context.shared.backend, sql)).await
+        self.execute_raw(Statement::from_string(self.context.backend, sql)).await
     }
 
     async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.note(&stmt)?;
-        Ok(self.ran(Run::One(stmt).on(self.context.inner).await)?.into_rows().into_iter().next())
+        self.record(&stmt)?;
+        Ok(self.run(Run::One(stmt)).await?.into_rows().into_iter().next())
     }
 
     async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.note(&stmt)?;
-        Ok(self.ran(Run::Query(stmt).on(self.context.inner).await)?.into_rows())
+        self.record(&stmt)?;
+        Ok(self.run(Run::Query(stmt)).await?.into_rows())
     }
 
     fn support_returning(&self) -> bool {
-        self.context.inner.support_returning()
+        self.context.connection.support_returning()
     }
 }

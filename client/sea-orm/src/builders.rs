@@ -9,7 +9,7 @@ use sea_orm::{
 };
 
 use crate::cached::Cached;
-use crate::kept;
+use crate::codec;
 
 impl<E> Cached<Select<E>>
 where
@@ -17,13 +17,13 @@ where
 {
     /// Rows as another type: a model of any registered entity is kept by its columns, what is no model through serde.
     pub fn into_model<M: FromQueryResult>(self) -> Cached<Selector<SelectModel<M>>> {
-        kept::register::<E>();
+        codec::register::<E>();
         self.map(Select::into_model)
     }
 
     /// The rows of this statement in the place of the query.
     pub fn from_raw_sql(self, statement: Statement) -> Cached<SelectorRaw<SelectModel<E::Model>>> {
-        kept::register::<E>();
+        codec::register::<E>();
         self.map(|query| query.from_raw_sql(statement))
     }
 }

@@ -1,13 +1,13 @@
-//! Writes that go round the cache on the same pool: seen by SeaORM's metric callback, and told once.
+//! Writes that go round the cache on the same pool: seen by SeaORM's metric callback, and logged once for each table.
 
+use cacheops::Once;
 use cacheops_sql::{Analyser, Kind};
 use sea_orm::DatabaseConnection;
 
 use crate::run;
-use crate::told::Told;
 
 pub(crate) fn watch(connection: &mut DatabaseConnection, analyser: Analyser) {
-    let told = Told::default();
+    let warned = Once::default();
     connection.set_metric_callback(move |info| {
         if run::is_through() {
             return;
@@ -15,7 +15,7 @@ pub(crate) fn watch(connection: &mut DatabaseConnection, analyser: Analyser) {
         let template = analyser.analyse(&info.statement.sql);
         if matches!(template.kind(), Kind::Write(_) | Kind::Ddl | Kind::Other) {
             let table = template.tables().first().map_or("", String::as_str);
-            if told.first(table) {
+            if warned.first(table) {
                 tracing::warn!(
                     db.collection.name = table,
                     "cacheops: a write beside the cached connection; what it changed is not invalidated"

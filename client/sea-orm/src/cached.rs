@@ -3,16 +3,15 @@
 use std::time::Duration;
 
 use cacheops::Ops;
+use cacheops_adapter::{CacheValue, Checked, Mode, Options};
 use sea_orm::sea_query::{Expr, SelectStatement};
 use sea_orm::{
     DbErr, EntityTrait, ModelTrait, QueryResult, QueryTrait, Select, Statement, StatementBuilder,
     TryGetable,
 };
 
-use crate::ask::{Asked, Rules, ask};
-use crate::kept::{CacheValue, Checked};
-use crate::paginate::CachedPaginator;
 use crate::query::{CachedQuery, SelectQuery};
+use crate::read::{ReadRequest, read};
 use crate::rehearse::{self, Rehearsal};
 use crate::run::Run;
 use crate::source::Source;
@@ -75,30 +74,6 @@ pub struct Cached<Q> {
     pub(crate) options: Options,
 }
 
-#[derive(Clone, Debug)]
-pub(crate) struct Options {
-    pub(crate) mode: Mode,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) lock: Option<bool>,
-    pub(crate) ops: Option<Ops>,
-}
-
-impl Options {
-    pub(crate) fn new(mode: Mode) -> Self {
-        Self { mode, timeout: None, lock: None, ops: None }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// As the profile of the table says.
-    Profile,
-    /// Whatever operations the profile has.
-    Forced,
-    /// Not at all.
-    Off,
-}
-
 impl<Q> Cached<Q> {
     pub(crate) fn new(query: Q, mode: Mode) -> Self {
         Self { query, options: Options::new(mode) }
@@ -110,7 +85,7 @@ impl<Q> Cached<Q> {
 
     /// How long the result lives, unless it is invalidated.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.options.timeout = Some(timeout);
+        self.options.ttl = Some(timeout);
         self
     }
 
@@ -140,9 +115,9 @@ impl<Q: CachedQuery> Cached<Q> {
     ///
     /// Those of the database. What goes wrong with the cache is counted and logged.
     pub async fn all<S: Source>(self, db: &S) -> Result<Vec<Q::Item>, DbErr> {
-        let (statement, read) = self.query.all_rows(db.get_database_backend());
-        let asked = rows::<Q>(&self.options);
-        ask(db.context(), asked, statement, Q::Codec::default(), read).await
+        let (statement, decode) = self.query.all_rows(db.get_database_backend());
+        let request = rows::<Q>(&self.options);
+        read(db.context(), request, statement, Q::Codec::default(), decode).await
     }
 
     /// The first row, if there is one.
@@ -151,9 +126,9 @@ impl<Q: CachedQuery> Cached<Q> {
     ///
     /// Those of the database.
     pub async fn one<S: Source>(self, db: &S) -> Result<Option<Q::Item>, DbErr> {
-        let (statement, read) = self.query.first_row(db.get_database_backend());
-        let asked = first::<Q>(&self.options);
-        let rows = ask(db.context(), asked, statement, Q::Codec::default(), read).await?;
+        let (statement, decode) = self.query.first_row(db.get_database_backend());
+        let request = first::<Q>(&self.options);
+        let rows = read(db.context(), request, statement, Q::Codec::default(), decode).await?;
         Ok(rows.into_iter().next())
     }
 
@@ -177,27 +152,29 @@ impl<Q: CachedQuery> Cached<Q> {
     }
 }
 
-/// A question for all rows of a query.
-pub(crate) fn rows<Q: CachedQuery>(options: &Options) -> Asked<'_> {
-    Asked { rules: Rules::fetch(options, Q::table()), kind: Q::kinds().0, run: Run::Query }
+/// A read of all rows of a query.
+pub(crate) fn rows<Q: CachedQuery>(options: &Options) -> ReadRequest<'_> {
+    ReadRequest::rows(options, Q::table(), Q::kinds().0)
 }
 
-/// A question for its first.
-pub(crate) fn first<Q: CachedQuery>(options: &Options) -> Asked<'_> {
-    let mut asked = rows::<Q>(options);
-    asked.rules.op = Ops::GET;
+/// A read of its first.
+pub(crate) fn first<Q: CachedQuery>(options: &Options) -> ReadRequest<'_> {
+    let mut request = rows::<Q>(options);
+    request.rules.op = Ops::GET;
     // A raw statement has no limit: it must not be read to its end.
-    if Q::ONE_ROW { Asked { kind: Q::kinds().1, run: Run::One, ..asked } } else { asked }
+    if Q::ONE_ROW { ReadRequest { kind: Q::kinds().1, run: Run::One, ..request } } else { request }
 }
 
-/// A question for one number or the like.
+/// A read of one number or the like.
 fn single<'a>(
     options: &'a Options,
     table: Option<String>,
     op: Ops,
     kind: &'static [u8],
-) -> Asked<'a> {
-    Asked { rules: Rules { options, table, op }, kind, run: Run::One }
+) -> ReadRequest<'a> {
+    let mut request = ReadRequest::rows(options, table, kind);
+    request.rules.op = op;
+    ReadRequest { run: Run::One, ..request }
 }
 
 impl<Q: SelectQuery> Cached<Q> {
@@ -220,14 +197,9 @@ impl<Q: SelectQuery> Cached<Q> {
     pub async fn exists<S: Source>(self, db: &S) -> Result<bool, DbErr> {
         let backend = db.get_database_backend();
         let statement = rehearse::question(backend, self.query.exists(Rehearsal::of(backend)));
-        let asked = single(&self.options, Q::table(), Ops::EXISTS, b"exists");
+        let request = single(&self.options, Q::table(), Ops::EXISTS, b"exists");
         let exists = |rows: Vec<QueryResult>| Ok(!rows.is_empty());
-        ask(db.context(), asked, statement, Checked, exists).await
-    }
-
-    /// The rows page by page.
-    pub fn paginate<S: Source>(self, db: &S, page_size: u64) -> CachedPaginator<'_, S, Q> {
-        CachedPaginator::new(self, db, page_size)
+        read(db.context(), request, statement, Checked, exists).await
     }
 }
 
@@ -250,12 +222,12 @@ impl<Q: CachedQuery + QueryTrait<QueryStatement = SelectStatement>> Cached<Q> {
         let mut select = self.query.into_query();
         select.clear_selects().expr_as(expression.into(), "aggregate").clear_order_by();
         let statement = StatementBuilder::build(&select, &db.get_database_backend());
-        let asked = single(&self.options, Q::table(), Ops::AGGREGATE, b"value");
+        let request = single(&self.options, Q::table(), Ops::AGGREGATE, b"value");
         let value = |rows: Vec<QueryResult>| match rows.first() {
             Some(row) => row.try_get::<Option<T>>("", "aggregate"),
             None => Ok(None),
         };
-        ask(db.context(), asked, statement, Checked, value).await
+        read(db.context(), request, statement, Checked, value).await
     }
 }
 
@@ -269,6 +241,6 @@ pub(crate) async fn count<S: Source>(
         Some(row) => Ok(row.try_get::<i64>("", "num_items")? as u64),
         None => Ok(0),
     };
-    let asked = single(options, table, Ops::COUNT, b"count");
-    ask(db.context(), asked, statement, Checked, number).await
+    let request = single(options, table, Ops::COUNT, b"count");
+    read(db.context(), request, statement, Checked, number).await
 }

@@ -1,11 +1,9 @@
-//! Results to bytes and back. Models are kept by their columns, not through serde: an application may hide fields from
-//! serde (`#[serde(skip)]` on a password's hash), and they would come back empty. Where only serde knows a type, a
-//! result is decoded and compared before it is stored.
+//! Models to bytes and back, by the values of their columns.
 
-use std::fmt::Debug;
 use std::marker::PhantomData;
 
-use cacheops::{Codec, Error, ErrorKind};
+use cacheops::{Error, ErrorKind};
+use cacheops_adapter::{Columns, Reader, add_column};
 use sea_orm::prelude::{DateTime, DateTimeUtc, DateTimeWithTimeZone, Decimal, Uuid};
 use sea_orm::{
     ActiveModelTrait, DbErr, EntityTrait, IdenStatic, Iterable, ModelTrait, TryIntoModel, Value,
@@ -13,8 +11,7 @@ use sea_orm::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::debug_text::Comparison;
-use crate::kept;
+use crate::items;
 
 const NULL: u8 = 0x80;
 const OTHER: u8 = 0x7f;
@@ -95,9 +92,6 @@ fn moment(at: DateTimeUtc) -> i128 {
     i128::from(at.timestamp()) << 32 | i128::from(at.timestamp_subsec_nanos())
 }
 
-/// What is left of an entry's bytes.
-pub struct Reader<'a>(&'a [u8]);
-
 fn broken() -> Error {
     Error::new(ErrorKind::Decode, "the entry is not a list of rows")
 }
@@ -106,113 +100,90 @@ fn misfit(error: DbErr) -> Error {
     Error::new(ErrorKind::Decode, format!("the entry is not of this model: {error}"))
 }
 
-impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Error> {
-        let (head, rest) = self.0.split_at_checked(length).ok_or_else(broken)?;
-        self.0 = rest;
-        Ok(head)
-    }
+/// The reverse of [`packed`].
+fn unpacked<T: DeserializeOwned>(from: &mut Reader<'_>) -> Result<T, Error> {
+    rmp_serde::from_slice(from.bytes()?).map_err(|_| broken())
+}
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
-        self.take(N)?.try_into().map_err(|_| broken())
-    }
+fn read_moment(from: &mut Reader<'_>) -> Result<DateTimeUtc, Error> {
+    let number = i128::from_le_bytes(from.array()?);
+    let seconds = i64::try_from(number >> 32).map_err(|_| broken())?;
+    DateTimeUtc::from_timestamp(seconds, number as u32).ok_or_else(broken)
+}
 
-    fn byte(&mut self) -> Result<u8, Error> {
-        Ok(self.array::<1>()?[0])
+/// Takes a value from the front.
+pub(crate) fn read_value(from: &mut Reader<'_>) -> Result<Value, Error> {
+    macro_rules! fixed {
+        ($kind:ident, $null:expr, $type:ty) => {
+            Value::$kind(if $null { None } else { Some(<$type>::from_le_bytes(from.array()?)) })
+        };
     }
-
-    fn count(&mut self) -> Result<usize, Error> {
-        Ok(u32::from_le_bytes(self.array()?) as usize)
+    macro_rules! made {
+        ($kind:ident, $null:expr, $value:expr) => {
+            Value::$kind(if $null { None } else { Some($value) })
+        };
     }
+    let tag = from.byte()?;
+    let null = tag & NULL != 0;
+    Ok(match tag & !NULL {
+        1 => made!(Bool, null, from.byte()? != 0),
+        2 => fixed!(TinyInt, null, i8),
+        3 => fixed!(SmallInt, null, i16),
+        4 => fixed!(Int, null, i32),
+        5 => fixed!(BigInt, null, i64),
+        6 => fixed!(TinyUnsigned, null, u8),
+        7 => fixed!(SmallUnsigned, null, u16),
+        8 => fixed!(Unsigned, null, u32),
+        9 => fixed!(BigUnsigned, null, u64),
+        10 => fixed!(Float, null, f32),
+        11 => fixed!(Double, null, f64),
+        12 => made!(String, null, {
+            std::str::from_utf8(from.bytes()?).map_err(|_| broken())?.to_owned()
+        }),
+        13 => made!(Bytes, null, from.bytes()?.to_vec()),
+        14 => made!(Uuid, null, Uuid::from_u128(u128::from_le_bytes(from.array()?))),
+        15 => made!(Decimal, null, Decimal::deserialize(from.array()?)),
+        16 => made!(ChronoDateTimeUtc, null, read_moment(from)?),
+        17 => Value::ChronoDateTime(if null { None } else { Some(naive(read_moment(from)?)) }),
+        18 => made!(ChronoDateTimeWithTimeZone, null, {
+            let at = read_moment(from)?;
+            zoned(at, i32::from_le_bytes(from.array()?))?
+        }),
+        _ => read_rare(from, tag)?,
+    })
+}
 
-    fn bytes(&mut self) -> Result<&'a [u8], Error> {
-        let length = self.count()?;
-        self.take(length)
-    }
-
-    fn packed<T: DeserializeOwned>(&mut self) -> Result<T, Error> {
-        rmp_serde::from_slice(self.bytes()?).map_err(|_| broken())
-    }
-
-    fn moment(&mut self) -> Result<DateTimeUtc, Error> {
-        let number = i128::from_le_bytes(self.array()?);
-        let seconds = i64::try_from(number >> 32).map_err(|_| broken())?;
-        DateTimeUtc::from_timestamp(seconds, number as u32).ok_or_else(broken)
-    }
-
-    pub(crate) fn value(&mut self) -> Result<Value, Error> {
-        macro_rules! fixed {
-            ($kind:ident, $null:expr, $type:ty) => {
-                Value::$kind(if $null { None } else { Some(<$type>::from_le_bytes(self.array()?)) })
+/// Apart, so that the common kinds of values stay in line.
+#[cold]
+#[inline(never)]
+fn read_rare(from: &mut Reader<'_>, tag: u8) -> Result<Value, Error> {
+    Ok(match tag & !NULL {
+        19 if tag & NULL != 0 => Value::Json(None),
+        19 => Value::Json(Some(Box::new(unpacked(from)?))),
+        #[cfg(feature = "sqlx-postgres")]
+        20 => {
+            let kind = unpacked(from)?;
+            let items = match from.byte()? {
+                0 => None,
+                _ => {
+                    let count = from.count()?;
+                    Some(Box::new((0..count).map(|_| read_item(from)).collect::<Result<_, _>>()?))
+                }
             };
+            Value::Array(kind, items)
         }
-        macro_rules! made {
-            ($kind:ident, $null:expr, $value:expr) => {
-                Value::$kind(if $null { None } else { Some($value) })
-            };
-        }
-        let tag = self.byte()?;
-        let null = tag & NULL != 0;
-        Ok(match tag & !NULL {
-            1 => made!(Bool, null, self.byte()? != 0),
-            2 => fixed!(TinyInt, null, i8),
-            3 => fixed!(SmallInt, null, i16),
-            4 => fixed!(Int, null, i32),
-            5 => fixed!(BigInt, null, i64),
-            6 => fixed!(TinyUnsigned, null, u8),
-            7 => fixed!(SmallUnsigned, null, u16),
-            8 => fixed!(Unsigned, null, u32),
-            9 => fixed!(BigUnsigned, null, u64),
-            10 => fixed!(Float, null, f32),
-            11 => fixed!(Double, null, f64),
-            12 => made!(String, null, {
-                std::str::from_utf8(self.bytes()?).map_err(|_| broken())?.to_owned()
-            }),
-            13 => made!(Bytes, null, self.bytes()?.to_vec()),
-            14 => made!(Uuid, null, Uuid::from_u128(u128::from_le_bytes(self.array()?))),
-            15 => made!(Decimal, null, Decimal::deserialize(self.array()?)),
-            16 => made!(ChronoDateTimeUtc, null, self.moment()?),
-            17 => Value::ChronoDateTime(if null { None } else { Some(naive(self.moment()?)) }),
-            18 => made!(ChronoDateTimeWithTimeZone, null, {
-                let at = self.moment()?;
-                zoned(at, i32::from_le_bytes(self.array()?))?
-            }),
-            _ => self.rare(tag)?,
-        })
-    }
+        OTHER => unpacked(from)?,
+        _ => return Err(broken()),
+    })
+}
 
-    /// Apart, so that the common kinds of values stay in line.
-    #[cold]
-    #[inline(never)]
-    fn rare(&mut self, tag: u8) -> Result<Value, Error> {
-        Ok(match tag & !NULL {
-            19 if tag & NULL != 0 => Value::Json(None),
-            19 => Value::Json(Some(Box::new(self.packed()?))),
-            #[cfg(feature = "sqlx-postgres")]
-            20 => {
-                let kind = self.packed()?;
-                let items = match self.byte()? {
-                    0 => None,
-                    _ => {
-                        let count = self.count()?;
-                        Some(Box::new((0..count).map(|_| self.item()).collect::<Result<_, _>>()?))
-                    }
-                };
-                Value::Array(kind, items)
-            }
-            OTHER => self.packed()?,
-            _ => return Err(broken()),
-        })
+/// An item of an array, which is none itself: damaged bytes must not lead deeper and deeper.
+#[cfg(feature = "sqlx-postgres")]
+fn read_item(from: &mut Reader<'_>) -> Result<Value, Error> {
+    if from.rest().first().is_some_and(|tag| tag & !NULL == 20) {
+        return Err(broken());
     }
-
-    /// An item of an array, which is none itself: damaged bytes must not lead deeper and deeper.
-    #[cfg(feature = "sqlx-postgres")]
-    fn item(&mut self) -> Result<Value, Error> {
-        if self.0.first().is_some_and(|tag| tag & !NULL == 20) {
-            return Err(broken());
-        }
-        self.value()
-    }
+    read_value(from)
 }
 
 fn naive(at: DateTimeUtc) -> DateTime {
@@ -231,26 +202,6 @@ fn zoned(at: DateTimeUtc, offset: i32) -> Result<DateTimeWithTimeZone, Error> {
     Ok(at.with_timezone(sample.offset()))
 }
 
-/// How one item of a result is written: a model by its columns, and what is made of models.
-pub trait Columns<T> {
-    /// What the names of the columns, in the order in which their values are written, add to a number.
-    fn shape(so_far: u64) -> u64;
-
-    /// Appends an item.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Encode`] for a kind of value that has no bytes.
-    fn write(item: &T, out: &mut Vec<u8>) -> Result<(), Error>;
-
-    /// Takes an item from the front.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Decode`] if the bytes are of something else.
-    fn read(from: &mut Reader<'_>) -> Result<T, Error>;
-}
-
 /// The model of an entity.
 #[derive(Debug)]
 pub struct Whole<E>(PhantomData<E>);
@@ -260,11 +211,8 @@ where
     E: EntityTrait<Model: 'static, ActiveModel: TryIntoModel<E::Model>>,
 {
     fn shape(so_far: u64) -> u64 {
-        kept::register::<E>();
-        // FNV-1a, whose primes these are.
-        let add = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        let names = E::Column::iter();
-        names.fold(so_far, |hash, name| add(name.as_str().bytes().fold(hash, add), 0))
+        register::<E>();
+        E::Column::iter().fold(so_far, |shape, column| add_column(shape, column.as_str()))
     }
 
     fn write(model: &E::Model, out: &mut Vec<u8>) -> Result<(), Error> {
@@ -274,147 +222,18 @@ where
     fn read(from: &mut Reader<'_>) -> Result<E::Model, Error> {
         let mut model = <E::ActiveModel as ActiveModelTrait>::default();
         for column in E::Column::iter() {
-            model.try_set(column, from.value()?).map_err(misfit)?;
+            model.try_set(column, read_value(from)?).map_err(misfit)?;
         }
         model.try_into_model().map_err(misfit)
     }
 }
 
-/// A row that the join may not have.
-#[derive(Debug)]
-pub struct Maybe<C>(PhantomData<C>);
-
-impl<T, C: Columns<T>> Columns<Option<T>> for Maybe<C> {
-    fn shape(so_far: u64) -> u64 {
-        C::shape(so_far)
-    }
-
-    fn write(item: &Option<T>, out: &mut Vec<u8>) -> Result<(), Error> {
-        out.push(u8::from(item.is_some()));
-        item.iter().try_for_each(|item| C::write(item, out))
-    }
-
-    fn read(from: &mut Reader<'_>) -> Result<Option<T>, Error> {
-        match from.byte()? {
-            0 => Ok(None),
-            _ => C::read(from).map(Some),
-        }
-    }
-}
-
-/// Any number of rows.
-#[derive(Debug)]
-pub struct Many<C>(PhantomData<C>);
-
-impl<T, C: Columns<T>> Columns<Vec<T>> for Many<C> {
-    fn shape(so_far: u64) -> u64 {
-        C::shape(so_far)
-    }
-
-    fn write(items: &Vec<T>, out: &mut Vec<u8>) -> Result<(), Error> {
-        write_all::<T, C>(items, out)
-    }
-
-    fn read(from: &mut Reader<'_>) -> Result<Vec<T>, Error> {
-        let count = from.count()?;
-        // A damaged count must not become an allocation.
-        let mut items = Vec::with_capacity(count.min(from.0.len()));
-        for _ in 0..count {
-            items.push(C::read(from)?);
-        }
-        Ok(items)
-    }
-}
-
-macro_rules! tuple {
-    ($($codec:ident $item:ident $at:tt),*) => {
-        impl<$($item, $codec: Columns<$item>),*> Columns<($($item,)*)> for ($($codec,)*) {
-            fn shape(so_far: u64) -> u64 {
-                $(let so_far = $codec::shape(so_far);)*
-                so_far
-            }
-
-            fn write(item: &($($item,)*), out: &mut Vec<u8>) -> Result<(), Error> {
-                $($codec::write(&item.$at, out)?;)*
-                Ok(())
-            }
-
-            fn read(from: &mut Reader<'_>) -> Result<($($item,)*), Error> {
-                Ok(($($codec::read(from)?,)*))
-            }
-        }
-    };
-}
-
-tuple!(A T 0, B U 1);
-tuple!(A T 0, B U 1, C V 2);
-tuple!(A T 0, B U 1, C V 2, D W 3);
-tuple!(A T 0, B U 1, C V 2, D W 3, E X 4);
-tuple!(A T 0, B U 1, C V 2, D W 3, E X 4, F Y 5);
-
-/// The codec of a result whose items are written as `C` says.
-#[derive(Debug)]
-pub struct Rows<C>(PhantomData<C>);
-
-impl<C> Default for Rows<C> {
-    fn default() -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<T: Debug, C: Columns<T>> Codec<Vec<T>> for Rows<C> {
-    fn name(&self) -> &str {
-        BY_COLUMNS
-    }
-
-    fn shape(&self) -> u64 {
-        shape::<T, C>()
-    }
-
-    fn encode(&self, items: &Vec<T>) -> Result<Vec<u8>, Error> {
-        encode::<T, C>(items)
-    }
-
-    fn decode(&self, bytes: &[u8]) -> Result<Vec<T>, Error> {
-        decode::<T, C>(bytes)
-    }
-}
-
-/// The name of the codec of all items that are written by columns.
-pub(crate) const BY_COLUMNS: &str = "sea-orm 1";
-
-/// Values stand in the order of the columns, which may be another in the next release.
-pub(crate) fn shape<T, C: Columns<T>>() -> u64 {
-    C::shape(0xcbf2_9ce4_8422_2325)
-}
-
-/// The bytes of these items, if they decode to the same items. A type of the application may become another value on the
-/// way to the database than it was, and for some values only: so each item is decoded and compared, by its `Debug` text.
-/// If one differs, nothing is stored.
-pub(crate) fn encode<T: Debug, C: Columns<T>>(items: &[T]) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::with_capacity(64 + 128 * items.len());
-    write_all::<T, C>(items, &mut bytes)?;
-    let mut from = Reader(&bytes);
-    from.count()?;
-    let mut comparison = Comparison::default();
-    for item in items {
-        let back = C::read(&mut from);
-        if !back.is_ok_and(|back| comparison.same(item, &back)) {
-            return Err(kept::lossy::<T>());
-        }
-    }
-    Ok(bytes)
-}
-
-pub(crate) fn decode<T, C: Columns<T>>(bytes: &[u8]) -> Result<Vec<T>, Error> {
-    let mut from = Reader(bytes);
-    let items = Many::<C>::read(&mut from)?;
-    if from.0.is_empty() { Ok(items) } else { Err(broken()) }
-}
-
-fn write_all<T, C: Columns<T>>(items: &[T], out: &mut Vec<u8>) -> Result<(), Error> {
-    out.extend_from_slice(&(items.len() as u32).to_le_bytes());
-    items.iter().try_for_each(|item| C::write(item, out))
+/// Notes the model of an entity, whose columns are known here.
+pub(crate) fn register<E>()
+where
+    E: EntityTrait<Model: 'static, ActiveModel: TryIntoModel<E::Model>>,
+{
+    items::register::<E::Model, Whole<E>>();
 }
 
 #[cfg(test)]
@@ -489,11 +308,11 @@ mod tests {
     fn every_kind_of_value_comes_back_as_it_was() {
         for value in values() {
             let bytes = written(&value);
-            let mut from = Reader(&bytes);
-            let back = from.value().expect("they are those of a value");
+            let mut from = Reader::new(&bytes);
+            let back = read_value(&mut from).expect("they are those of a value");
             // By their text: NaN is not equal to itself.
             assert_eq!(format!("{back:?}"), format!("{value:?}"));
-            assert!(from.0.is_empty());
+            assert!(from.rest().is_empty());
         }
     }
 
@@ -513,7 +332,7 @@ mod tests {
         let head = written(&array(Value::Int(None)));
         let head = &head[..head.len() - 1];
 
-        assert!(Reader(&head.repeat(100_000)).value().is_err());
+        assert!(read_value(&mut Reader::new(&head.repeat(100_000))).is_err());
     }
 
     #[test]
@@ -521,7 +340,10 @@ mod tests {
         for value in values() {
             let bytes = written(&value);
             for end in 0..bytes.len() {
-                assert!(Reader(&bytes[..end]).value().is_err(), "{value:?} cut at {end}");
+                assert!(
+                    read_value(&mut Reader::new(&bytes[..end])).is_err(),
+                    "{value:?} cut at {end}"
+                );
             }
         }
     }

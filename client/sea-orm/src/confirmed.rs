@@ -1,17 +1,25 @@
 //! A write that has taken effect, and of which the cache has not confirmed the invalidation.
 
 use cacheops::{Error, Invalidated};
+use cacheops_adapter::WriteError;
 use sea_orm::{DbErr, TransactionError};
 
 /// What such an error begins with. SeaORM's errors have no variant for it.
 const WRITTEN: &str = "written, but not confirmed by the cache: ";
 
-/// An invalidation that was not confirmed is an error of the write in strict mode only.
-pub(crate) fn told(outcome: Result<Invalidated, Error>) -> Result<(), DbErr> {
-    match outcome {
-        Ok(_) => Ok(()),
-        Err(error) => Err(DbErr::Custom(format!("{WRITTEN}{error}"))),
-    }
+/// The outcome of an invalidation, as one of the write. An unconfirmed one is an error in strict mode only.
+pub(crate) fn confirmed(sent: Result<Invalidated, Error>) -> Result<(), DbErr> {
+    sent.map(drop).map_err(unconfirmed)
+}
+
+/// The error of a write that has taken effect.
+pub(crate) fn unconfirmed(error: Error) -> DbErr {
+    DbErr::Custom(format!("{WRITTEN}{error}"))
+}
+
+/// The error of a write, as SeaORM's.
+pub(crate) fn failed(error: WriteError<DbErr>) -> DbErr {
+    error.into_error(unconfirmed)
 }
 
 /// Whether an error leaves the write undone. With [`strict`](cacheops::Builder::strict), a write or commit whose

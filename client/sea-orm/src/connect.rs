@@ -1,6 +1,7 @@
 //! From a handle of the cache and a connection of SeaORM to a connection that is cached.
 
 use cacheops::Cacheops;
+use cacheops_adapter::{Core, Identity, OLD_ROWS};
 use cacheops_sql::{Analyser, Dialect, Schema};
 use sea_orm::sea_query::TableRef;
 use sea_orm::{
@@ -8,15 +9,13 @@ use sea_orm::{
     PrimaryKeyTrait, RelationDef, RelationTrait, TryIntoModel,
 };
 
-use crate::before::Lockable;
+use crate::address;
 use crate::bypass;
-use crate::cascade::{Cascades, name_of};
-use crate::connection::{CachedConn, Shared};
-use crate::identity::Identity;
-use crate::kept;
+use crate::codec;
+use crate::connection::CachedConn;
+use crate::relations::{foreign_keys, name_of};
 use crate::saving::Saving;
-use crate::told::Told;
-use crate::unwritten::Unwritten;
+use crate::shared::Shared;
 
 /// [`connect`](Connect::connect) and [`connector`](Connect::connector) on a [`Cacheops`].
 pub trait Connect {
@@ -40,7 +39,7 @@ impl Connect for Cacheops {
             relations: Vec::new(),
             numbered: Vec::new(),
             saving: Saving::default(),
-            pre_select: 256,
+            pre_select: OLD_ROWS,
             statements: 2000,
             watch: false,
             #[cfg(feature = "self-check")]
@@ -134,7 +133,7 @@ impl Connector {
     {
         self.relations.extend(E::Relation::iter().map(|relation| relation.def()));
         self.saving.add::<E>();
-        kept::register::<E>();
+        codec::register::<E>();
         if E::PrimaryKey::auto_increment()
             && let Some(key) = E::PrimaryKey::iter().next()
         {
@@ -190,7 +189,8 @@ impl Connector {
             DbBackend::MySql => Dialect::MySql,
             _ => Dialect::Sqlite,
         };
-        let database = self.database.map_or_else(|| Identity::of(&connection), Identity::named);
+        let database =
+            self.database.map_or_else(|| address::identity(&connection), Identity::named);
         let analyser = || {
             let analyser = Analyser::new(dialect, self.schema.clone(), self.statements);
             #[cfg(feature = "fault-injection")]
@@ -206,17 +206,17 @@ impl Connector {
         let numbered = |(table, column): &(TableRef, String)| {
             (name_of(&named, table), named.name(None, column))
         };
+        let numbered: Vec<_> = self.numbered.iter().map(numbered).collect();
+        let keys = foreign_keys(&self.relations, &named);
+        let saving = self.saving.on(&connection, &named);
+        let core = Core::new(named, database)
+            .with_foreign_keys(keys)
+            .with_numbered(numbered)
+            .with_old_rows(self.pre_select);
         let shared = Shared {
+            core,
             backend,
-            database,
-            cascades: Cascades::new(&self.relations, &named),
-            numbered: self.numbered.iter().map(numbered).collect(),
-            saving: self.saving.on(&connection, &named),
-            analyser: named,
-            pre_select: self.pre_select,
-            lockable: Lockable::default(),
-            unwritten: Unwritten::default(),
-            unprofiled: Told::default(),
+            saving,
             #[cfg(feature = "self-check")]
             checks: self.checks,
         };

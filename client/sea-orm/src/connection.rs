@@ -1,32 +1,24 @@
 //! A connection whose writes are told to the cache.
 
-use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use cacheops::{Cacheops, Changes};
-use cacheops_sql::{Analyser, Kind, Template, Transaction};
+use cacheops_adapter::{Session, run_to_completion};
+use cacheops_sql::Kind;
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityName, EntityTrait,
-    ExecResult, IsolationLevel, Iterable, ModelTrait, QueryResult, SqliteTransactionMode,
-    Statement, StreamTrait, TransactionError, TransactionOptions, TransactionTrait,
+    ExecResult, IsolationLevel, Iterable, ModelTrait, QueryResult, Statement, StreamTrait,
+    TransactionError, TransactionOptions, TransactionTrait,
 };
 
-use crate::before::{Before, Lockable, QueryBefore};
-use crate::cascade::{Cascades, name_of};
-use crate::change::Write;
-use crate::confirmed::told;
-use crate::finish::Finish;
-use crate::identity::Identity;
-use crate::rows::Row;
+use crate::confirmed::{confirmed, failed};
+use crate::relations::name_of;
 use crate::run::{Ran, Run};
-use crate::saving::Saving;
-use crate::source::{Context, Outer, Source};
-use crate::state::State;
-use crate::told::Told;
-use crate::transaction::CachedTxn;
-use crate::unwritten::Unwritten;
+use crate::shared::Shared;
+use crate::source::{Context, Source, Writer, Writing};
+use crate::transaction::{CachedTxn, state_of};
 use crate::value::to_sql;
 
 /// A database whose writes are seen by the cache, and of which cached reads can be asked. Cheap to clone.
@@ -44,26 +36,6 @@ pub struct CachedConn {
     inner: DatabaseConnection,
     cacheops: Cacheops,
     shared: Arc<Shared>,
-}
-
-/// What all clones and transactions of a connection share.
-pub struct Shared {
-    pub(crate) analyser: Analyser,
-    pub(crate) backend: DbBackend,
-    /// What keys of its results begin with.
-    pub(crate) database: Identity,
-    pub(crate) cascades: Cascades,
-    /// The column of each registered table that the database numbers.
-    pub(crate) numbered: HashMap<String, String>,
-    pub(crate) saving: Saving,
-    /// How many rows are read before a write that does not return them.
-    pub(crate) pre_select: usize,
-    pub(crate) lockable: Lockable,
-    pub(crate) unwritten: Unwritten,
-    /// Tables without a profile that somebody wanted to cache.
-    pub(crate) unprofiled: Told,
-    #[cfg(feature = "self-check")]
-    pub(crate) checks: bool,
 }
 
 impl CachedConn {
@@ -93,7 +65,8 @@ impl CachedConn {
     ///
     /// Only in strict mode, if the server does not confirm it.
     pub async fn invalidate_obj<M: ModelTrait>(&self, model: &M) -> Result<(), DbErr> {
-        let Shared { analyser, backend, .. } = &*self.shared;
+        let Shared { core, backend, .. } = &*self.shared;
+        let analyser = core.analyser();
         let columns: Vec<_> = <M::Entity as EntityTrait>::Column::iter()
             .map(|column| (sea_orm::IdenStatic::as_str(&column).to_owned(), model.get(column)))
             .collect();
@@ -108,7 +81,7 @@ impl CachedConn {
                 changes.add_table(table);
             }
         }
-        told(self.cacheops.invalidate(changes).await)
+        confirmed(self.cacheops.invalidate(changes).await)
     }
 
     /// Tells the cache that any row of an entity's table may have changed, or of what it is a view of. What the database
@@ -118,17 +91,21 @@ impl CachedConn {
     ///
     /// Only in strict mode, if the server does not confirm it.
     pub async fn invalidate_model<E: EntityTrait>(&self) -> Result<(), DbErr> {
-        let analyser = &self.shared.analyser;
+        let analyser = self.shared.core.analyser();
         let mut changes = Changes::new();
         for table in analyser.changed_with(&name_of(analyser, &E::default().table_ref())) {
             changes.add_table(table);
         }
-        told(self.cacheops.invalidate(changes).await)
+        confirmed(self.cacheops.invalidate(changes).await)
     }
 
-    /// Runs a statement, and tells the cache what it changed.
+    fn session(&self) -> Session<'_> {
+        Session::new(&self.cacheops, &self.shared.core)
+    }
+
+    /// Runs a statement, and invalidates what it changed.
     pub(crate) async fn run(&self, run: Run) -> Result<Ran, DbErr> {
-        let template = self.shared.analyser.analyse(run.sql());
+        let template = self.shared.core.analyser().analyse(run.sql());
         if let Kind::Read { .. } | Kind::Session = template.kind() {
             #[cfg(feature = "self-check")]
             if self.shared.checks {
@@ -139,103 +116,23 @@ impl CachedConn {
         // Where it goes on by itself, the scope of `no_invalidation` is not around it any more.
         let suppressed = !self.cacheops.invalidates();
         let this = if suppressed { self.without_invalidation() } else { self.clone() };
-        Finish::new(async move { this.write(&template, run).await }).await
-    }
-
-    async fn write(&self, template: &Template, run: Run) -> Result<Ran, DbErr> {
-        if let Kind::Transaction(kind) = template.kind() {
-            return self.by_hand(kind.clone(), run).await;
-        }
-        if self.cacheops.invalidates()
-            && let Some(query) = self.shared.query_before(template, &run)
-        {
-            match self.read_first(template, query).await {
-                Ok((transaction, rows)) => {
-                    // An error of these is one of the write. It is never run twice.
-                    let ran = transaction.write(template, run, Before::Asked(rows)).await;
-                    if ran.is_err() && self.shared.backend == DbBackend::Postgres {
-                        return ran;
-                    }
-                    // Also after an error: the statement alone would keep what it did before it failed.
-                    let committed = transaction.commit().await;
-                    return ran.and_then(|ran| committed.map(|()| ran));
-                }
-                // To read and lock may be forbidden where the write itself is not.
-                Err(error) => {
-                    tracing::debug!(exception.message = %error, "cacheops: written without reading first");
-                }
-            }
-        }
-        let write = Write::new(template, run.statement());
-        let mut pending = self.cacheops.pending(write.feared(&self.shared));
-        let ran = match run.write_on(&self.inner).await {
-            Ok(ran) => ran,
-            Err(error) => {
-                // A constraint that refuses the one statement. On SQLite it may FAIL and keep the rows before, as do
-                // some engines of MySQL.
-                let certain = self.shared.backend == DbBackend::Postgres
-                    && matches!(template.kind(), Kind::Write(_))
-                    && run.statement().is_some();
-                if certain && error.sql_err().is_some() {
-                    pending.cancel();
-                } else {
-                    // What goes wrong here is kept, and the other error is the one to tell.
-                    let _ = pending.send().await;
-                }
-                return Err(error);
-            }
-        };
-        if let Some(shown) = self.shared.shown(template, &ran, None)
-            && let Some(exact) = write.exact(&self.shared, &shown)
-        {
-            pending.replace(exact);
-        }
-        told(pending.send().await)?;
-        let saved = self.shared.saving.saved(&self.cacheops, template, &run, &ran);
-        self.shared.saving.read(&self.cacheops, &self.shared, saved).await;
-        Ok(ran)
-    }
-
-    /// A transaction for one write, and the rows that it will change, read and locked.
-    async fn read_first(
-        &self,
-        template: &Template,
-        query: QueryBefore<'_>,
-    ) -> Result<(CachedTxn, Option<Vec<Row>>), DbErr> {
-        let sqlite_transaction_mode =
-            (self.shared.backend == DbBackend::Sqlite).then_some(SqliteTransactionMode::Immediate);
-        let options =
-            TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
-        let transaction = self.begin_with_options(options).await?;
-        let rows = transaction.rows_before(template, query).await?;
-        Ok((transaction, rows))
-    }
-
-    /// BEGIN and COMMIT as statements: nobody knows which connection of the pool they met.
-    async fn by_hand(&self, kind: Transaction, run: Run) -> Result<Ran, DbErr> {
-        tracing::warn!(
-            "cacheops: a transaction by SQL text; use begin() and commit(), or its rows may be cached before they \
-             are committed"
-        );
-        // What is taken back, too, others may have read here and stored.
-        let ends = matches!(
-            kind,
-            Transaction::Commit { .. } | Transaction::Rollback { .. } | Transaction::RollbackTo(_)
-        );
-        if ends {
-            let pending = self.cacheops.pending(Changes::everything());
-            let ran = run.on(&self.inner).await?;
-            told(pending.send().await)?;
-            return Ok(ran);
-        }
-        run.on(&self.inner).await
+        run_to_completion(async move {
+            let driver = this.context().driver();
+            let ran = cacheops_adapter::write(this.session(), driver, &template, &run).await;
+            let ran = ran.map_err(failed)?;
+            let saving = &this.shared.saving;
+            let saved = saving.saved(&this.cacheops, &template, &run, &ran);
+            saving.read(this.session(), saved).await;
+            Ok(ran)
+        })
+        .await
     }
 }
 
 impl std::fmt::Debug for CachedConn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CachedConn")
-            .field("database", &self.shared.database.base())
+            .field("database", &self.shared.core.database().base())
             .finish_non_exhaustive()
     }
 }
@@ -245,12 +142,17 @@ impl Source for CachedConn {
 
     fn context(&self) -> Context<'_, DatabaseConnection> {
         Context {
-            cacheops: &self.cacheops,
-            shared: &self.shared,
-            inner: &self.inner,
-            state: None,
-            outer: Outer::Connection(self),
+            session: self.session(),
+            connection: &self.inner,
+            backend: self.shared.backend,
+            writer: Some(self),
         }
+    }
+}
+
+impl Writer for CachedConn {
+    fn write<'s>(&'s self, run: Run) -> Writing<'s> {
+        Box::pin(self.run(run))
     }
 }
 
@@ -308,7 +210,7 @@ impl TransactionTrait for CachedConn {
     }
 
     async fn begin_with_options(&self, options: TransactionOptions) -> Result<CachedTxn, DbErr> {
-        let state = State::new(self.shared.backend, &options);
+        let state = state_of(&self.shared, &options);
         let inner = self.inner.begin_with_options(options).await?;
         Ok(CachedTxn::new(inner, self.cacheops.clone(), Arc::clone(&self.shared), state))
     }
@@ -353,7 +255,7 @@ impl StreamTrait for CachedConn {
         stmt: Statement,
     ) -> Pin<Box<dyn Future<Output = Result<Self::Stream<'a>, DbErr>> + 'a + Send>> {
         Box::pin(async move {
-            let template = self.shared.analyser.analyse(&stmt.sql);
+            let template = self.shared.core.analyser().analyse(&stmt.sql);
             if !matches!(template.kind(), Kind::Read { .. } | Kind::Session) {
                 return Err(DbErr::Custom(
                     "a stream must not write: begin a transaction for it".into(),

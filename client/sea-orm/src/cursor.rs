@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 
 use cacheops::Codec;
+use cacheops_adapter::{Maybe, Options, Rows};
 use sea_orm::sea_query::{IntoValueTuple, SelectStatement};
 use sea_orm::{
     Cursor, DbErr, EntityTrait, FromQueryResult, IdentityOf, IntoIdentity, PartialModelTrait,
@@ -10,13 +11,12 @@ use sea_orm::{
     SelectTwoModel, SelectorTrait, Topology, TryIntoModel,
 };
 
-use crate::ask::{Asked, Rules, ask};
-use crate::cached::{Cached, Options};
-use crate::codec::{Maybe, Rows, Whole};
-use crate::kept::Items;
+use crate::cached::Cached;
+use crate::codec::Whole;
+use crate::items::Items;
 use crate::query::{CachedQuery, selected};
+use crate::read::{ReadRequest, read};
 use crate::rehearse::{self, Rehearsal};
-use crate::run::Run;
 use crate::source::Source;
 
 /// A cached query that is read by a key, as SeaORM's own [`Cursor`] reads it. Its items are kept by `C`.
@@ -116,7 +116,7 @@ impl<S: SelectorTrait, C> CachedCursor<S, C> {
             Err(result) => return result,
         };
         let reversed = self.reversed;
-        let read = move |rows: Vec<QueryResult>| {
+        let decode = move |rows: Vec<QueryResult>| {
             let mut items = selected::<S>(rows)?;
             if reversed {
                 items.reverse();
@@ -124,9 +124,8 @@ impl<S: SelectorTrait, C> CachedCursor<S, C> {
             Ok(items)
         };
         let kind: &[u8] = if reversed { b"last" } else { b"rows" };
-        let rules = Rules::fetch(&self.options, self.table.clone());
-        let asked = Asked { rules, kind, run: Run::Query };
-        ask(db.context(), asked, statement, C::default(), read).await
+        let request = ReadRequest::rows(&self.options, self.table.clone(), kind);
+        read(db.context(), request, statement, C::default(), decode).await
     }
 }
 

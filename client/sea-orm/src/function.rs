@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use cacheops::{CachedAs, Deps, Profile};
-use sea_orm::Statement;
+use cacheops::Deps;
+use cacheops_adapter::{CacheValue, FunctionCall, Sample};
 use serde::Serialize;
 
-use crate::ask::{deps_of, write_statement};
 use crate::connection::CachedConn;
-use crate::kept::{CacheValue, Checked};
 use crate::query::CachedQuery;
-use crate::source::{Context, Source, Unstored};
+use crate::run::Run;
+use crate::source::Source;
 use crate::transaction::CachedTxn;
 
 /// A function's result in the making: see [`CachedConn::cached_as`].
@@ -18,19 +17,7 @@ use crate::transaction::CachedTxn;
 #[must_use = "it does nothing until it is given a function"]
 pub struct CachedFunction<'a, S> {
     db: &'a S,
-    cached: CachedAs<'a>,
-    timeout: Option<Duration>,
-    lock: Option<bool>,
-    profiles: Profiles,
-}
-
-/// What the profiles of all samples say together.
-#[derive(Debug, Default)]
-struct Profiles {
-    timeout: Option<Duration>,
-    lock: bool,
-    /// A table that must not be cached, or a query of which nothing is known.
-    forbidden: bool,
+    call: FunctionCall<'a>,
 }
 
 impl CachedConn {
@@ -82,7 +69,7 @@ impl CachedConn {
     /// What a query depends on: for [`Cacheops::read`](cacheops::Cacheops::read) and the like. None if its result must
     /// not be cached: then nothing that is made of it must be, whatever else that depends on.
     pub fn deps<Q: CachedQuery>(&self, query: Q) -> Option<Deps> {
-        let Sample { deps, profile, .. } = sampled(self, query);
+        let Sample { deps, profile, .. } = sample(self, query);
         profile.and(deps)
     }
 }
@@ -98,67 +85,39 @@ impl CachedTxn {
     }
 }
 
-/// What is known of a query that is not run.
-struct Sample<'a> {
-    /// What it depends on, if it may be cached at all.
-    deps: Option<Deps>,
-    /// The profile that counts.
-    profile: Option<&'a Profile>,
-    statement: Statement,
-}
-
-fn sampled<S: Source, Q: CachedQuery>(db: &S, query: Q) -> Sample<'_> {
+fn sample<S: Source, Q: CachedQuery>(db: &S, query: Q) -> Sample<'_> {
     let context = db.context();
-    let Context { cacheops, shared, .. } = context;
-    let (statement, _) = query.all_rows(shared.backend);
-    let template = shared.analyser.analyse(&statement.sql);
-    let table = Q::table().or_else(|| template.tables().first().map(ToString::to_string));
-    let profile = table.and_then(|table| context.profile(&table, true));
-    Sample { deps: deps_of(cacheops, &template, &statement), profile, statement }
+    let (statement, _) = query.all_rows(context.backend);
+    Sample::new(context.session, &context.driver(), Q::table(), &Run::Query(statement))
 }
 
 impl<'a, S: Source> CachedFunction<'a, S> {
     fn new<Q: CachedQuery>(db: &'a S, name: String, sample: Q) -> Self {
-        let cached = db.context().cacheops.cached_as(name, Deps::none());
-        Self { db, cached, timeout: None, lock: None, profiles: Profiles::default() }.and(sample)
+        let call = FunctionCall::new(db.context().session.cacheops, name);
+        Self { db, call }.and(sample)
     }
 
-    /// The result is over when rows of this query change too.
-    pub fn and<Q: CachedQuery>(mut self, sample: Q) -> Self {
-        let Sample { deps, profile, statement } = sampled(self.db, sample);
-        // Two queries may depend on the same rows and be different ones.
-        let mut key = Vec::new();
-        let has_key = write_statement(&statement, &mut key).is_some();
-        let profiles = &mut self.profiles;
-        profiles.forbidden |= deps.is_none() || profile.is_none() || !has_key;
-        if let Some(profile) = profile {
-            let timeout = profile.get_timeout();
-            profiles.timeout = Some(profiles.timeout.map_or(timeout, |other| other.min(timeout)));
-            profiles.lock |= profile.get_lock();
-        }
-        self.cached = self.cached.deps(deps.unwrap_or_default()).extra(&key);
-        self
+    /// The result is invalidated when rows of this query change too.
+    pub fn and<Q: CachedQuery>(self, query: Q) -> Self {
+        Self { call: self.call.sample(sample(self.db, query)), ..self }
     }
 
     /// What else the result depends on: an argument, a language, a user.
-    pub fn extra<X: Serialize + ?Sized>(mut self, extra: &X) -> Self {
-        self.cached = self.cached.extra(extra);
-        self
+    pub fn extra<X: Serialize + ?Sized>(self, extra: &X) -> Self {
+        Self { call: self.call.extra(extra), ..self }
     }
 
     /// How long the result lives, unless it is invalidated.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { call: self.call.ttl(timeout), ..self }
     }
 
     /// Among all processes, one computes while the others wait.
-    pub fn lock(mut self, lock: bool) -> Self {
-        self.lock = Some(lock);
-        self
+    pub fn lock(self, lock: bool) -> Self {
+        Self { call: self.call.lock(lock), ..self }
     }
 
-    /// The result that is kept, or else that of `function`, which is then kept if it is no error.
+    /// The cached result, or else that of `function`, which is then stored if it is no error.
     ///
     /// # Errors
     ///
@@ -169,43 +128,17 @@ impl<'a, S: Source> CachedFunction<'a, S> {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        let Self { db, mut cached, timeout, lock, profiles } = self;
-        let context = db.context();
-        // As in `ask`: before it is asked whether the transaction has written.
-        let before = context.writes();
-        cached = cached.alone(context.state.is_some());
-        let moment = context.moment().await;
-        let usable = moment.is_some() && !profiles.forbidden && context.cacheops.is_enabled();
-        let database = if usable { context.database(false).await } else { None };
-        cached = cached.extra(&database).bypass(database.is_none());
-        if let Some(Some(snapshot)) = moment {
-            cached = cached.snapshot(snapshot);
-        }
-        cached = cached.lock(lock.unwrap_or(profiles.lock));
-        if let Some(timeout) = timeout.or(profiles.timeout) {
-            cached = cached.timeout(timeout);
-        }
-        let compute = || async {
-            let value = function().await.map_err(Unstored::Failed)?;
-            // It may have written itself.
-            match context.writes() == before && context.has_only_read().await {
-                true => Ok(value),
-                false => Err(Unstored::Value(value)),
-            }
-        };
-        Unstored::settle(cached.get_or_try_with(Checked, compute).await)
+        let context = self.db.context();
+        self.call.get_or_try(context.session, &mut context.driver(), function).await
     }
 
-    /// Forgets the result of this function for these extras and samples, and no other.
+    /// Deletes the result of this function for these extras and samples, and no other. True if there was one.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Connection`](cacheops::ErrorKind::Connection) and the like.
     pub async fn invalidate(self) -> Result<bool, cacheops::Error> {
-        let database = self.db.context().database(false).await.ok_or_else(|| {
-            let text = "it is not known which database this is: see the warning before";
-            cacheops::Error::new(cacheops::ErrorKind::Unavailable, text)
-        })?;
-        self.cached.extra(&Some(database)).invalidate().await
+        let context = self.db.context();
+        self.call.invalidate(context.session, &mut context.driver()).await
     }
 }

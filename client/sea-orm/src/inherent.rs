@@ -5,7 +5,7 @@ use sea_orm::{
     SchemaBuilder, TransactionError, TransactionTrait,
 };
 
-use crate::confirmed::told;
+use crate::confirmed::confirmed;
 use crate::connection::CachedConn;
 use crate::transaction::CachedTxn;
 use cacheops::Changes;
@@ -180,8 +180,8 @@ impl CachedConn {
         // If this future is dropped, the invalidation is sent all the same.
         let pending = self.cacheops().pending(Changes::everything());
         let result = work(self.inner()).await;
-        let told = told(pending.send().await);
-        result.and_then(|value| told.map(|()| value))
+        let sent = confirmed(pending.send().await);
+        result.and_then(|value| sent.map(|()| value))
     }
 }
 

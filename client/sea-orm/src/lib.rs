@@ -194,14 +194,11 @@
 
 #![forbid(unsafe_code)]
 
-mod ask;
-mod before;
+mod address;
 mod block;
 mod builders;
 mod bypass;
 mod cached;
-mod cascade;
-mod change;
 #[cfg(feature = "self-check")]
 mod checking;
 mod codec;
@@ -209,36 +206,34 @@ mod confirmed;
 mod connect;
 mod connection;
 mod cursor;
-mod debug_text;
-mod finish;
+mod driver;
 mod function;
-mod identity;
 mod inherent;
-mod kept;
+mod items;
 mod loaders;
 mod paginate;
 mod query;
+mod read;
 mod rehearse;
+mod relations;
 #[cfg(feature = "rbac")]
 mod restricted;
 mod rows;
 mod run;
 mod saving;
+mod shared;
 mod source;
-mod state;
-mod told;
 mod transaction;
-mod unwritten;
 mod value;
 
 pub use block::{CacheReads, CachedReads, Recorder};
 pub use cached::{Cache, Cached, Objects};
+pub use cacheops_adapter::CacheValue;
 pub use confirmed::Unconfirmed;
 pub use connect::{Connect, Connector};
 pub use connection::CachedConn;
 pub use cursor::CachedCursor;
 pub use function::CachedFunction;
-pub use kept::CacheValue;
 pub use paginate::{CachedPaginator, PageStream};
 pub use query::{CachedQuery, Reader, SelectQuery};
 #[cfg(feature = "rbac")]

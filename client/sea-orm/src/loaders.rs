@@ -2,16 +2,19 @@
 
 use std::str::FromStr;
 
+use cacheops_adapter::{
+    Columns, Combined, Driver, Many, Maybe, Mode, Options, Rows, Rules, is_agnostic, key_of,
+};
 use sea_orm::{
     DbErr, EntityOrSelect, EntityTrait, LoaderTrait, ModelTrait, QueryTrait, Related,
     RelatedSelfVia, RelationDef, RelationTrait, Statement, TryIntoModel,
 };
 
-use crate::ask::{Asked, Rules, ask, ask_many, is_agnostic, key_of, write_statement};
 use crate::block::Recorder;
-use crate::cached::{Cached, Mode, Options};
-use crate::codec::{Columns, Many, Maybe, Rows, Whole, write_value};
+use crate::cached::Cached;
+use crate::codec::{Whole, write_value};
 use crate::query::table_of;
+use crate::read::{ReadRequest, read};
 use crate::rehearse::{self, Rehearsal};
 use crate::run::Run;
 use crate::source::Source;
@@ -112,26 +115,35 @@ impl<M: ModelTrait + Sync> Cached<&[M]> {
         let loader = Loader { models, name: "load_many_to_many", by: way::<M::Entity, R>() };
         // The second question follows from the rows of the first, and from the query.
         let second = query.clone().build(backend);
+        let context = db.context();
+        let (session, mut driver) = (context.session, context.driver());
         let kind = loader.kind().and_then(|mut kind| {
-            write_statement(&second, &mut kind)?;
+            kind.extend_from_slice(second.sql.as_bytes());
+            kind.push(0);
+            driver.write_parameters(&Run::Query(second.clone()), &mut kind)?;
             Some(kind)
         });
-        let context = db.context();
         let table = table_of::<R>();
-        let profile = context.cacheops.profile(&table);
+        let profile = session.cacheops.profile(&table);
         let agnostic = profile.is_some_and(|profile| {
-            let analyse = |statement: &Statement| context.shared.analyser.analyse(&statement.sql);
+            let analyse = |statement: &Statement| session.core.analyser().analyse(&statement.sql);
             let (between, far) = (analyse(&first), analyse(&second));
-            is_agnostic(context.cacheops, profile, [&*between, &*far])
+            is_agnostic(session.cacheops, profile, [&*between, &*far])
         });
-        let key = |database: &str| key_of::<Vec<Vec<R::Model>>>(database, &first, kind.as_deref()?);
         let rules = Rules::fetch(&self.options, Some(table));
-        let recorder = Recorder::new(&context);
+        let combined = Combined::new(session, &mut driver, rules, agnostic).await;
+        let first = Run::Query(first);
+        let named = context.driver();
+        let key = |database: &str| {
+            key_of::<_, Vec<Vec<R::Model>>>(&named, database, &first, kind.as_deref()?)
+        };
+        let (recorder, storable) = (Recorder::new(&context), combined.storable());
         let load = async {
             let loaded = LoaderTrait::load_many_to_many(models, query, via, &recorder).await?;
-            Ok((loaded, recorder.log.take()))
+            let deps = storable.check(session, &mut driver, recorder.log.take()).await;
+            Ok((loaded, deps))
         };
-        ask_many(context, rules, agnostic, key, Rows::<Many<Whole<R>>>::default(), load).await
+        combined.get_or_load(key, Rows::<Many<Whole<R>>>::default(), load).await
     }
 
     /// The row of the same table that each model refers to: see [`LoaderTrait::load_self`].
@@ -266,10 +278,9 @@ impl<M: ModelTrait> Loader<'_, M> {
             options.mode = Mode::Off;
             Vec::new()
         });
-        let rules = Rules::fetch(&options, Some(table_of::<R>()));
-        let asked = Asked { rules, kind: &kind, run: Run::Query };
-        let read = move |rows| rehearse::answered(rows, call(to));
-        ask(db.context(), asked, statement, Rows::<K>::default(), read).await
+        let request = ReadRequest::rows(&options, Some(table_of::<R>()), &kind);
+        let decode = move |rows| rehearse::answered(rows, call(to));
+        read(db.context(), request, statement, Rows::<K>::default(), decode).await
     }
 
     /// The loader, and for whom: the question names each key once and in no order that counts, the answer has as many

@@ -5,9 +5,11 @@ use std::pin::Pin;
 use futures_util::Stream;
 use sea_orm::{DbErr, ItemsAndPagesNumber, Paginator, PaginatorTrait};
 
-use crate::ask::ask;
-use crate::cached::{Cached, Options, count, rows};
+use cacheops_adapter::Options;
+
+use crate::cached::{Cached, count, rows};
 use crate::query::{SelectQuery, selected};
+use crate::read::read;
 use crate::rehearse::{self, Rehearsal};
 use crate::source::Source;
 
@@ -26,6 +28,13 @@ pub struct CachedPaginator<'db, S, Q: SelectQuery> {
     page_size: u64,
 }
 
+impl<Q: SelectQuery> Cached<Q> {
+    /// The rows page by page.
+    pub fn paginate<S: Source>(self, db: &S, page_size: u64) -> CachedPaginator<'_, S, Q> {
+        CachedPaginator::new(self, db, page_size)
+    }
+}
+
 impl<'db, S: Source, Q: SelectQuery> CachedPaginator<'db, S, Q> {
     pub(crate) fn new(cached: Cached<Q>, db: &'db S, page_size: u64) -> Self {
         let rehearsal = Rehearsal::of(db.get_database_backend());
@@ -41,9 +50,9 @@ impl<'db, S: Source, Q: SelectQuery> CachedPaginator<'db, S, Q> {
     pub async fn fetch_page(&self, page: u64) -> Result<Vec<Q::Item>, DbErr> {
         let backend = self.db.get_database_backend();
         let statement = rehearse::question(backend, self.pages.fetch_page(page));
-        let asked = rows::<Q>(&self.options);
-        let read = selected::<Selected<Q>>;
-        ask(self.db.context(), asked, statement, Q::Codec::default(), read).await
+        let request = rows::<Q>(&self.options);
+        let decode = selected::<Selected<Q>>;
+        read(self.db.context(), request, statement, Q::Codec::default(), decode).await
     }
 
     /// The rows of the page that it stands at.

@@ -3,6 +3,7 @@
 use std::any::type_name;
 
 use cacheops::Codec;
+use cacheops_adapter::{CacheValue, Many, Maybe, Rows};
 use sea_orm::{
     DbBackend, DbErr, EntityTrait, PaginatorTrait, QueryResult, QuerySelect, QueryTrait, Select,
     SelectExt, SelectFive, SelectFiveModel, SelectFour, SelectFourMany, SelectFourModel,
@@ -11,8 +12,8 @@ use sea_orm::{
     SelectorRaw, SelectorTrait, Statement, Topology, TopologyChain, TopologyStar, TryIntoModel,
 };
 
-use crate::codec::{Many, Maybe, Rows, Whole};
-use crate::kept::{CacheValue, Items};
+use crate::codec::Whole;
+use crate::items::Items;
 use crate::rehearse::{self, Rehearsal};
 
 /// A query whose result can be cached: SeaORM's selects, selectors and raw statements.

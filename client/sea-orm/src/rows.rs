@@ -1,27 +1,13 @@
-//! Rows that the database gave back, as images. Their types are those of the database, whatever the model says.
+//! Rows that the database returned, as values. Their types are those of the database, whatever the model says.
 
-use cacheops_sql::{Date, OwnedConjunction, Template, Value};
+use cacheops_sql::{Date, Value};
 use sea_orm::prelude::{Date as ChronoDate, Decimal, Uuid};
 use sea_orm::{DbBackend, QueryResult};
 
-use crate::connection::Shared;
-
-/// What one row tells.
-pub(crate) struct Row {
-    pub(crate) image: OwnedConjunction,
-    /// The same without what the write assigns and the database computes: true of it before and after.
-    pub(crate) kept: Option<OwnedConjunction>,
-}
-
-/// The image of one row that a write changes.
-pub(crate) fn read(shared: &Shared, template: &Template, table: &str, row: &QueryResult) -> Row {
-    let columns = row.column_names();
-    let values: Vec<_> = (0..columns.len()).map(|at| value(row, at, shared.backend)).collect();
-    let pairs = || columns.iter().zip(&values);
-    Row {
-        image: shared.analyser.row_image(table, pairs()),
-        kept: shared.analyser.unchanged_image(template, pairs()),
-    }
+/// The names and values of a row's columns.
+pub(crate) fn columns(row: &QueryResult, backend: DbBackend) -> Vec<(String, Value<'static>)> {
+    let names = row.column_names().into_iter().enumerate();
+    names.map(|(at, name)| (name, value(row, at, backend))).collect()
 }
 
 /// The value of a column. The driver refuses a type that the value does not have; what no type fits is opaque.

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
 use cacheops::{CacheOnSave, Cacheops};
+use cacheops_adapter::{Mode, Options, Rows, Session};
 use cacheops_sql::{Analyser, Kind, Template, WriteKind};
 use sea_orm::sea_query::TableRef;
 use sea_orm::{
@@ -17,14 +18,13 @@ use sea_orm::{
     PrimaryKeyToColumn, QueryFilter, QueryResult, Select, TryIntoModel, Value,
 };
 
-use crate::ask::ask;
-use crate::cached::{Mode, Options, first};
-use crate::cascade::name_of;
-use crate::codec::{Rows, Whole};
-use crate::connection::Shared;
+use crate::cached::first;
+use crate::codec::Whole;
 use crate::query::CachedQuery;
+use crate::read::read as read_through;
+use crate::relations::name_of;
 use crate::run::{Ran, Run};
-use crate::source::{Context, Outer};
+use crate::source::Context;
 
 /// Beyond, the rows that a transaction saves are not read again.
 const MAX_SAVED: usize = 64;
@@ -115,20 +115,15 @@ impl Saving {
     }
 
     /// Reads saved rows through the cache. Nothing that goes wrong here concerns the writer.
-    pub(crate) async fn read(
-        &self,
-        cacheops: &Cacheops,
-        shared: &Shared,
-        saved: impl IntoIterator<Item = Saved>,
-    ) {
-        let Some(inner) = &self.connection else { return };
+    pub(crate) async fn read(&self, session: Session<'_>, saved: impl IntoIterator<Item = Saved>) {
+        let Some(connection) = &self.connection else { return };
         for saved in saved {
             // Without the server there is nothing to store it in.
-            if cacheops.last_error().is_some() {
+            if session.cacheops.last_error().is_some() {
                 return;
             }
-            let outer = Outer::Nobody;
-            let context = Context { cacheops, shared, inner, state: None, outer };
+            let backend = connection.get_database_backend();
+            let context = Context { session, connection, backend, writer: None };
             (saved.entity.read)(context, saved).await;
         }
     }
@@ -160,10 +155,11 @@ where
     let filtered =
         |query: Select<E>, (column, value): (E::Column, Value)| query.filter(column.eq(value));
     let query = columns.into_iter().zip(saved.values).fold(E::find(), filtered);
-    let (statement, read) = query.first_row(context.shared.backend);
+    let (statement, decode) = query.first_row(context.backend);
     let options = Options::new(Mode::Forced);
-    let asked = first::<Select<E>>(&options);
-    if let Err(error) = ask(context, asked, statement, Rows::<Whole<E>>::default(), read).await {
+    let request = first::<Select<E>>(&options);
+    let codec = Rows::<Whole<E>>::default();
+    if let Err(error) = read_through(context, request, statement, codec, decode).await {
         tracing::debug!(exception.message = %error, "cacheops: a saved row was not read again");
     }
 }

@@ -73,7 +73,7 @@ async fn that_no_profile_fits_is_said_once() {
     let w =
         World::with(|server| builder(server).profile("article", Profile::new()).forbid("comment"))
             .await;
-    let warnings = Warnings::of("cacheops_sea_orm::source");
+    let warnings = Warnings::of("cacheops_adapter::session");
 
     for _ in 0..2 {
         article::Entity::find().cache().all(&w.db).await.unwrap();

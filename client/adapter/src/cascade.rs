@@ -5,66 +5,52 @@ use std::collections::{HashMap, HashSet};
 
 use cacheops::{Changes, OwnedConjunction};
 use cacheops_sql::Analyser;
-use sea_orm::RelationDef;
-use sea_orm::sea_query::{ForeignKeyAction, SchemaName, TableName, TableRef};
 
-/// A foreign key whose rows are deleted, or lose their parent, with the row they refer to.
+/// A foreign key of the schema. Names are as in conditions: see [`Analyser::name`].
 #[derive(Clone, Debug)]
-struct Key {
-    child: String,
-    parent: String,
-    /// Columns of the child and those of the parent that they refer to.
-    columns: Vec<(String, String)>,
-    deleted: Option<Then>,
-    updated: bool,
+pub struct ForeignKey {
+    /// The table that holds the key.
+    pub child: String,
+    /// The table that it refers to.
+    pub parent: String,
+    /// The columns of the child, each with the column of the parent that it refers to.
+    pub columns: Vec<(String, String)>,
+    /// What happens to rows of the child when their parent is deleted, if anything.
+    pub on_delete: Option<Action>,
+    /// What happens to them when the key of their parent changes, if anything.
+    pub on_update: Option<Action>,
 }
 
+/// What a foreign key does to rows of the table that holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Then {
-    Deleted,
-    Null,
-    Unknown,
+pub enum Action {
+    /// They are deleted, or get the new key.
+    Cascade,
+    /// Columns of their key become NULL.
+    SetNull,
+    /// Columns of their key get their defaults.
+    SetDefault,
 }
 
-/// The foreign keys of all registered entities.
+/// The foreign keys that the application has declared.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cascades {
-    keys: Vec<Key>,
+    keys: Vec<ForeignKey>,
     /// The tables that change, by a trigger, with rows of those that hold the keys.
-    also: HashMap<String, Vec<String>>,
-}
-
-/// The name of a table in conditions.
-pub(crate) fn name_of(analyser: &Analyser, table: &TableRef) -> String {
-    let schema = match table {
-        TableRef::Table(TableName(Some(SchemaName(_, schema)), _), _) => Some(schema.to_string()),
-        _ => None,
-    };
-    analyser.name(schema.as_deref(), &table.sea_orm_table().to_string())
+    triggered: HashMap<String, Vec<String>>,
 }
 
 impl Cascades {
-    /// The foreign keys among these relations.
-    pub(crate) fn new(relations: &[RelationDef], analyser: &Analyser) -> Self {
-        let mut cascades = Self::default();
-        // The end that holds the key is `from` of a `belongs_to`.
-        for relation in relations.iter().filter(|relation| !relation.is_owner) {
-            let deleted = relation.on_delete.as_ref().and_then(then);
-            let updated = relation.on_update.as_ref().and_then(then).is_some();
-            if deleted.is_none() && !updated {
-                continue;
-            }
-            let from = relation.from_col.iter().map(|name| analyser.name(None, &name.to_string()));
-            let to = relation.to_col.iter().map(|name| analyser.name(None, &name.to_string()));
-            let child = name_of(analyser, &relation.from_tbl);
-            let mut also = analyser.changed_with(&child);
-            also.retain(|table| *table != child);
-            cascades.also.insert(child.clone(), also);
-            let parent = name_of(analyser, &relation.to_tbl);
-            let columns = from.zip(to).collect();
-            cascades.keys.push(Key { child, parent, columns, deleted, updated });
-        }
-        cascades
+    pub(crate) fn new(keys: impl IntoIterator<Item = ForeignKey>, analyser: &Analyser) -> Self {
+        let has_action = |key: &ForeignKey| key.on_delete.is_some() || key.on_update.is_some();
+        let keys: Vec<_> = keys.into_iter().filter(has_action).collect();
+        let others = |child: &String| {
+            let mut others = analyser.changed_with(child);
+            others.retain(|table| table != child);
+            (child.clone(), others)
+        };
+        let triggered = keys.iter().map(|key| others(&key.child)).collect();
+        Self { keys, triggered }
     }
 
     /// Adds what follows where any rows of a table may have changed in any way.
@@ -73,7 +59,7 @@ impl Cascades {
         let mut seen = HashSet::new();
         while let Some(table) = todo.pop() {
             let children = self.keys.iter().filter(|key| key.parent == table).map(|key| &key.child);
-            for other in children.chain(self.also.get(table).into_iter().flatten()) {
+            for other in children.chain(self.triggered.get(table).into_iter().flatten()) {
                 if seen.insert(other) {
                     changes.add_table(other);
                     todo.push(other);
@@ -84,7 +70,7 @@ impl Cascades {
 
     /// Adds the tables that change with any rows of this one, which holds a key, and what follows from that.
     fn others(&self, child: &str, changes: &mut Changes) {
-        for other in self.also.get(child).into_iter().flatten() {
+        for other in self.triggered.get(child).into_iter().flatten() {
             changes.add_table(other);
             self.any(other, changes);
         }
@@ -103,7 +89,7 @@ impl Cascades {
         seen: &mut HashSet<(usize, OwnedConjunction)>,
     ) {
         for (at, key) in self.keys.iter().enumerate().filter(|(_, key)| key.parent == table) {
-            let Some(then) = key.deleted else { continue };
+            let Some(action) = key.on_delete else { continue };
             if !rows.is_empty() {
                 self.others(&key.child, changes);
             }
@@ -113,17 +99,17 @@ impl Cascades {
                     continue;
                 }
                 changes.add_row(&key.child, image.clone());
-                match then {
-                    Then::Deleted => {
+                match action {
+                    Action::Cascade => {
                         self.follow(&key.child, std::slice::from_ref(&image), changes, seen);
                         continue;
                     }
-                    Then::Null => {
+                    Action::SetNull => {
                         for orphan in key.orphans(&image) {
                             changes.add_row(&key.child, orphan);
                         }
                     }
-                    Then::Unknown => changes.add_table(&key.child),
+                    Action::SetDefault => changes.add_table(&key.child),
                 }
                 let columns: Vec<String> =
                     key.columns.iter().map(|(column, _)| column.clone()).collect();
@@ -138,7 +124,8 @@ impl Cascades {
         let mut seen = HashSet::new();
         while let Some((table, columns)) = todo.pop() {
             let keys = self.keys.iter().enumerate();
-            for (at, key) in keys.filter(|(_, key)| key.updated && key.parent == table) {
+            for (at, key) in keys.filter(|(_, key)| key.on_update.is_some() && key.parent == table)
+            {
                 let concerned = columns.as_ref().is_none_or(|columns| {
                     key.columns.iter().any(|(_, column)| columns.contains(column))
                 });
@@ -153,7 +140,7 @@ impl Cascades {
     }
 }
 
-impl Key {
+impl ForeignKey {
     /// What may be known of a child afterwards. PostgreSQL can be told which columns of a key become NULL, so that a tenant
     /// that is part of it stays.
     fn orphans(&self, child: &OwnedConjunction) -> Vec<OwnedConjunction> {
@@ -176,14 +163,5 @@ impl Key {
             Some(value) => image.with(column.as_bytes(), value),
             None => image,
         })
-    }
-}
-
-fn then(action: &ForeignKeyAction) -> Option<Then> {
-    match action {
-        ForeignKeyAction::Cascade => Some(Then::Deleted),
-        ForeignKeyAction::SetNull => Some(Then::Null),
-        ForeignKeyAction::SetDefault => Some(Then::Unknown),
-        _ => None,
     }
 }
