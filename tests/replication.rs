@@ -494,6 +494,38 @@ fn an_append_only_file_that_is_loaded_again_leaves_no_dead_key_on_a_replica() {
     }
 }
 
+/// A rewrite without a preamble leaves dead entries out, so after `DEBUG LOADAOF` the primary has nothing to delete.
+#[test]
+fn a_dead_entry_that_the_append_only_file_left_out_is_never_served_by_a_replica() {
+    for (preamble, left) in [("yes", 1), ("no", 2)] {
+        let (primary, replica) = appending_pair(preamble, "keep");
+        let mut con = primary.connect();
+        con.store("dead", "post author=7");
+        con.store("alive", "post author=8");
+        replica.catch_up_with(&primary);
+        con.while_dead("post author=7", &["CLIENT PAUSE 600000 WRITE"]);
+        assert_eq!(con.int("DBSIZE"), 2);
+        con.ok("BGREWRITEAOF");
+        eventually("the file is rewritten", || con.info("aof_rewrite_in_progress") == 0);
+
+        con.ok("DEBUG LOADAOF");
+        con.ok("CLIENT UNPAUSE");
+
+        let mut copy = replica.connect();
+        eventually("the primary has no dead key", || con.int("DBSIZE") == 1);
+        for server in [&mut con, &mut copy] {
+            assert!(!server.hits("dead") && server.hits("alive"), "preamble {preamble}");
+        }
+        replica.catch_up_with(&primary);
+        eventually(&format!("preamble {preamble}"), || copy.int("DBSIZE") == left);
+
+        // A new value under its key is served by both.
+        con.store("dead", "post author=9");
+        replica.catch_up_with(&primary);
+        assert!(con.hits("dead") && copy.hits("dead"), "preamble {preamble}");
+    }
+}
+
 #[test]
 fn a_primary_that_restarts_from_its_append_only_file_leaves_no_dead_key_on_its_replica() {
     for (preamble, policy) in

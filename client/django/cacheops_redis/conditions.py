@@ -29,7 +29,7 @@ from django.db.models.sql.datastructures import Join
 from django.db.models.sql.query import Query
 from django.db.models.sql.where import NothingNode, WhereNode
 
-from . import seen, sqltext, tables
+from . import lexing, seen, sqltext, tables
 from .compiled import Select, Statement, compiled
 from .conf import options
 
@@ -86,8 +86,11 @@ def dependencies(statement: Statement) -> Dependencies:
                 found[table.table_name] = [{}]
     conditions = {table: [{}] if not all(disjunction) else disjunction for table, disjunction in found.items()}
 
-    reading = sqltext.read(statement.sql, statement.compiler.connection.vendor, options().pure_functions)
+    vendor = statement.compiler.connection.vendor
+    reading = sqltext.read(statement.sql, vendor, options().pure_functions)
     reason = reading.refused
+    if reason is None and vendor == "postgresql" and lexing.has_moving(statement.params):
+        reason = "one of its values may be the current time or day"
     for names, raw in ((reading.marked, False), (reading.raw, True)):
         for name in names:
             relation = seen.relation(name, statement.compiler.connection)

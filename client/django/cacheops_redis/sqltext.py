@@ -8,9 +8,10 @@ statement is not cached.
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import NamedTuple
+
+from . import lexing
 
 Names = frozenset
 NONE: Names = Names()
@@ -29,9 +30,9 @@ class Reading(NamedTuple):
     """Why the text is not understood, or that it is not the same each time."""
 
 
-_TOKEN = re.compile(
-    r"""
-      (?P<space>\s+|--[^\n]*|/\*.*?\*/)
+_TOKEN = r"""
+      (?P<space>{space})
+    | (?P<comment>{comment})
     | (?P<literal>'(?:[^']|'')*')
     | (?P<quoted>"(?:[^"]|"")+"|`(?:[^`]|``)+`)
     | (?P<param>%s|%\(\w+\)s|%%)
@@ -40,9 +41,7 @@ _TOKEN = re.compile(
     | (?P<number>[0-9][0-9a-zA-Z_.]*)
     | (?P<word>[^\W\d][\w$]*)
     | (?P<other>.)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+    """
 
 # What may stand before a parenthesis and calls nothing.
 _GRAMMAR = _words(
@@ -116,7 +115,7 @@ PURE = _words(
 def read(sql: str, vendor: str = "", pure: Names = NONE) -> Reading:
     """What a statement reads and calls. There are few texts, for values are parameters; so each is read once."""
     # In MySQL a backslash begins an escape. Elsewhere it is a character, and Django writes ESCAPE '\\'.
-    reader = _Reader(PURE | pure | (_DATES if vendor == "mysql" else NONE), escapes=vendor == "mysql")
+    reader = _Reader(PURE | pure | (_DATES if vendor == "mysql" else NONE), vendor)
     try:
         reader.run(sql)
     except _Refused as refused:
@@ -139,15 +138,16 @@ class _Level:
 
 
 class _Reader:
-    def __init__(self, pure: Names, escapes: bool) -> None:
+    def __init__(self, pure: Names, vendor: str) -> None:
         self.pure = pure
-        self.escapes = escapes
+        self.vendor = vendor
         self.marked: set[str] = set()
         self.raw: set[str] = set()
         self.levels = [_Level()]
 
     def run(self, sql: str) -> None:
-        tokens = [(match.lastgroup, match[0]) for match in _TOKEN.finditer(sql) if match.lastgroup != "space"]
+        found = [(match.lastgroup, match[0]) for match in lexing.compiled(_TOKEN, self.vendor).finditer(sql)]
+        tokens = [token for token in found if token[0] != "space"]
         end = len(tokens)
         tokens += [("end", "")] * 3
         at = 0
@@ -156,8 +156,10 @@ class _Reader:
             if kind in ("word", "quoted"):
                 at = self._name(tokens, at)
                 continue
-            if kind == "literal" and ((self.escapes and "\\" in text) or text[1:-1].strip().lower() == "now"):
+            if kind == "literal" and self._is_unclear(text):
                 raise _Refused(f"it has the text {text}")
+            if kind == "comment":
+                raise _Refused("it has a comment that is not understood")
             if kind == "variable":
                 raise _Refused("it reads a variable of the server")
             if kind == "mark":
@@ -167,6 +169,13 @@ class _Reader:
             at += 1
         if len(self.levels) != 1:
             raise _Refused("its parentheses do not match")
+
+    def _is_unclear(self, literal: str) -> bool:
+        """Whether a literal may end elsewhere, or be another value at another time."""
+        if self.vendor == "mysql":
+            return "\\" in literal
+        text = literal[1:-1].replace("''", "'")
+        return lexing.moves(text) if self.vendor == "postgresql" else text.strip().lower() == "now"
 
     def _other(self, text: str) -> None:
         level = self.levels[-1]

@@ -20,6 +20,7 @@ from typing import Any
 from django.apps import apps
 from django.db.models import Model
 
+from . import lexing
 from .conf import options
 
 NOTHING, READ, WRITE = "nothing", "read", "write"
@@ -117,7 +118,7 @@ _OF_VENDORS = {
 }
 
 _WRITING = words("insert update delete replace merge copy truncate alter drop with")
-_FIRST_WORD = re.compile(r"(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*(\w*)", re.DOTALL)
+_FIRST_WORD = r"(?: {space} | \( )* ( {comment} | \w* )"
 
 # No aliases, wherever they stand.
 _NEVER = words(
@@ -131,9 +132,9 @@ _NEVER = words(
 _BEFORE_PARENTHESIS = _WORDS - {"left", "right"}
 
 _PARAMETERS = re.compile(r"%s(?:\s*,\s*%s)+")
-_TOKEN = re.compile(
-    r"""
-      (?P<space> \s+ | --(?=\s|$)[^\n]* | /\*(?![!M+]).*?\*/ )
+_TOKEN = r"""
+      (?P<space> {space} )
+    | (?P<comment> {comment} )
     | (?P<escaped> [eE]'(?:[^'\\]|\\.|'')*' )
     | (?P<text> '(?:[^']|'')*' )
     | (?P<quoted> "(?:[^"]|"")*" | `[^`]*` )
@@ -142,10 +143,8 @@ _TOKEN = re.compile(
     | (?P<cast> :: )
     | (?P<word> [^\W\d][\w$]* )
     | (?P<mark> [(),.\[\];] )
-    | (?P<operator> [-+*/%<>=!|~&^@#?]+ )
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+    | (?P<operator> (?: (?!{comment}) [-+*/%<>=!|~&^@#?] )+ )
+    """
 _TEXT_WITH_ESCAPES = re.compile(r"'(?:[^'\\]|\\.|'')*'", re.DOTALL)
 _ALIAS_OF_THE_ORM = re.compile(r"[A-Z]{1,3}\d+|__\w+")
 
@@ -165,8 +164,9 @@ def kind(sql: Any, vendor: str, cursor: Any) -> str:
 def written(sql: Any, vendor: str, cursor: Any) -> list[type[Model]]:
     """The models whose tables a statement names, if it may write rows of them. It may concern more, and less."""
     text = _text(sql, cursor)
-    first = "" if text is None else _FIRST_WORD.match(text)[1].lower()
-    if first not in _WRITING or (first == "with" and kind(text, vendor, cursor) != WRITE):
+    first = "" if text is None else lexing.compiled(_FIRST_WORD, vendor).match(text)[1].lower()
+    # MySQL executes what is in some comments.
+    if first not in _WRITING | {"--", "/*"} or (first == "with" and kind(text, vendor, cursor) != WRITE):
         return []
     names = set(re.findall(r"\w+", text.lower()))
     return [model for parts, model in _tables_of(_models()) if names.issuperset(parts)]
@@ -202,10 +202,11 @@ def _kind(text: str, vendor: str, functions: frozenset[str]) -> str:
 
 def _tokens(text: str, vendor: str) -> list[tuple[str, str]] | None:
     tokens = []
+    tokens_of_vendor = lexing.compiled(_TOKEN, vendor)
     at = 0
     while at < len(text):
-        match = _TOKEN.match(text, at)
-        if match is None:
+        match = tokens_of_vendor.match(text, at)
+        if match is None or match.lastgroup == "comment":
             return None
         kind = match.lastgroup
         if kind == "escaped" and vendor != "postgresql":

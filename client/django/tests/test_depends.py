@@ -1,5 +1,8 @@
 """What a result depends on: all that the compiled statement reads. What no write can tell of is not cached."""
 
+import datetime
+from types import SimpleNamespace
+
 import django
 import pytest
 from cacheops import cached_as
@@ -11,12 +14,13 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ModelState
 from django.db.models import Exists, FilteredRelation, Func, OuterRef, Q, Subquery, Value
 from django.db.models.expressions import RawSQL
-from django.db.models.functions import Now, Random
+from django.db.models.functions import Cast, Now, Random
 from django.test import override_settings
+from django.utils.functional import lazystr
 from gallery.models import Frame, Painting, Player, Roster, Team
 from shop.models import Article, Special
 
-from cacheops_redis import conditions, sqltext
+from cacheops_redis import conditions, lexing, sqltext
 from cacheops_redis.compiled import MARK
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -492,6 +496,20 @@ def test_rows_that_the_database_takes_along(delete):
         ("SELECT DATE(x) FROM a", None, None),
         ("SELECT x FROM a FOR UPDATE", None, None),
         ("SELECT UUID() FROM a", None, None),
+        ("SELECT x FROM a WHERE x > 'yesterday'", None, None),
+        ("SELECT x FROM a WHERE x > ' Today 10:00'", None, None),
+        ("SELECT x FROM a WHERE x > '[now,'", None, None),
+        ("SELECT x FROM a WHERE x > '{2026-01-01,now}'", None, None),
+        ("SELECT x FROM a WHERE x > 'now on monday'", None, None),
+        ("SELECT x FROM a WHERE x > 'nowhere'", set(), {"a"}),
+        ("SELECT x FROM a WHERE x > 'now or never'", set(), {"a"}),
+        ("SELECT x FROM a WHERE x > '" + 200 * "-" + "today'", set(), {"a"}),
+        ("SELECT x FROM a --it's\n WHERE f(x) --'", None, None),
+        ("SELECT x FROM a -- it's\r WHERE f(x) --'", None, None),
+        ("SELECT x FROM a -- it's\r\n WHERE x = 1", set(), {"a"}),
+        ("SELECT x FROM a /* it's */ WHERE x = 1", set(), {"a"}),
+        ("SELECT x FROM a /*/**/'*/ WHERE f(x) --'", None, None),
+        ("SELECT x FROM a --", set(), {"a"}),
         ("SELECT x) FROM a", None, None),
         ("SELECT (x FROM a", None, None),
     ],
@@ -503,3 +521,73 @@ def test_relations_of_a_text(sql, marked, raw):
         assert reading.refused
     else:
         assert (reading.marked, reading.raw, reading.refused) == (marked, raw, None)
+
+
+@pytest.mark.parametrize(
+    ("sql", "raw"),
+    [
+        ("SELECT x FROM a /*! WHERE f(x) */", None),
+        ("SELECT x FROM a /*M! WHERE f(x) */", None),
+        ("SELECT x FROM a /*+ SET_VAR(time_zone = '+00:00') */", None),
+        ("SELECT 1--f(x)\n FROM a", None),
+        ("SELECT x FROM a # it's\n WHERE f(x) -- '", None),
+        ("SELECT x FROM a -- it's\n WHERE x = 1", {"a"}),
+        ("SELECT x FROM a WHERE x > 'today'", {"a"}),
+    ],
+)
+def test_comments_on_mysql(sql, raw):
+    reading = sqltext.read(sql, "mysql")
+
+    assert bool(reading.refused) if raw is None else (reading.raw, reading.refused) == (raw, None)
+
+
+DAY = datetime.date(2026, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("clause", "value", "moves"),
+    [
+        ("published > %s::timestamp", "yesterday", True),
+        ("published > %s::timestamp", "2026-01-02", False),
+        ("published > ANY(%s::timestamp[])", ["2026-01-02", "Now"], True),
+        ("published > ANY(%s::timestamp[])", ["2026-01-02"], False),
+        ("published > %s", DAY, False),
+        ("published < ((%s::jsonb)->>'a')::timestamp", '{"a": "now"}', True),
+    ],
+)
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="other databases read no time from such a text")
+def test_a_parameter_that_is_read_as_the_current_time(clause, value, moves):
+    assert is_cached(Article.objects.extra(where=[clause], params=[value])) == (not moves)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="other databases read no time from such a text")
+def test_an_expression_whose_value_is_read_as_the_current_time():
+    def since(value):
+        return Article.objects.filter(day__gt=Cast(Value(value), models.DateField()))
+
+    assert is_cached(since("2026-01-02"))
+    assert not is_cached(since("tomorrow"))
+    assert is_cached(Article.objects.annotate(moment=RawSQL("%s::timestamptz", ["2026-01-02"])))
+    assert not is_cached(Article.objects.annotate(moment=RawSQL("%s::timestamptz", ["now"])))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "now",
+        ["x", ("today",)],
+        {"since": "yesterday"},
+        lazystr("tomorrow"),
+        SimpleNamespace(lower="now", upper=None),
+        SimpleNamespace(obj={"a": ["now"]}),
+    ],
+)
+def test_texts_in_values_that_move(value):
+    assert lexing.has_moving([1, value])
+
+
+@pytest.mark.parametrize(
+    "value", ["know", b"now", None, 5, DAY, ["x"], SimpleNamespace(lower=DAY, upper=None), object()]
+)
+def test_values_that_do_not_move(value):
+    assert not lexing.has_moving([value])
