@@ -25,7 +25,7 @@ async fn the_lines_for_rust_do_what_they_say() -> Result<(), Box<dyn std::error:
         .get_or_store(|| query("SELECT title FROM post WHERE author = 7 AND deleted_at IS NULL"))
         .await?;
 
-    // Write: change the row, then tell what it was and what it is.
+    // Write: change the row in the database, then send its old and new values.
     let post = Row::new().set("id", 43).null("deleted_at");
     let mut changes = Changes::new();
     changes.add_change("post", post.clone().set("author", 9), post.set("author", 7));
