@@ -42,7 +42,7 @@ pub async fn front_page(page: &mut Page, shop: &mut Shop) -> Result<(), Failure>
             .and(reviews)
             .and(setting::Entity::find_by_id("currency"))
             .extra(language)
-            .get_or_try(|| render(db.inner(), language))
+            .get_or_load(|| render(db.inner(), language))
             .await
     };
     let look = async || {
@@ -105,7 +105,7 @@ pub async fn everything(
             let prices = some.iter().map(|visitor| {
                 let price = async move || Ok::<_, DbErr>(format!("{visitor}: 20 {value}"));
                 let currency = setting::Entity::find_by_id("currency");
-                db.cached_as("price", currency).extra(visitor).get_or_try(price)
+                db.cached_as("price", currency).extra(visitor).get_or_load(price)
             });
             for (visitor, price) in some.iter().zip(try_join_all(prices).await?) {
                 if price != format!("{visitor}: 20 {value}") {

@@ -181,7 +181,7 @@ impl<Q> Cached<Q> {
         self
     }
 
-    /// The same under the name that it has in django-cacheops.
+    /// [`ttl`](Self::ttl) under the name that it has in django-cacheops.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.ttl(timeout)
     }
