@@ -5,7 +5,8 @@ not in the text cannot have a part in the result. ORDER BY and select_related jo
 and an expression may have a query inside it that no attribute shows.
 
 While a statement is collected, `SQLCompiler.get_from_clause` notes each SELECT with the tables of its FROM, and puts a
-mark in front of them. A table in the text without a mark comes from raw SQL.
+mark in front of them. A table in the text without a mark comes from raw SQL. `SQLCompiler.compile` notes which
+parameters are only compared with texts.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import Any, Callable, NamedTuple
 from django.core.exceptions import EmptyResultSet
 from django.db.models.sql.compiler import SQLCompiler
 from django.db.models.sql.query import Query
+
+from .texts import ComparedText, marked
 
 MARK = "\x01"
 
@@ -33,6 +36,8 @@ class Statement(NamedTuple):
     compiler: SQLCompiler
     sql: str  # with marks; empty if Django knows that there are no rows
     params: tuple
+    unclear: tuple
+    """Those of the parameters that the database may read as something else than a text (texts.py)."""
     selects: list[Select]
 
 
@@ -42,7 +47,9 @@ def compiled(compiler: SQLCompiler) -> Statement:
             sql, params = compiler.as_sql()
         except EmptyResultSet:
             sql, params = "", ()
-    return Statement(compiler, sql, tuple(params), selects)
+    unclear = tuple(param for param in params if not isinstance(param, ComparedText))
+    params = tuple(param.original if isinstance(param, ComparedText) else param for param in params)
+    return Statement(compiler, sql, params, unclear, selects)
 
 
 def rehearsed(action: Callable[[], Any]) -> Statement | None:
@@ -89,8 +96,14 @@ def _collecting() -> Iterator[list[Select]]:
         _state.selects, _state.rehearsing = before
 
 
+_compile = SQLCompiler.compile
 _get_from_clause = SQLCompiler.get_from_clause
 _execute_sql = SQLCompiler.execute_sql
+
+
+def compile(self: SQLCompiler, node: Any) -> tuple[str, Any]:
+    sql, params = _compile(self, node)
+    return (sql, params) if _state.selects is None else (sql, marked(node, params, self.connection))
 
 
 def get_from_clause(self: SQLCompiler) -> tuple[list[str], list[Any]]:
@@ -111,5 +124,6 @@ def execute_sql(self: SQLCompiler, *args: Any, **kwargs: Any) -> Any:
 
 
 def install() -> None:
+    SQLCompiler.compile = compile
     SQLCompiler.get_from_clause = get_from_clause
     SQLCompiler.execute_sql = execute_sql

@@ -89,7 +89,7 @@ def dependencies(statement: Statement) -> Dependencies:
     vendor = statement.compiler.connection.vendor
     reading = sqltext.read(statement.sql, vendor, options().pure_functions)
     reason = reading.refused
-    if reason is None and vendor == "postgresql" and lexing.has_moving(statement.params):
+    if reason is None and lexing.has_moving(statement.unclear, vendor):
         reason = "one of its values may be the current time or day"
     for names, raw in ((reading.marked, False), (reading.raw, True)):
         for name in names:

@@ -38,7 +38,7 @@ _TOKEN = r"""
     | (?P<param>%s|%\(\w+\)s|%%)
     | (?P<mark>\x01)
     | (?P<variable>@@?[^\W\d])
-    | (?P<number>[0-9][0-9a-zA-Z_.]*)
+    | (?P<number>{number})
     | (?P<word>[^\W\d][\w$]*)
     | (?P<other>.)
     """
@@ -74,6 +74,11 @@ _STATEMENTS = _words("call copy delete do for insert into merge table update wit
 
 # With 'now' among their arguments, SQLite's functions of these names read the clock.
 _DATES = _words("date datetime time timestamp")
+# And where no argument is a time.
+_DATES_OF_SQLITE = _words("date datetime julianday strftime time unixepoch")
+
+# Schemas of functions that come with a database.
+_BUILT_IN = _words("dbms_lob pg_catalog")
 
 PURE = _words(
     """
@@ -115,7 +120,7 @@ PURE = _words(
 def read(sql: str, vendor: str = "", pure: Names = NONE) -> Reading:
     """What a statement reads and calls. There are few texts, for values are parameters; so each is read once."""
     # In MySQL a backslash begins an escape. Elsewhere it is a character, and Django writes ESCAPE '\\'.
-    reader = _Reader(PURE | pure | (_DATES if vendor == "mysql" else NONE), vendor)
+    reader = _Reader(PURE | (_DATES if vendor == "mysql" else NONE), pure, vendor)
     try:
         reader.run(sql)
     except _Refused as refused:
@@ -138,8 +143,9 @@ class _Level:
 
 
 class _Reader:
-    def __init__(self, pure: Names, vendor: str) -> None:
-        self.pure = pure
+    def __init__(self, built_in: Names, declared: Names, vendor: str) -> None:
+        self.built_in = built_in
+        self.declared = declared
         self.vendor = vendor
         self.marked: set[str] = set()
         self.raw: set[str] = set()
@@ -153,10 +159,12 @@ class _Reader:
         at = 0
         while at < end:
             kind, text = tokens[at]
+            if kind == "quoted" and self.vendor == "mysql" and "\\" in text:
+                raise _Refused(f"it has the text {text}")
             if kind in ("word", "quoted"):
                 at = self._name(tokens, at)
                 continue
-            if kind == "literal" and self._is_unclear(text):
+            if kind == "literal" and (self._is_unclear(text) or tokens[at + 1][0] == "literal"):
                 raise _Refused(f"it has the text {text}")
             if kind == "comment":
                 raise _Refused("it has a comment that is not understood")
@@ -172,10 +180,9 @@ class _Reader:
 
     def _is_unclear(self, literal: str) -> bool:
         """Whether a literal may end elsewhere, or be another value at another time."""
-        if self.vendor == "mysql":
-            return "\\" in literal
-        text = literal[1:-1].replace("''", "'")
-        return lexing.moves(text) if self.vendor == "postgresql" else text.strip().lower() == "now"
+        if self.vendor == "mysql" and "\\" in literal:
+            return True
+        return lexing.moves(literal[1:-1].replace(literal[0] * 2, literal[0]), self.vendor)
 
     def _other(self, text: str) -> None:
         level = self.levels[-1]
@@ -189,7 +196,7 @@ class _Reader:
             self.levels.pop()
         elif text == "," and level.in_from:
             level.expects, level.marked = True, False
-        elif text in "$;{'\"`":
+        elif text in "$;{'\"`" or not text.isascii() or text.isdigit() or (text == "@" and self.vendor == "mysql"):
             raise _Refused(f"it has {text!r}")
 
     def _name(self, tokens: list, at: int) -> int:
@@ -201,16 +208,16 @@ class _Reader:
         while tokens[end + 1][1] == "." and tokens[end + 2][0] in ("word", "quoted"):
             end += 2
         called = tokens[end + 1][1] == "("
+        names = [_unquoted(*token) for token in tokens[at : end + 1 : 2]]
         if level.expects and word not in ("select", "lateral", "only", "values", "table"):
-            names = [_unquoted(*token) for token in tokens[at : end + 1 : 2]]
             if called:
-                self._function(names[-1])
+                self._function(names, tokens, end + 1)
             else:
                 (self.marked if level.marked else self.raw).add(".".join(names))
             level.expects = level.marked = False
         elif end > at or kind == "quoted":
             if called and tokens[at - 1][1].lower() != "as":  # AS "alias" ("column")
-                self._function(_unquoted(*tokens[end]))
+                self._function(names, tokens, end + 1)
         else:
             self._word(word, tokens, at, called)
         return end + 1
@@ -219,25 +226,37 @@ class _Reader:
         level = self.levels[-1]
         if word in _CLOCKS:
             raise _Refused(f"{word.upper()} is not the same each time")
-        if word in _STATEMENTS and not called and not (word == "for" and not level.select):  # SUBSTRING(x FROM 1 FOR 2)
+        before = tokens[at - 1][1].lower()
+        after = [text.lower() for _kind, text in tokens[at + 1 : at + 3]]
+        is_of_grammar = (
+            called
+            or (word == "for" and not level.select and before != "value")  # SUBSTRING(x FROM 1 FOR 2)
+            or (word == "with" and after == ["time", "zone"])
+        )
+        if word in _STATEMENTS and not is_of_grammar:
             raise _Refused(f"it has {word.upper()}")
         if word in ("e", "u") and (tokens[at + 1][0] == "literal" or tokens[at + 1][1] == "&"):
             raise _Refused("it has a text with escapes")
         if word == "select":
             level.select, level.in_from, level.expects = True, False, False
-        elif word == "from" and level.select and tokens[at - 1][1].lower() != "distinct":
+        elif word == "from" and level.select and before != "distinct":
             level.in_from, level.expects, level.marked = True, True, False
         elif word in ("join", "straight_join") and level.in_from:
             level.expects = True
         elif word in ("where", "group", "having", "order", "limit", "offset", "union", "except", "intersect", "window"):
             level.in_from = level.expects = level.marked = False
-        elif called and word not in _GRAMMAR:
-            before = tokens[at - 1][1].lower()
-            if not (word in _TYPES and (before in (":", "as") or before in _TYPES)):
-                self._function(word)
+        elif called and word not in _GRAMMAR and not (word in _TYPES and before in _TYPES | {":", "as"}):
+            self._function([word], tokens, at + 1)
 
-    def _function(self, name: str) -> None:
-        if name.lower() not in self.pure:
+    def _function(self, names: list[str], tokens: list, parenthesis: int) -> None:
+        """`"Lower"` is another function than `lower`, and so is one of another schema."""
+        *schema, name = names
+        is_built_in = name in self.built_in and (not schema or schema[-1].lower() in _BUILT_IN)
+        if self.vendor == "sqlite" and name.lower() in _DATES_OF_SQLITE:
+            first = parenthesis + (2 if name.lower() == "strftime" else 1)
+            if tokens[first][1] == ")":
+                raise _Refused(f"it calls {name.upper()} without a time, which means the current one")
+        if not is_built_in and name.lower() not in self.declared:
             raise _Refused(f"it calls {name.upper()}, which is not known to make its result of its arguments alone")
 
 

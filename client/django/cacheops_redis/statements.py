@@ -138,7 +138,7 @@ _TOKEN = r"""
     | (?P<escaped> [eE]'(?:[^'\\]|\\.|'')*' )
     | (?P<text> '(?:[^']|'')*' )
     | (?P<quoted> "(?:[^"]|"")*" | `[^`]*` )
-    | (?P<number> \d[\w.]* | \.\d\w* )
+    | (?P<number> {number} | \.{number} )
     | (?P<parameter> %s | %\(\w+\)s | %% | \$\d+ | \? | :\w+ )
     | (?P<cast> :: )
     | (?P<word> [^\W\d][\w$]* )

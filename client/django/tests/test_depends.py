@@ -12,13 +12,26 @@ from django.core.management import call_command
 from django.db import connection, migrations, models
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ModelState
-from django.db.models import Exists, FilteredRelation, Func, OuterRef, Q, Subquery, Value
+from django.db.models import (
+    Case,
+    Count,
+    Exists,
+    ExpressionWrapper,
+    FilteredRelation,
+    Func,
+    OuterRef,
+    Q,
+    Subquery,
+    Value,
+    When,
+)
 from django.db.models.expressions import RawSQL
-from django.db.models.functions import Cast, Now, Random
+from django.db.models.functions import Cast, Coalesce, Lower, Now, Random
 from django.test import override_settings
+from django.test.utils import register_lookup
 from django.utils.functional import lazystr
 from gallery.models import Frame, Painting, Player, Roster, Team
-from shop.models import Article, Special
+from shop.models import Article, Category, Special
 
 from cacheops_redis import conditions, lexing, sqltext
 from cacheops_redis.compiled import MARK
@@ -501,6 +514,7 @@ def test_rows_that_the_database_takes_along(delete):
         ("SELECT x FROM a WHERE x > '[now,'", None, None),
         ("SELECT x FROM a WHERE x > '{2026-01-01,now}'", None, None),
         ("SELECT x FROM a WHERE x > 'now on monday'", None, None),
+        ("SELECT x FROM a WHERE x > 'to'\n'day'", None, None),
         ("SELECT x FROM a WHERE x > 'nowhere'", set(), {"a"}),
         ("SELECT x FROM a WHERE x > 'now or never'", set(), {"a"}),
         ("SELECT x FROM a WHERE x > '" + 200 * "-" + "today'", set(), {"a"}),
@@ -510,6 +524,20 @@ def test_rows_that_the_database_takes_along(delete):
         ("SELECT x FROM a /* it's */ WHERE x = 1", set(), {"a"}),
         ("SELECT x FROM a /*/**/'*/ WHERE f(x) --'", None, None),
         ("SELECT x FROM a --", set(), {"a"}),
+        ("SELECT x::timestamp with time zone, CAST(x AS time(3) with time zone) FROM a", set(), {"a"}),
+        ("WITH time AS (SELECT x FROM b) SELECT x FROM time", None, None),
+        ("SELECT x FROM unnest(%s) WITH ORDINALITY", None, None),
+        ("SELECT x FROM a TABLESAMPLE SYSTEM (10)", None, None),
+        ("SELECT age(x), age(x, y) FROM a", None, None),
+        ("SELECT public.lower(x) FROM a", None, None),
+        ("SELECT x FROM a, public.unnest(y)", None, None),
+        ("SELECT pg_catalog.lower(x) FROM a", set(), {"a"}),
+        ('SELECT "Lower"(x) FROM a', None, None),
+        ('SELECT "lower"(x) FROM a', set(), {"a"}),
+        ("SELECT \N{EURO SIGN}(x) FROM a", None, None),
+        ("SELECT x FROM a WHERE x IN (SELECT 1FROM b)", None, None),
+        ("SELECT 1.5, .5, 1e-5, 2.e+3, 0x1F, 1_000 FROM a", set(), {"a"}),
+        ("SELECT coalesce(NEXT VALUE FOR x, 1) FROM a", None, None),
         ("SELECT x) FROM a", None, None),
         ("SELECT (x FROM a", None, None),
     ],
@@ -533,10 +561,35 @@ def test_relations_of_a_text(sql, marked, raw):
         ("SELECT x FROM a # it's\n WHERE f(x) -- '", None),
         ("SELECT x FROM a -- it's\n WHERE x = 1", {"a"}),
         ("SELECT x FROM a WHERE x > 'today'", {"a"}),
+        ("SELECT 2abs(x) FROM a", None),
+        ("SELECT @`x` FROM a", None),
+        ("SELECT @'x' FROM a", None),
+        (r'SELECT "\"", f(x), "\" " FROM a', None),
+        ('SELECT `x` FROM a WHERE x = "it\'s"', {"a"}),
+        ("SELECT x FROM a WHERE x > 'now'", {"a"}),
     ],
 )
-def test_comments_on_mysql(sql, raw):
+def test_texts_of_mysql(sql, raw):
     reading = sqltext.read(sql, "mysql")
+
+    assert bool(reading.refused) if raw is None else (reading.raw, reading.refused) == (raw, None)
+
+
+@pytest.mark.parametrize(
+    ("sql", "raw"),
+    [
+        ("SELECT [it's], f(x), [it's] FROM a", None),
+        ("SELECT [x] FROM a", None),
+        ("SELECT strftime('%%Y', 'now') FROM a", None),
+        ("SELECT strftime('%%Y', 'subsec') FROM a", None),
+        ("SELECT strftime('%%Y', x) FROM a WHERE y = 'today'", {"a"}),
+        ("SELECT strftime('%%Y') FROM a", None),
+        ("SELECT datetime() FROM a", None),
+        ("SELECT datetime(x) FROM a", {"a"}),
+    ],
+)
+def test_sqlite_reads_the_clock_in_date_functions(sql, raw):
+    reading = sqltext.read(sql, "sqlite", frozenset(["strftime", "datetime"]))
 
     assert bool(reading.refused) if raw is None else (reading.raw, reading.refused) == (raw, None)
 
@@ -563,7 +616,7 @@ def test_a_parameter_that_is_read_as_the_current_time(clause, value, moves):
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="other databases read no time from such a text")
 def test_an_expression_whose_value_is_read_as_the_current_time():
     def since(value):
-        return Article.objects.filter(day__gt=Cast(Value(value), models.DateField()))
+        return Article.objects.filter(published__gt=Cast(Value(value), models.DateTimeField()))
 
     assert is_cached(since("2026-01-02"))
     assert not is_cached(since("tomorrow"))
@@ -583,11 +636,92 @@ def test_an_expression_whose_value_is_read_as_the_current_time():
     ],
 )
 def test_texts_in_values_that_move(value):
-    assert lexing.has_moving([1, value])
+    assert lexing.has_moving([1, value], "postgresql")
 
 
 @pytest.mark.parametrize(
     "value", ["know", b"now", None, 5, DAY, ["x"], SimpleNamespace(lower=DAY, upper=None), object()]
 )
 def test_values_that_do_not_move(value):
-    assert not lexing.has_moving([value])
+    assert not lexing.has_moving([value], "postgresql")
+
+
+@pytest.mark.parametrize(
+    "queryset",
+    [
+        lambda: Article.objects.filter(title="today"),
+        lambda: Article.objects.exclude(title__in=["x", "today"]),
+        lambda: Article.objects.filter(title__range=("now", "yesterday")),
+        lambda: Article.objects.filter(text__icontains="tomorrow", title__startswith="Today"),
+        lambda: Article.objects.filter(text__iregex="now"),
+        lambda: Article.objects.filter(title__gt=lazystr("now")),
+        lambda: Article.objects.filter(tags__name="now"),
+        lambda: Article.objects.filter(category__in=Category.objects.filter(title="today")),
+        lambda: Article.objects.annotate(low=Lower("title")).filter(low="today"),
+        lambda: Article.objects.annotate(one=Case(When(title="now", then=Value(1)), default=Value(2))).order_by("one"),
+        lambda: Article.objects.annotate(count=Count("tags", filter=Q(tags__name="now"))).filter(count=0),
+        lambda: Special.objects.filter(title="today"),
+    ],
+)
+def test_a_text_column_compared_with_a_word_of_time(queryset):
+    assert is_cached(queryset())
+
+
+class Loudly(models.Lookup):
+    """Defined by an application, so it may do anything with its value."""
+
+    lookup_name = "loudly"
+
+    def as_sql(self, compiler, connection):
+        lhs, lhs_params = self.process_lhs(compiler, connection)
+        return f"{lhs}::timestamp > %s", [*lhs_params, self.rhs]
+
+
+@pytest.mark.parametrize(
+    "queryset",
+    [
+        lambda: Article.objects.filter(title=RawSQL("%s::timestamp::text", ["today"])),
+        lambda: Article.objects.filter(
+            title__in=["x", Cast(Cast(Value("now"), models.DateField()), models.TextField())]
+        ),
+        lambda: Article.objects.filter(title="now").extra(where=["published > %s"], params=["now"]),
+        lambda: Article.objects.filter(
+            published=Coalesce("published", Value("now"), output_field=models.DateTimeField())
+        ),
+        lambda: Article.objects.annotate(
+            label=ExpressionWrapper(models.F("published"), output_field=models.CharField())
+        ).filter(label="yesterday"),
+        lambda: Article.objects.extra(select={"moment": "%s::timestamp"}, select_params=["now"]),
+        lambda: Article.objects.extra(order_by=["number"], tables=["shop_tag"], where=["'now' < published"]),
+    ],
+)
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="other databases read no time from such a text")
+def test_a_word_of_time_that_is_not_known_to_be_compared_with_text(queryset):
+    articles = queryset()
+
+    assert articles._cond_dnfs.reason
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="other databases read no time from such a text")
+def test_a_lookup_of_an_application_may_make_a_time_of_its_value():
+    with register_lookup(models.CharField, Loudly):
+        assert not Article.objects.filter(title__loudly="x")._cond_dnfs.reason
+        assert Article.objects.filter(title__loudly="now")._cond_dnfs.reason
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="other databases read no time from such a text")
+def test_a_column_that_django_has_not_made_may_be_no_text(roster):
+    with override_settings(CACHEOPS_MODULE={"VIEWS": {"gallery.Roster": ["gallery.Player"]}}):
+        assert not Roster.objects.filter(name="x")._cond_dnfs.reason
+        assert Roster.objects.filter(name="now")._cond_dnfs.reason
+
+
+@pytest.mark.parametrize("word", ["now", "NOW", "subsec", "Subsecond"])
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="its date functions")
+def test_a_parameter_that_a_date_function_of_sqlite_reads_as_now(word):
+    year = "strftime('%%Y', {}) > '2000'"
+    with override_settings(CACHEOPS_MODULE={"PURE_FUNCTIONS": ["strftime"]}):
+        assert is_cached(Article.objects.extra(where=[year.format("%s")], params=["2026-01-01"]))
+        assert not is_cached(Article.objects.extra(where=[year.format("%s")], params=[word]))
+        assert not is_cached(Article.objects.extra(where=[year.format(f"'{word}'")]))
+        assert is_cached(Article.objects.filter(title=word))

@@ -75,6 +75,8 @@ def test_reads(sql, vendor):
         "EXPLAIN ANALYZE DELETE FROM shop_article",
         "SELECT id FROM shop_article /*! , bump() */",
         "SELECT 1--bump()",
+        "SELECT 1bump(id) FROM shop_article",
+        "SELECT [id's], bump(), [id's] FROM shop_article",
         "SELECT 1 --it's\n, bump() --'",
         "SELECT 1 /*/**/'*/, bump() --'",
         "SELECT 1 # it's\n, bump() -- '",

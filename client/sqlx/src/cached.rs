@@ -142,7 +142,7 @@ where
 /// # let server = support::Server::start();
 /// # let url = format!("redis://127.0.0.1:{}/", server.port());
 /// # tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap().block_on(async {
-/// # let co = Cacheops::builder(url).profile("*", Profile::new()).connect().await?;
+/// # let co = Cacheops::builder(url).profile("*", Profile::new()).build().await?;
 /// # let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await?;
 ///
 /// let db = co.pool(pool);

@@ -7,7 +7,7 @@
 //! # use serde::{Deserialize, Serialize};
 //! # #[derive(sqlx::FromRow, Serialize, Deserialize, PartialEq)] struct Post { id: i64, title: String }
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let co = Cacheops::builder("redis://127.0.0.1/").profile("*", Profile::new()).connect().await?;
+//! let co = Cacheops::builder("redis://127.0.0.1/").profile("*", Profile::new()).build().await?;
 //! # let pool = sqlx::Pool::<sqlx::Sqlite>::connect("sqlite::memory:").await?;
 //! let db = co.pool(pool); // any Pool of sqlx
 //!
