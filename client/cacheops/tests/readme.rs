@@ -21,7 +21,7 @@ async fn the_lines_for_rust_do_what_they_say() -> Result<(), Box<dyn std::error:
     let titles: Vec<String> = cacheops
         .read("titles:author:7")
         .on("post", Condition::all().term("author", 7).null("deleted_at"))
-        .timeout(Duration::from_secs(3600))
+        .ttl(Duration::from_secs(3600))
         .get_or_load(|| query("SELECT title FROM post WHERE author = 7 AND deleted_at IS NULL"))
         .await?;
 
