@@ -82,6 +82,13 @@ lint: ## formatting, clippy, the links of the documentation and the scripts, war
 	cargo clippy -p cacheops --all-features --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	RUSTDOCFLAGS="-D warnings" cargo doc -p cacheops --all-features --no-deps
+	$(MAKE) --no-print-directory package
+
+# Its files and metadata, and that each dependency can be had from a registry; what is in it was built by the tests.
+.PHONY: package
+package: ## pack the crates as they would be published, in target/package
+	cargo package --workspace --exclude cacheops-benches --exclude cacheops-demo --exclude cacheops-tests \
+		--no-verify --allow-dirty --locked --quiet
 
 FUZZ_TARGETS := condition arguments rdb_load index
 FUZZ_SECONDS ?= 60

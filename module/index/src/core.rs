@@ -9,8 +9,8 @@ use cacheops_condition::{Condition, Term, write_conjunction};
 use smallvec::SmallVec;
 
 use crate::arena::{Arena, Handle};
+use crate::clock::Tick;
 use crate::dead::Trash;
-use crate::history::Tick;
 use crate::members::Members;
 use crate::node::{Node, NodeMap, Nodes, chained};
 use crate::record::{self, Link, Record};

@@ -5,10 +5,11 @@
 use std::collections::VecDeque;
 
 use crate::arena::Handle;
+use crate::clock::Tick;
 use crate::core::Core;
-use crate::history::{Segments, Tick};
 use crate::members::Members;
 use crate::node::NodeMap;
+use crate::tombstones::Segments;
 
 /// Elements of a segment of the queue, so that it never copies itself when it grows.
 const SEGMENT: usize = 512;

@@ -26,9 +26,9 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod arena;
+mod clock;
 mod core;
 mod dead;
-mod history;
 mod index;
 mod members;
 mod node;
@@ -39,10 +39,11 @@ mod report;
 mod scheme;
 mod seg;
 mod slab;
+mod tombstones;
 mod top;
 
+pub use clock::{Tick, index_id};
 pub use core::CatalogBytes;
-pub use history::{Tick, index_id};
 pub use index::{Cut, DeadKey, Index, Stored};
 pub use pack::Relocate;
 pub use report::{Cause, Counters, Explanation, Sizes, TableReport, TopOrder, TopReport};

@@ -9,8 +9,8 @@
 use smallvec::SmallVec;
 
 use crate::arena::Handle;
+use crate::clock::Tick;
 use crate::core::Core;
-use crate::history::Tick;
 use crate::members::Members;
 use crate::node::Node;
 use crate::record::{self, Link, Record};

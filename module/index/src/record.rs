@@ -8,7 +8,7 @@
 //! `born` is zero where no record is.
 
 use crate::arena::{Arena, Handle};
-use crate::history::Tick;
+use crate::clock::Tick;
 
 const HEAD: usize = 12;
 const LINK: usize = 8;

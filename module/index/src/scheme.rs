@@ -9,7 +9,7 @@ use std::rc::Rc;
 use ahash::RandomState;
 use smallvec::SmallVec;
 
-use crate::history::Tick;
+use crate::clock::Tick;
 use crate::node::NodeMap;
 
 /// Field numbers of a scheme, ascending: the *scheme order* of its values.

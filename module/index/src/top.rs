@@ -1,6 +1,6 @@
 //! Top lists, kept while working: who asks never waits for a walk.
 
-use crate::history::Tick;
+use crate::clock::Tick;
 
 /// Nodes that are remembered as large.
 const WIDE: usize = 128;
