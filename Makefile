@@ -15,7 +15,7 @@ export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 .PHONY: deps
 deps: ## install what the other targets need: packages (apt), and a Valkey server into .tools/
@@ -96,12 +96,13 @@ fuzz: ## fuzz each target for FUZZ_SECONDS (needs cargo-fuzz and a nightly toolc
 
 # CACHEOPS_FUZZ_SECONDS and CACHEOPS_FUZZ_SEED as in the tests that `make test` runs.
 .PHONY: test-mariadb
-test-mariadb: build ## run the tests of the SeaORM adapter and the analyser on MariaDB (apt: mariadb-server)
+test-mariadb: build ## run the tests of the adapters and the analyser on MariaDB (apt: mariadb-server)
 	@for program in mariadbd mariadb-install-db; do \
 		PATH="$$PATH:/usr/sbin" command -v $$program >/dev/null || { echo "no $$program: apt-get install mariadb-server" >&2; exit 1; }; \
 	done
 	CACHEOPS_MODULE=$(MODULE) \
 		cargo test -p cacheops-sea-orm --test adapter -- --ignored --nocapture on_mariadb
+	CACHEOPS_MODULE=$(MODULE) cargo test -p cacheops-sqlx --test sqlx -- --ignored --nocapture on_mariadb
 	CACHEOPS_MARIADB=1 cargo test -p cacheops-sql
 
 .PHONY: test-sea-orm-suite

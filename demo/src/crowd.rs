@@ -33,7 +33,7 @@ async fn render(db: &DatabaseConnection, language: &str) -> Result<String, DbErr
 }
 
 pub async fn front_page(page: &mut Page, shop: &mut Shop) -> Result<(), Failure> {
-    page.chapter("A function: what it returns is kept with what it depends on");
+    page.chapter("A cached function: its result is stored with what it depends on");
     let Process { co, db, .. } = &shop.process;
     let front_page = async |language: &str| {
         let reviews = review::Entity::find().filter(review::Column::BookId.eq(BESTSELLER));
@@ -42,7 +42,7 @@ pub async fn front_page(page: &mut Page, shop: &mut Shop) -> Result<(), Failure>
             .and(reviews)
             .and(setting::Entity::find_by_id("currency"))
             .extra(language)
-            .get_or_try(|| render(db.inner(), language))
+            .get_or_load(|| render(db.inner(), language))
             .await
     };
     let look = async || {
@@ -81,7 +81,7 @@ pub async fn front_page(page: &mut Page, shop: &mut Shop) -> Result<(), Failure>
     let [kept, made] = seen[1].1;
     page.say("db.cached_as(\"front page\", query of the book).and(its reviews).and(the currency).extra(language)");
     page.say(&format!(
-        "  made in {}, kept: {};  a review of book 2: still kept;  of book 1: made again",
+        "  computed in {}, a hit: {};  after a review of book 2: a hit;  of book 1: computed again",
         time(made),
         time(kept)
     ));
@@ -105,7 +105,7 @@ pub async fn everything(
             let prices = some.iter().map(|visitor| {
                 let price = async move || Ok::<_, DbErr>(format!("{visitor}: 20 {value}"));
                 let currency = setting::Entity::find_by_id("currency");
-                db.cached_as("price", currency).extra(visitor).get_or_try(price)
+                db.cached_as("price", currency).extra(visitor).get_or_load(price)
             });
             for (visitor, price) in some.iter().zip(try_join_all(prices).await?) {
                 if price != format!("{visitor}: 20 {value}") {
@@ -138,7 +138,7 @@ pub async fn everything(
     }
     page.say(&format!("UPDATE setting took {}, commit and invalidation included", time(wrote)));
     page.say(&format!(
-        "  of it {} in the server, which cut {} links; every price was asked again, and is new",
+        "  of it {} in the server, which cut {} links; every price was read again, and is new",
         page.good(&time(server)),
         count(links)
     ));
@@ -179,14 +179,14 @@ pub async fn stampede(page: &mut Page, shop: &Shop, other: &Process) -> Result<(
         .sum();
     let fresh = plain(0).await?;
     if answers.iter().any(|answer| *answer != fresh) {
-        return Err("an answer of the stampede is STALE".into());
+        return Err("a result of the stampede is STALE".into());
     }
     shop.compared.fetch_add(CROWD as u64, Ordering::Relaxed);
     if queries != 1 {
         return Err(format!("{queries} queries for {CROWD} visitors of two processes").into());
     }
     page.say(&format!(
-        "{CROWD} visitors of two processes ask for the best sellers at the same moment"
+        "{CROWD} visitors of two processes request the best sellers at the same moment"
     ));
     page.say(&format!(
         "  without the cache   {} queries, all served after {}",
@@ -303,7 +303,7 @@ pub async fn at_work(
         ));
     }
     page.say(&format!(
-        "{} changes waited in the outbox; {} after the server was back all were told, and hits trusted",
+        "{} changes waited in the outbox; {} after the server was back it was flushed, and reads were hits again",
         count(waiting),
         time(settled)
     ));
@@ -349,7 +349,7 @@ async fn write_something(process: &Process, random: &mut Random) -> Result<(), D
 }
 
 pub async fn counted(page: &mut Page, process: &Process) -> Result<(), Failure> {
-    page.chapter("What the server counted since it is back: INFO cacheops");
+    page.chapter("Counters since the restart: INFO cacheops");
     let mut connection = process.co.client()?.connection();
     let info: String = redis::cmd("INFO").arg("cacheops").query_async(&mut connection).await?;
     let fields: Vec<_> = info.lines().filter_map(|line| line.trim_end().split_once(':')).collect();

@@ -51,15 +51,18 @@ pub async fn tell(server: &mut Server, short: bool) -> Result<(), Failure> {
     let compared = count(shop.compared.into_inner());
     page.blank();
     page.say(
-        &page.good(&format!("{compared} answers compared with the database: none was stale.")),
+        &page.good(&format!("{compared} results compared with the database: none was stale.")),
     );
-    page.note(&format!("{} in all; server and files are gone now.", time(started.elapsed())));
+    page.note(&format!(
+        "{} in all; the server has ended, and its files are removed.",
+        time(started.elapsed())
+    ));
     Ok(())
 }
 
 async fn open(page: &mut Page, server: &Server, size: Size) -> Result<Shop, Failure> {
     page.blank();
-    page.say(&page.bold("cacheops: query results that go when the rows behind them change"));
+    page.say(&page.bold("cacheops: query results that are invalidated when their rows change"));
     page.chapter("A bookshop on SeaORM");
     let file = server.dir().join("shop.sqlite");
     let sizes = create(&file, size).await?;
@@ -98,14 +101,14 @@ fn questions(size: Size) -> Vec<Question> {
 }
 
 async fn visit(page: &mut Page, shop: &mut Shop, size: Size) -> Result<(), Failure> {
-    page.chapter("Visitors ask, and ask again");
+    page.chapter("Each query runs, and runs again");
     let begun = Instant::now();
     for question in questions(size) {
         shop.visit(question).await?;
     }
     let (asked, stored) = (shop.questions().len(), shop.process.co.stats().stores);
     page.say(&format!(
-        "{} questions, {} results stored in {}",
+        "{} queries, {} results stored in {}",
         count(asked),
         count(stored),
         time(begun.elapsed())
@@ -113,7 +116,7 @@ async fn visit(page: &mut Page, shop: &mut Shop, size: Size) -> Result<(), Failu
     let audit = shop.audit().await?;
     page.say(&format!("again     {} hits, {} misses", count(audit.hits), count(audit.gone)));
     if audit.gone + audit.changed > 0 {
-        return Err("what was just stored is not there".into());
+        return Err("a result that was just stored is a miss".into());
     }
     page.say(&verdict(page, shop));
     Ok(())
@@ -123,7 +126,7 @@ async fn compare_times(page: &mut Page, shop: &Shop) -> Result<(), Failure> {
     page.chapter("The database against the cache");
     page.note(&format!(
         "{:<36}{:>12}{:>12}{:>14}",
-        "an answer takes", "SQLite", "hit", "SQLite / hit"
+        "time of a query", "SQLite", "hit", "SQLite / hit"
     ));
     let process = &shop.process;
     for (kind, name) in Question::KINDS.into_iter().enumerate() {
@@ -144,10 +147,12 @@ async fn compare_times(page: &mut Page, shop: &Shop) -> Result<(), Failure> {
         page.say(&format!("{name:<36}{:>12}{:>12}{ratio:>14.1}", time(sql), time(hit)));
     }
     page.note(
-        "SQLite runs in this very process, without a network: its small queries beat any server.",
+        "SQLite runs in this process, without a network: its small queries are faster than any server.",
     );
     if is_built_for_the_show() {
-        page.note("Built quickly, mostly without optimisation: PROFILE=release make run has the real times.");
+        page.note(
+            "Built mostly without optimisation: PROFILE=release make run shows realistic times.",
+        );
     }
     Ok(())
 }
@@ -161,7 +166,7 @@ fn is_built_for_the_show() -> bool {
 fn heading(page: &Page) {
     page.note(&format!(
         "{:<52}{:>6}{:>7}{:>7}{:>9}{:>8}",
-        "", "told", "links", "gone", "changed", "hits"
+        "", "sent", "links", "misses", "changed", "hits"
     ));
 }
 
@@ -188,7 +193,7 @@ async fn step<T>(
 }
 
 async fn write(page: &mut Page, shop: &mut Shop) -> Result<(), Failure> {
-    page.chapter("Write as ever: what a write concerns is gone, the rest stays");
+    page.chapter("Writes: each invalidates the results that depend on its rows");
     heading(page);
     let db = &shop.process.db.clone();
     let new = review::ActiveModel {
@@ -236,9 +241,9 @@ async fn write(page: &mut Page, shop: &mut Shop) -> Result<(), Failure> {
     step(page, shop, "books 44 and 45 withdrawn, by raw SQL", raw).await?;
     let gone = book::Entity::delete_by_id(46);
     step(page, shop, "book 46 deleted; tags and reviews go by cascade", gone.exec(db)).await?;
-    page.note("told: changed rows, old and new.  gone: misses now.  changed: answers that really differ; a table that");
+    page.note("sent: rows, old and new.  links: cut by the server.  changed: results that really differ. A table that");
     page.note(
-        "is only joined has no condition of its own, so its rows concern more than they change.",
+        "is only joined has no condition of its own, so its rows invalidate more results than they change.",
     );
     page.say(&verdict(page, shop));
     Ok(())
@@ -286,22 +291,22 @@ async fn order(page: &mut Page, shop: &mut Shop) -> Result<(), Failure> {
     if lines.len() != 2
         || own.ask(Whom::Cache(db)).await? != own.ask(Whom::Database(db.inner())).await?
     {
-        return Err("a transaction does not see what it wrote, or others do".into());
+        return Err("a transaction does not read its own rows, or others read them".into());
     }
     step(page, shop, "author 18 renamed in a savepoint, rolled back", async { Ok(()) }).await?;
     step(page, shop, "committed", tx.commit()).await?;
     shop.visit(own).await?;
-    page.note("until the commit others have the old answers from the cache, and the transaction has its own rows.");
+    page.note("until the commit other readers get the old results from the cache, and the transaction reads its own rows.");
     page.say(&verdict(page, shop));
     Ok(())
 }
 
 async fn slow_reader(page: &mut Page, shop: &mut Shop) -> Result<(), Failure> {
-    page.chapter("A reader that is too slow");
+    page.chapter("A reader that stores an outdated result");
     let Process { db, co, .. } = shop.process.clone();
     let slow = db.begin().await?;
     author::Entity::find_by_id(1).one(&slow).await?;
-    page.say("reader    begins a transaction: it sees the database as it is now");
+    page.say("reader    begins a transaction, which takes a snapshot of the database");
     book::ActiveModel { id: Set(50), price_cents: Set(1), ..Default::default() }
         .update(&db)
         .await?;
@@ -314,13 +319,13 @@ async fn slow_reader(page: &mut Page, shop: &mut Shop) -> Result<(), Failure> {
     }
     page.say(&format!("reader    reads the old price, and stores it: {}", page.good("refused")));
     let audit = shop.audit().await?;
-    page.say(&format!("others    {} gone, {} hits", count(audit.gone), count(audit.hits)));
+    page.say(&format!("others    {} misses, {} hits", count(audit.gone), count(audit.hits)));
     page.say(&verdict(page, shop));
     Ok(())
 }
 
 async fn other_program(page: &mut Page, shop: &mut Shop, server: &Server) -> Result<(), Failure> {
-    page.chapter("Another program writes, and says so with one command");
+    page.chapter("Another program writes, and sends one invalidation");
     let question = Question::Book(51);
     shop.process.ask(question, &shop.compared).await?;
     // Neither its connection nor its client has anything of ours.
@@ -328,21 +333,21 @@ async fn other_program(page: &mut Page, shop: &mut Shop, server: &Server) -> Res
     foreign.execute_unprepared("UPDATE book SET title = 'A = B & C' WHERE id = 51").await?;
     // Now the comparison has to find something.
     if shop.process.ask(question, &shop.compared).await.is_ok() {
-        return Err("the comparison does not see a stale answer".into());
+        return Err("the comparison does not detect a stale result".into());
     }
     page.say(
-        "UPDATE book SET title = 'A = B & C' WHERE id = 51    the cache has the old title still",
+        "UPDATE book SET title = 'A = B & C' WHERE id = 51    the cache still has the old title",
     );
     let mut plain = redis::Client::open(server.url())?.get_multiplexed_async_connection().await?;
     let mut told = redis::cmd("CACHEOPS.INVALIDATE");
     let links: u64 = told.arg("ON").arg("book").arg("id=51").query_async(&mut plain).await?;
     let audit = shop.audit().await?;
     page.say(&format!(
-        "redis-cli CACHEOPS.INVALIDATE ON book id=51          {links} links, {} gone, {} changed",
+        "redis-cli CACHEOPS.INVALIDATE ON book id=51          {links} links, {} misses, {} changed",
         audit.gone, audit.changed
     ));
     page.note(
-        "only the id is told: it may be any author's book now, so more is gone than has changed.",
+        "only the id is sent: the book may be any author's now, so more results are invalidated than have changed.",
     );
     page.say(&verdict(page, shop));
     foreign.close().await?;
@@ -352,7 +357,7 @@ async fn other_program(page: &mut Page, shop: &mut Shop, server: &Server) -> Res
 pub fn verdict(page: &Page, shop: &Shop) -> String {
     let compared = shop.compared.load(std::sync::atomic::Ordering::Relaxed);
     format!(
-        "{} all asked again, every answer is right ({} compared so far)",
+        "{} all queries repeated, every result is right ({} compared so far)",
         page.good("verified:"),
         count(compared)
     )

@@ -45,12 +45,12 @@ pub trait Driver: Send {
         statement: &Self::Statement,
     ) -> impl Future<Output = Result<Self::Output, Self::Error>> + Send;
 
-    /// Runs a query of the core.
+    /// Runs a query of the core. None if the values of a statement cannot be bound to another one.
     fn query(
         &mut self,
         sql: String,
         bind: Bind<'_, Self::Statement>,
-    ) -> impl Future<Output = Result<Vec<Self::Row>, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<Option<Vec<Self::Row>>, Self::Error>> + Send;
 
     /// The names and values of a row's columns. A value of a type that the adapter cannot read is [`Value::Opaque`].
     fn columns(&self, row: &Self::Row) -> Vec<(String, Value<'static>)>;

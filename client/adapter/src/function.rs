@@ -74,7 +74,7 @@ impl<'a> FunctionCall<'a> {
     pub fn sample(mut self, Sample { deps, profile, key }: Sample<'_>) -> Self {
         self.forbidden |= deps.is_none() || profile.is_none() || key.is_none();
         if let Some(profile) = profile {
-            let ttl = profile.get_timeout();
+            let ttl = profile.get_ttl();
             self.profile_ttl = Some(self.profile_ttl.map_or(ttl, |other| other.min(ttl)));
             self.profile_lock |= profile.get_lock();
         }
@@ -108,7 +108,7 @@ impl<'a> FunctionCall<'a> {
     /// # Errors
     ///
     /// Those of `function`.
-    pub async fn get_or_try<D, T, E, F, Fut>(
+    pub async fn get_or_load<D, T, E, F, Fut>(
         self,
         session: Session<'_>,
         driver: &mut D,
@@ -132,7 +132,7 @@ impl<'a> FunctionCall<'a> {
         }
         cached = cached.lock(self.lock.unwrap_or(self.profile_lock));
         if let Some(ttl) = self.ttl.or(self.profile_ttl) {
-            cached = cached.timeout(ttl);
+            cached = cached.ttl(ttl);
         }
         let compute = || async {
             let value = function().await.map_err(Unstored::Failed)?;
@@ -142,7 +142,7 @@ impl<'a> FunctionCall<'a> {
                 false => Err(Unstored::Value(value)),
             }
         };
-        Unstored::settle(cached.get_or_try_with(Checked, compute).await)
+        Unstored::settle(cached.codec(Checked).get_or_load(compute).await)
     }
 
     /// Deletes the result of this function for these extras and samples, and no other. True if there was one.

@@ -132,6 +132,7 @@ async fn sqlite<D: Driver>(driver: &mut D) -> Result<String, String> {
 async fn row<D: Driver>(driver: &mut D, sql: &str) -> Result<Vec<Value<'static>>, String> {
     let rows = driver.query(sql.to_owned(), Bind::Nothing).await;
     let rows = rows.map_err(|error: D::Error| displayed(&error))?;
+    let rows = rows.unwrap_or_default();
     let first = rows.first().ok_or("a query that always has a row has none")?;
     Ok(driver.columns(first).into_iter().map(|(_, value)| value).collect())
 }

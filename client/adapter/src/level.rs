@@ -27,9 +27,7 @@ impl<T> Level<T> {
 
     /// A savepoint in it: after the database has opened it.
     pub fn savepoint<S>(&self, inner: S) -> Level<S> {
-        let depth = self.state.begin_level();
-        let (cacheops, state) = (self.cacheops.clone(), Arc::clone(&self.state));
-        Level { inner: Some(inner), cacheops, state, depth }
+        Levels { cacheops: &self.cacheops, state: &self.state }.savepoint(inner)
     }
 
     /// The ORM's object.
@@ -41,6 +39,12 @@ impl<T> Level<T> {
     /// The ORM's object.
     pub fn inner_mut(&mut self) -> &mut T {
         self.inner.as_mut().expect("the level has not ended")
+    }
+
+    /// The ORM's object, and the rest.
+    pub fn split(&mut self) -> (&mut T, Levels<'_>) {
+        let Self { inner, cacheops, state, .. } = self;
+        (inner.as_mut().expect("the level has not ended"), Levels { cacheops, state })
     }
 
     /// The handle of the cache.
@@ -56,11 +60,6 @@ impl<T> Level<T> {
     /// How many levels there are, with this one.
     pub fn depth(&self) -> usize {
         self.depth
-    }
-
-    /// Both, for a statement.
-    pub(crate) fn parts(&mut self) -> (&mut T, &TxState) {
-        (self.inner.as_mut().expect("the level has not ended"), &self.state)
     }
 
     /// The ORM's object again, of a level in which nothing was written and that the caller rolls back.
@@ -106,6 +105,28 @@ impl<T> Level<T> {
             Some(pending) => confirmed(pending.send().await),
             None => Ok(()),
         }
+    }
+}
+
+/// What all levels of a transaction share.
+#[derive(Clone, Copy, Debug)]
+pub struct Levels<'l> {
+    /// The handle of the cache.
+    pub cacheops: &'l Cacheops,
+    state: &'l Arc<TxState>,
+}
+
+impl<'l> Levels<'l> {
+    /// The state of the transaction.
+    pub fn state(&self) -> &'l TxState {
+        self.state
+    }
+
+    /// A savepoint: after the database has opened it.
+    pub fn savepoint<S>(&self, inner: S) -> Level<S> {
+        let depth = self.state.begin_level();
+        let (cacheops, state) = (self.cacheops.clone(), Arc::clone(self.state));
+        Level { inner: Some(inner), cacheops, state, depth }
     }
 }
 

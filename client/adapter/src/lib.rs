@@ -45,7 +45,7 @@ pub use driver::{Bind, Driver, ErrorClass, Outcome};
 pub use error::WriteError;
 pub use function::{FunctionCall, Sample};
 pub use identity::Identity;
-pub use level::Level;
+pub use level::{Level, Levels};
 pub use options::{Mode, Options, Rules};
 pub use read::{Combined, Storable, Unstored, is_agnostic, key_of, read};
 pub use recorder::Recorder;

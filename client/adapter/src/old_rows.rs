@@ -85,7 +85,8 @@ impl OldRowsQuery<'_> {
             Err(error) => Err(error),
         };
         let rows = match rows {
-            Ok(rows) => rows,
+            Ok(Some(rows)) => rows,
+            Ok(None) => return Ok(None),
             Err(error) => {
                 let class = driver.error_class(&error);
                 // A user may have the right to write rows and not to read them. The next write does not try again.
@@ -135,6 +136,7 @@ async fn may_lock<D: Driver>(
         1 | 2 => {
             let name = parts.join(".");
             let rows = driver.query(MAY_LOCK.to_owned(), Bind::Text(&name)).await?;
+            let rows = rows.unwrap_or_default();
             let values = rows.first().map(|row| driver.columns(row)).unwrap_or_default();
             let values: Vec<_> = values.into_iter().map(|(_, value)| value).collect();
             flag(&values, 0)

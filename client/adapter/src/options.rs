@@ -74,7 +74,7 @@ impl<'o> Rules<'o> {
         snapshot: Option<&'r Snapshot>,
     ) -> Read<'r, C> {
         if let Some(ttl) = self.options.ttl {
-            read = read.timeout(ttl);
+            read = read.ttl(ttl);
         }
         if let Some(lock) = self.options.lock {
             read = read.lock(lock);

@@ -104,7 +104,7 @@ where
             false => Err(Unstored::Value(value)),
         }
     };
-    Unstored::settle(entry.get_or_store(load).await)
+    Unstored::settle(entry.get_or_load(load).await)
 }
 
 /// The key of a result: database, statement, values, and the type that it is read as, and how. None if a value has no
@@ -239,6 +239,6 @@ impl<'a> Combined<'a> {
                 (value, None) => Err(Unstored::Value(value)),
             }
         };
-        Unstored::settle(read.get_or_load(load).await)
+        Unstored::settle(read.get_or_load_with_deps(load).await)
     }
 }

@@ -4,7 +4,7 @@ use cacheops::{Cacheops, Deps, Profile, Snapshot};
 use cacheops_sql::{Dialect, Template, Value};
 
 use crate::core::Core;
-use crate::driver::Driver;
+use crate::driver::{Driver, ErrorClass};
 use crate::recorder::Recorder;
 use crate::transaction::TxState;
 
@@ -79,9 +79,14 @@ impl<'a> Session<'a> {
     /// After a statement that failed. What a block makes of an error is not cached: no invalidation says when the cause
     /// of the error is gone.
     pub fn failed<D: Driver>(&self, driver: &D, error: &D::Error) {
+        self.failed_with(driver.error_class(error));
+    }
+
+    /// The same, with the class of the error.
+    pub fn failed_with(&self, class: ErrorClass) {
         self.record(None);
         if let Some(state) = self.state {
-            state.failed(driver.error_class(error));
+            state.failed(class);
         }
     }
 

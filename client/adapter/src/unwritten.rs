@@ -31,7 +31,7 @@ impl Unwritten {
 }
 
 async fn query<D: Driver>(driver: &mut D, sql: &str) -> Result<bool, D::Error> {
-    let rows = driver.query(sql.to_owned(), Bind::Nothing).await?;
+    let rows = driver.query(sql.to_owned(), Bind::Nothing).await?.unwrap_or_default();
     let values = rows.first().map(|row| driver.columns(row)).unwrap_or_default();
     let values: Vec<_> = values.into_iter().map(|(_, value)| value).collect();
     Ok(flag(&values, 0))

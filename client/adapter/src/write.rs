@@ -39,7 +39,8 @@ pub async fn write<D: Driver>(
         match driver.begin().await {
             Ok(()) => {
                 let mut level = Level::new(driver, cacheops.clone(), state);
-                let (inner, state) = level.parts();
+                let (inner, levels) = level.split();
+                let state = levels.state();
                 match query.read(core, state, inner, template, statement).await {
                     Ok(rows) => {
                         // An error of these is one of the write. It is never run twice.

@@ -39,7 +39,7 @@ async fn read(cacheops: &Cacheops) -> Vec<Post> {
     cacheops
         .read(key.value(&7).of::<Vec<Post>>())
         .on("post", Condition::all().term("author_id", 7))
-        .get_or_store(|| async { Ok::<_, Infallible>(posts()) })
+        .get_or_load(|| async { Ok::<_, Infallible>(posts()) })
         .await
         .unwrap()
 }

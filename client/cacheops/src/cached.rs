@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
+use crate::Format;
 use crate::{Cacheops, Changes, Codec, Condition, Deps, Invalidated, Key, Row, Snapshot, codec};
 
 /// The table on which results depend that can be forgotten one by one. Deleting the key would not do: who computes at
@@ -29,20 +29,21 @@ pub(crate) const NAMED_TABLE: &str = "cacheops:named";
 /// let menu: String = cacheops
 ///     .cached_as("menu", [("article", Condition::all().term("category_id", category))])
 ///     .extra("en")
-///     .timeout(Duration::from_secs(120))
-///     .get_or_try(|| build(category))
+///     .ttl(Duration::from_secs(120))
+///     .get_or_load(|| build(category))
 ///     .await?;
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug)]
 #[must_use = "it does nothing until it is given a function"]
-pub struct CachedAs<'a> {
+pub struct CachedAs<'a, C = Format> {
     cacheops: &'a Cacheops,
+    codec: C,
     deps: Deps,
     name: String,
     extra: Vec<Extra>,
-    timeout: Option<Duration>,
+    ttl: Option<Duration>,
     lock: Option<bool>,
     local: bool,
     bypass: bool,
@@ -61,10 +62,11 @@ impl<'a> CachedAs<'a> {
     pub(crate) fn new(cacheops: &'a Cacheops, name: String, deps: Deps) -> Self {
         Self {
             cacheops,
+            codec: cacheops.inner.format,
             deps,
             name,
             extra: Vec::new(),
-            timeout: None,
+            ttl: None,
             lock: None,
             local: false,
             bypass: false,
@@ -72,7 +74,9 @@ impl<'a> CachedAs<'a> {
             alone: false,
         }
     }
+}
 
+impl<'a, C> CachedAs<'a, C> {
     /// What else the result depends on: an argument, a language, a user. One that cannot be
     /// serialised turns the cache off for this call. What serde leaves out of it (`#[serde(skip)]`) does not count.
     pub fn extra<X: Serialize + ?Sized>(mut self, extra: &X) -> Self {
@@ -93,9 +97,14 @@ impl<'a> CachedAs<'a> {
     }
 
     /// How long the result lives, unless it is invalidated.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
         self
+    }
+
+    /// [`ttl`](Self::ttl) under the name that it has in django-cacheops.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.ttl(timeout)
     }
 
     /// Among all processes, one computes while the others wait.
@@ -128,27 +137,19 @@ impl<'a> CachedAs<'a> {
         self
     }
 
-    /// The result that is kept, or else that of `function`, which is then kept if it is no error.
-    ///
-    /// # Errors
-    ///
-    /// Those of `function`.
-    pub async fn get_or_try<T, E, F, Fut>(self, function: F) -> Result<T, E>
-    where
-        T: Serialize + DeserializeOwned,
-        F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<T, E>>,
-    {
-        let format = self.cacheops.inner.format;
-        self.get_or_try_with(format, function).await
+    /// Encodes with something else than the format of the handle.
+    pub fn codec<D>(self, codec: D) -> CachedAs<'a, D> {
+        let Self { cacheops, deps, name, extra, ttl, lock, local, bypass, snapshot, alone, .. } =
+            self;
+        CachedAs { cacheops, codec, deps, name, extra, ttl, lock, local, bypass, snapshot, alone }
     }
 
-    /// The same, encoded with something else than the format of the handle.
+    /// The cached result, or else that of `function`, which is then stored if it is no error.
     ///
     /// # Errors
     ///
     /// Those of `function`.
-    pub async fn get_or_try_with<T, E, F, Fut, C>(self, codec: C, function: F) -> Result<T, E>
+    pub async fn get_or_load<T, E, F, Fut>(self, function: F) -> Result<T, E>
     where
         C: Codec<T>,
         F: FnOnce() -> Fut,
@@ -156,8 +157,8 @@ impl<'a> CachedAs<'a> {
     {
         let bypass = self.bypass || self.is_unknown();
         let mut read = self.cacheops.read(self.whole_key()).op("cached").bypass(bypass).named();
-        if let Some(timeout) = self.timeout {
-            read = read.timeout(timeout);
+        if let Some(ttl) = self.ttl {
+            read = read.ttl(ttl);
         }
         if let Some(lock) = self.lock {
             read = read.lock(lock);
@@ -165,23 +166,8 @@ impl<'a> CachedAs<'a> {
         if let Some(snapshot) = self.snapshot {
             read = read.snapshot(snapshot);
         }
-        let read = read.alone(self.alone).local(self.local).deps(self.deps).codec(codec);
-        read.get_or_store(function).await
-    }
-
-    /// The same for a function that cannot fail.
-    pub async fn get_or<T, F, Fut>(self, function: F) -> T
-    where
-        T: Serialize + DeserializeOwned,
-        F: FnOnce() -> Fut,
-        Fut: Future<Output = T>,
-    {
-        let result: Result<T, std::convert::Infallible> =
-            self.get_or_try(|| async { Ok(function().await) }).await;
-        match result {
-            Ok(value) => value,
-            Err(never) => match never {},
-        }
+        let read = read.alone(self.alone).local(self.local).deps(self.deps).codec(self.codec);
+        read.get_or_load(function).await
     }
 
     /// Forgets the result of this function for these extras, and no other. What is being computed now is not kept

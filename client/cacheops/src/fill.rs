@@ -136,7 +136,7 @@ impl Fill {
             self.told(deps, options, StoreOutcome::Failed(&error));
             return None;
         };
-        let mut store = client.store(&self.key, bytes).ttl(options.timeout).deps(deps);
+        let mut store = client.store(&self.key, bytes).ttl(options.ttl).deps(deps);
         if self.inner.tokens {
             store = store.token(token);
         }

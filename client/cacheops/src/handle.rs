@@ -83,7 +83,7 @@ impl Cacheops {
     /// # Errors
     ///
     /// Only those of `load`. What goes wrong with the cache is counted and logged.
-    pub async fn get_or_store<T, E, F, Fut>(
+    pub async fn get_or_load<T, E, F, Fut>(
         &self,
         key: impl Into<Key>,
         deps: impl Into<Deps>,
@@ -97,9 +97,9 @@ impl Cacheops {
     {
         let mut read = self.read(key).deps(deps.into());
         if let Some(ttl) = ttl.into() {
-            read = read.timeout(ttl);
+            read = read.ttl(ttl);
         }
-        read.get_or_store(load).await
+        read.get_or_load(load).await
     }
 
     /// A read with all its options: see [`Read`].
@@ -115,8 +115,8 @@ impl Cacheops {
 
     /// Caches what a function computes, by time only: see [`CachedAs`]. `name` tells the function from all others of this
     /// namespace.
-    pub fn cached(&self, name: impl Into<String>, timeout: Duration) -> CachedAs<'_> {
-        CachedAs::new(self, name.into(), Simple::deps()).timeout(timeout)
+    pub fn cached(&self, name: impl Into<String>, ttl: Duration) -> CachedAs<'_> {
+        CachedAs::new(self, name.into(), Simple::deps()).ttl(ttl)
     }
 
     /// Values by name and time, without dependencies.

@@ -21,7 +21,7 @@
 //! let titles: Vec<String> = cacheops
 //!     .read("titles:author:7")
 //!     .on("post", Condition::all().term("author_id", 7).null("deleted_at"))
-//!     .get_or_store(|| query("SELECT title FROM post WHERE author_id = 7 AND deleted_at IS NULL"))
+//!     .get_or_load(|| query("SELECT title FROM post WHERE author_id = 7 AND deleted_at IS NULL"))
 //!     .await?;
 //! # assert_eq!(titles, ["a title"]);
 //!

@@ -88,7 +88,7 @@ pub enum CacheOnSave {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Profile {
     ops: Option<Ops>,
-    timeout: Option<Duration>,
+    ttl: Option<Duration>,
     lock: Option<bool>,
     local_get: Option<bool>,
     cache_on_save: Option<CacheOnSave>,
@@ -96,7 +96,7 @@ pub struct Profile {
 }
 
 /// How long a result is kept where nobody says it.
-pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3600);
+pub(crate) const DEFAULT_TTL: Duration = Duration::from_secs(3600);
 
 impl Profile {
     /// Everything from the defaults of the handle: if these say nothing either, caches only what asks for it, for an
@@ -112,9 +112,14 @@ impl Profile {
     }
 
     /// How long results live.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
         self
+    }
+
+    /// [`ttl`](Self::ttl) under the name that it has in django-cacheops.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.ttl(timeout)
     }
 
     /// One process loads a missing result while the others wait for it.
@@ -148,8 +153,8 @@ impl Profile {
     }
 
     /// How long results live.
-    pub fn get_timeout(&self) -> Duration {
-        self.timeout.unwrap_or(DEFAULT_TIMEOUT)
+    pub fn get_ttl(&self) -> Duration {
+        self.ttl.unwrap_or(DEFAULT_TTL)
     }
 
     /// Whether one process loads while the others wait.
@@ -176,7 +181,7 @@ impl Profile {
     fn or(self, defaults: &Self) -> Self {
         Self {
             ops: self.ops.or(defaults.ops),
-            timeout: self.timeout.or(defaults.timeout),
+            ttl: self.ttl.or(defaults.ttl),
             lock: self.lock.or(defaults.lock),
             local_get: self.local_get.or(defaults.local_get),
             cache_on_save: self.cache_on_save.or_else(|| defaults.cache_on_save.clone()),
@@ -295,7 +300,7 @@ mod tests {
     use super::*;
 
     fn minutes(minutes: u64) -> Profile {
-        Profile::new().timeout(Duration::from_secs(60 * minutes))
+        Profile::new().ttl(Duration::from_secs(60 * minutes))
     }
 
     fn build(given: &[(&str, Option<Profile>)]) -> Profiles {
@@ -304,7 +309,7 @@ mod tests {
     }
 
     fn found(profiles: &Profiles, table: &str) -> Option<u64> {
-        profiles.of(table).map(|profile| profile.get_timeout().as_secs() / 60)
+        profiles.of(table).map(|profile| profile.get_ttl().as_secs() / 60)
     }
 
     #[test]
@@ -350,10 +355,7 @@ mod tests {
         ]);
 
         let a = profiles.of("a").unwrap();
-        assert_eq!(
-            (a.get_lock(), a.get_ops(), a.get_timeout()),
-            (true, Ops::NONE, DEFAULT_TIMEOUT)
-        );
+        assert_eq!((a.get_lock(), a.get_ops(), a.get_ttl()), (true, Ops::NONE, DEFAULT_TTL));
         assert_eq!(a.get_cache_on_save(), &CacheOnSave::No);
         assert!(!a.get_db_agnostic() && !a.get_local_get());
         let b = profiles.of("b").unwrap();

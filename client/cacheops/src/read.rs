@@ -14,7 +14,7 @@ use crate::stats::count;
 use crate::{Cacheops, Condition, Deps, Format, Key, Ops, Profile, scope};
 
 /// A read in the making: what the result depends on, how long it lives, who loads it. Ends with
-/// [`get_or_store`](Self::get_or_store) or [`get_or_load`](Self::get_or_load).
+/// [`get_or_load`](Self::get_or_load) or [`get_or_load_with_deps`](Self::get_or_load_with_deps).
 ///
 /// 1. The server is asked for the key, and a miss brings the token of that moment.
 /// 2. Of concurrent readers of this process one loads, and the others are given what it loaded, unless
@@ -33,9 +33,9 @@ use crate::{Cacheops, Condition, Deps, Format, Key, Ops, Profile, scope};
 /// let titles: Vec<String> = cacheops
 ///     .read("titles:author:7")
 ///     .on("post", Condition::all().term("author_id", 7).null("deleted_at"))
-///     .timeout(Duration::from_secs(900))
+///     .ttl(Duration::from_secs(900))
 ///     .lock(true)
-///     .get_or_store(|| query("SELECT title FROM post WHERE author_id = 7 AND deleted_at IS NULL"))
+///     .get_or_load(|| query("SELECT title FROM post WHERE author_id = 7 AND deleted_at IS NULL"))
 ///     .await?;
 /// # Ok(())
 /// # }
@@ -52,7 +52,7 @@ pub struct Read<'a, C = Format> {
 #[derive(Debug)]
 pub(crate) struct Options<'a> {
     pub(crate) deps: Deps,
-    pub(crate) timeout: Duration,
+    pub(crate) ttl: Duration,
     pub(crate) lock: bool,
     pub(crate) near: bool,
     pub(crate) alone: bool,
@@ -68,7 +68,7 @@ impl<'a> Read<'a> {
         let defaults = cacheops.inner.profiles.defaults();
         let options = Options {
             deps: Deps::none(),
-            timeout: defaults.get_timeout(),
+            ttl: defaults.get_ttl(),
             lock: defaults.get_lock(),
             near: false,
             alone: false,
@@ -96,9 +96,14 @@ impl<'a, C> Read<'a, C> {
     }
 
     /// How long the result lives, unless it is invalidated; an hour, where nothing else is said.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.options.timeout = timeout;
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.options.ttl = ttl;
         self
+    }
+
+    /// [`ttl`](Self::ttl) under the name that it has in django-cacheops.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.ttl(timeout)
     }
 
     /// Among all processes, one loads a missing result while the others wait for it inside the server,
@@ -122,7 +127,7 @@ impl<'a, C> Read<'a, C> {
         self
     }
 
-    /// Takes timeout, lock and, for gets, `local` from a profile, and asks the cache only if the
+    /// Takes time to live, lock and, for gets, `local` from a profile, and asks the cache only if the
     /// profile says so of this kind of read.
     pub fn profile(mut self, profile: &Profile, op: Ops) -> Self {
         self.options.bypass |= !profile.get_ops().contains(op);
@@ -131,7 +136,7 @@ impl<'a, C> Read<'a, C> {
 
     /// The same, but asks the cache whatever operations the profile has: an explicit `.cache()`.
     pub fn forced(mut self, profile: &Profile, op: Ops) -> Self {
-        self.options.timeout = profile.get_timeout();
+        self.options.ttl = profile.get_ttl();
         self.options.lock = profile.get_lock();
         self.options.near = profile.get_local_get() && op == Ops::GET;
         self.options.op = op.name();
@@ -177,13 +182,13 @@ impl<'a, C> Read<'a, C> {
     /// # Errors
     ///
     /// Those of `load`.
-    pub async fn get_or_store<T, E, F, Fut>(self, load: F) -> Result<T, E>
+    pub async fn get_or_load<T, E, F, Fut>(self, load: F) -> Result<T, E>
     where
         C: Codec<T>,
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        self.get_or_load(|| async { Ok((load().await?, Deps::none())) }).await
+        self.get_or_load_with_deps(|| async { Ok((load().await?, Deps::none())) }).await
     }
 
     /// The same where only the loader knows what its result depends on: it returns both. What was
@@ -192,7 +197,7 @@ impl<'a, C> Read<'a, C> {
     /// # Errors
     ///
     /// Those of `load`.
-    pub async fn get_or_load<T, E, F, Fut>(self, load: F) -> Result<T, E>
+    pub async fn get_or_load_with_deps<T, E, F, Fut>(self, load: F) -> Result<T, E>
     where
         C: Codec<T>,
         F: FnOnce() -> Fut,

@@ -43,7 +43,7 @@ async fn reads_and_invalidations_are_counted_by_table() {
     let read = async || {
         let author = Condition::all().term("author", 7);
         let load = || async { Ok::<_, Infallible>(1) };
-        cacheops.read("posts").on("post", author).op("fetch").get_or_store(load).await.unwrap()
+        cacheops.read("posts").on("post", author).op("fetch").get_or_load(load).await.unwrap()
     };
 
     read().await;

@@ -22,10 +22,10 @@ async fn the_lines_for_rust_do_what_they_say() -> Result<(), Box<dyn std::error:
         .read("titles:author:7")
         .on("post", Condition::all().term("author", 7).null("deleted_at"))
         .timeout(Duration::from_secs(3600))
-        .get_or_store(|| query("SELECT title FROM post WHERE author = 7 AND deleted_at IS NULL"))
+        .get_or_load(|| query("SELECT title FROM post WHERE author = 7 AND deleted_at IS NULL"))
         .await?;
 
-    // Write: change the row, then tell what it was and what it is.
+    // Write: change the row in the database, then send its old and new values.
     let post = Row::new().set("id", 43).null("deleted_at");
     let mut changes = Changes::new();
     changes.add_change("post", post.clone().set("author", 9), post.set("author", 7));

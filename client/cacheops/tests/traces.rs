@@ -114,10 +114,10 @@ async fn what_keeps_results_out_of_the_cache_is_a_warning_once_for_each_cause() 
     for key in ["a", "b", "c"] {
         for table in ["large", "larger"] {
             let read = cacheops.read(key).on(table, Condition::all());
-            read.get_or_store(|| async { Ok::<_, Infallible>("x".repeat(200)) }).await.unwrap();
+            read.get_or_load(|| async { Ok::<_, Infallible>("x".repeat(200)) }).await.unwrap();
         }
         let read = cacheops.read(key).on("table", Condition::all());
-        read.get_or_store(|| async { Ok::<_, Infallible>(Lossy { id: 7 }) }).await.unwrap();
+        read.get_or_load(|| async { Ok::<_, Infallible>(Lossy { id: 7 }) }).await.unwrap();
     }
 
     assert_eq!(warnings("cacheops.max-value-bytes"), 2, "one for each table");
@@ -144,7 +144,7 @@ async fn a_server_that_keeps_nothing_new_is_a_warning() {
             .unwrap();
         for table in ["one", "two", "three"] {
             let read = cacheops.read(table).on(table, Condition::all());
-            read.get_or_store(|| async { Ok::<_, Infallible>(1) }).await.unwrap();
+            read.get_or_load(|| async { Ok::<_, Infallible>(1) }).await.unwrap();
         }
         cacheops.stats()
     };
@@ -187,7 +187,7 @@ async fn spans_name_the_table_and_never_a_value() {
             .read("user")
             .on("account", Condition::all().term("mail", mail))
             .op("get")
-            .get_or_store(|| async { Ok::<_, Infallible>(mail.to_owned()) })
+            .get_or_load(|| async { Ok::<_, Infallible>(mail.to_owned()) })
             .await
             .unwrap();
     }

@@ -106,7 +106,7 @@ async fn an_argument_that_is_nested_too_deeply_has_no_key_and_ends_no_thread() {
     let deep = chain(100_000);
     assert!(!keys(&deep).0, "no two are alike");
     let value = off.cached("f", std::time::Duration::from_secs(60)).extra(&deep);
-    assert_eq!(value.get_or(async || 1).await, 1);
+    assert_eq!(value.get_or_load(async || Ok::<_, std::convert::Infallible>(1)).await.unwrap(), 1);
     let mut next = deep.next;
     while let Some(mut link) = next {
         next = link.next.take();

@@ -23,7 +23,7 @@ mod post {
 }
 use post::{ActiveModel, Column, Entity as Post};
 
-/// Asks twice, writes, and asks again.
+/// Reads twice, writes, and reads again.
 #[tokio::main]
 pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let co = Cacheops::connect(std::env::var("REDIS_URL")?).await?;
@@ -40,7 +40,7 @@ pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut post = post.into_active_model();
     post.title = Set("Two".into());
-    post.update(&db).await?; // exactly the results it concerns are gone
+    post.update(&db).await?; // invalidates exactly the results that depend on the row
     println!("{:?}", about_rust().await?); // from the database again
 
     let seen = co.stats();

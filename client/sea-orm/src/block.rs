@@ -78,9 +78,14 @@ impl<'a, S: Source> CachedReads<'a, S> {
     }
 
     /// How long the result lives, unless it is invalidated.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.options.ttl = Some(timeout);
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.options.ttl = Some(ttl);
         self
+    }
+
+    /// [`ttl`](Self::ttl) under the name that it has in django-cacheops.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.ttl(timeout)
     }
 
     /// Among all processes, one runs the block while the others wait for it.

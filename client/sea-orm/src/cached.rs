@@ -84,9 +84,14 @@ impl<Q> Cached<Q> {
     }
 
     /// How long the result lives, unless it is invalidated.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.options.ttl = Some(timeout);
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.options.ttl = Some(ttl);
         self
+    }
+
+    /// [`ttl`](Self::ttl) under the name that it has in django-cacheops.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.ttl(timeout)
     }
 
     /// Among all processes, one loads a missing result while the others wait for it.

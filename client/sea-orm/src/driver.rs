@@ -67,7 +67,11 @@ impl<C: Connection> Driver for SeaDriver<'_, C> {
         }
     }
 
-    async fn query(&mut self, sql: String, bind: Bind<'_, Run>) -> Result<Vec<QueryResult>, DbErr> {
+    async fn query(
+        &mut self,
+        sql: String,
+        bind: Bind<'_, Run>,
+    ) -> Result<Option<Vec<QueryResult>>, DbErr> {
         let values = match bind {
             Bind::Nothing => None,
             Bind::Text(text) => Some(Values(vec![Value::from(text)])),
@@ -82,7 +86,7 @@ impl<C: Connection> Driver for SeaDriver<'_, C> {
             Some(transaction) => query.on(transaction).await,
             None => query.on(self.connection).await,
         };
-        Ok(ran?.into_rows())
+        Ok(Some(ran?.into_rows()))
     }
 
     fn columns(&self, row: &QueryResult) -> Vec<(String, sql::Value<'static>)> {

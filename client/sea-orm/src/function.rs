@@ -38,7 +38,7 @@ impl CachedConn {
     /// async fn photos(db: &CachedConn, category: i32) -> Result<(u64, u64), DbErr> {
     ///     let articles = || Article::find().filter(article::Column::Category.eq(category));
     ///     db.cached_as("photos", articles())
-    ///         .get_or_try(|| async {
+    ///         .get_or_load(|| async {
     ///             let with = articles().filter(article::Column::Photo.eq(true)).count(db).await?;
     ///             Ok((with, articles().count(db).await? - with))
     ///         })
@@ -108,8 +108,13 @@ impl<'a, S: Source> CachedFunction<'a, S> {
     }
 
     /// How long the result lives, unless it is invalidated.
+    pub fn ttl(self, ttl: Duration) -> Self {
+        Self { call: self.call.ttl(ttl), ..self }
+    }
+
+    /// [`ttl`](Self::ttl) under the name that it has in django-cacheops.
     pub fn timeout(self, timeout: Duration) -> Self {
-        Self { call: self.call.ttl(timeout), ..self }
+        self.ttl(timeout)
     }
 
     /// Among all processes, one computes while the others wait.
@@ -122,14 +127,14 @@ impl<'a, S: Source> CachedFunction<'a, S> {
     /// # Errors
     ///
     /// Those of `function`.
-    pub async fn get_or_try<T, E, F, Fut>(self, function: F) -> Result<T, E>
+    pub async fn get_or_load<T, E, F, Fut>(self, function: F) -> Result<T, E>
     where
         T: CacheValue,
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
         let context = self.db.context();
-        self.call.get_or_try(context.session, &mut context.driver(), function).await
+        self.call.get_or_load(context.session, &mut context.driver(), function).await
     }
 
     /// Deletes the result of this function for these extras and samples, and no other. True if there was one.

@@ -50,7 +50,7 @@
 //! [`cache`](Cache::cache) on any query: `all`, `one`, `get` (one row or an error), `count`, `exists`, `aggregate`,
 //! `paginate`, `cursor_by`. On selects of one to six entities, related or linked, consolidated or not; on
 //! `into_model`, `into_partial_model`, `into_tuple`, `into_values`, `into_json`; on raw statements. SeaORM's builder
-//! methods work before it and, but for rare ones, behind it. `.timeout(..)`, `.lock(true)`, `.ops(..)` and `.nocache()`
+//! methods work before it and, but for rare ones, behind it. `.ttl(..)`, `.lock(true)`, `.ops(..)` and `.nocache()`
 //! stand behind it. [`Article::objects()`](Objects::objects) is cached as the [`Profile`] of the table says. Streams
 //! are not cached.
 //!

@@ -10,7 +10,7 @@ use crate::{author, builder_for, posts_of};
 async fn works(cacheops: &Cacheops) {
     for expected in [1, 1] {
         let load = || async { Ok::<_, Infallible>(expected) };
-        let read = cacheops.get_or_store("k", ("post", author(7)), None, load).await;
+        let read = cacheops.get_or_load("k", ("post", author(7)), None, load).await;
         assert_eq!(read.unwrap(), 1);
     }
     cacheops.invalidate(posts_of(7)).await.unwrap();
@@ -187,7 +187,7 @@ mod sentinel {
         cacheops.settled().await;
         assert!(new.calls_of("cacheops.invalidate") >= 1);
         let load = || async { Ok::<_, Infallible>(2) };
-        assert_eq!(cacheops.get_or_store("k", ("post", author(7)), None, load).await, Ok(2));
+        assert_eq!(cacheops.get_or_load("k", ("post", author(7)), None, load).await, Ok(2));
         assert_eq!(cacheops.stats().stores, 2);
     }
 }

@@ -20,7 +20,7 @@ async fn impatient(server: &Server) -> Cacheops {
 /// Reads the posts of an author; `database` is what the database says.
 async fn read(cacheops: &Cacheops, database: u32) -> u32 {
     let load = || async { Ok::<_, Infallible>(database) };
-    cacheops.get_or_store("k", ("post", author(7)), None, load).await.unwrap()
+    cacheops.get_or_load("k", ("post", author(7)), None, load).await.unwrap()
 }
 
 /// Entries survive a restart: what nobody invalidated is a hit afterwards.
@@ -313,12 +313,12 @@ async fn a_fill_that_crosses_a_failed_invalidation_is_refused() {
     let server = Server::start();
     let cacheops = handle(&server).await;
     let load = || async { Ok::<_, Infallible>(0) };
-    cacheops.get_or_store("other", ("post", author(1)), None, load).await.unwrap();
+    cacheops.get_or_load("other", ("post", author(1)), None, load).await.unwrap();
 
     let old = cacheops
         .read("k")
         .on("post", Condition::all().term("author", 7))
-        .get_or_store(|| async {
+        .get_or_load(|| async {
             drop(cacheops.pending(posts_of(7)));
             cacheops.settled().await;
             Ok::<_, Infallible>(1)

@@ -41,7 +41,7 @@ impl World {
         };
         let condition = Condition::all().term("id", row);
         let read = cacheops.read(format!("row:{row}")).on("row", condition).lock(pause == 0);
-        let value = read.get_or_store(load).await.unwrap();
+        let value = read.get_or_load(load).await.unwrap();
         assert!(value >= told, "row {row}: {value} after {told} was told");
         self.reads.fetch_add(1, Ordering::SeqCst);
     }

@@ -55,7 +55,7 @@ const KEYS: i64 = 30;
 async fn read(cacheops: &Cacheops, id: i64, value: u32) -> u32 {
     let load = || async { Ok::<_, Infallible>(value) };
     let key = Key::query("db", "SELECT").value(&id);
-    cacheops.get_or_store(key, ("post", author(id % 2)), None, load).await.unwrap()
+    cacheops.get_or_load(key, ("post", author(id % 2)), None, load).await.unwrap()
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn an_invalidation_reaches_every_shard() {
 async fn locked(cacheops: Cacheops, id: i64, load: impl Future<Output = u32>) -> u32 {
     let key = Key::query("db", "SELECT").value(&id);
     let load = || async { Ok::<_, Infallible>(load.await) };
-    cacheops.read(key).on("post", author(7)).lock(true).get_or_store(load).await.unwrap()
+    cacheops.read(key).on("post", author(7)).lock(true).get_or_load(load).await.unwrap()
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn a_snapshot_has_a_token_of_every_shard() {
             .read(Key::query("db", "SELECT").value(&id))
             .on("post", author(id % 2))
             .snapshot(snapshot)
-            .get_or_store(|| async { Ok::<_, Infallible>(value) })
+            .get_or_load(|| async { Ok::<_, Infallible>(value) })
             .await
             .unwrap()
     };
@@ -211,7 +211,7 @@ async fn a_primary_to_which_slots_are_just_moved_is_told_too() {
     from.connect().ok(&format!("CLUSTER SETSLOT 15495 MIGRATING {}", id(to)));
     let read = async |cacheops: &Cacheops, value: u32| {
         let load = || async { Ok::<_, Infallible>(value) };
-        cacheops.get_or_store(key, ("post", author(7)), None, load).await.unwrap()
+        cacheops.get_or_load(key, ("post", author(7)), None, load).await.unwrap()
     };
     assert_eq!(read(&two, 1).await, 1);
     assert_eq!(read(&two, 2).await, 1, "it is kept: {:?}", two.stats());

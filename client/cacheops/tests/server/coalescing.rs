@@ -35,7 +35,7 @@ impl Readers {
                 loads.send(end).unwrap();
                 ended.await.unwrap()
             };
-            cacheops.get_or_store("k", ("post", author(7)), None, load).await
+            cacheops.get_or_load("k", ("post", author(7)), None, load).await
         })
     }
 }
@@ -49,7 +49,7 @@ async fn next(begun: &mut mpsc::UnboundedReceiver<Load>) -> Load {
 async fn known(server: &Server) -> (Cacheops, i64) {
     let cacheops = handle(server).await;
     let load = || async { Ok::<_, ()>(0) };
-    cacheops.get_or_store("other", ("post", author(1)), None, load).await.unwrap();
+    cacheops.get_or_load("other", ("post", author(1)), None, load).await.unwrap();
     (cacheops, 1)
 }
 
@@ -66,7 +66,7 @@ async fn many_readers_load_once() {
                 let _permit = gate.acquire().await.unwrap();
                 Ok::<_, ()>(loads.fetch_add(1, Ordering::SeqCst))
             };
-            cacheops.get_or_store("k", ("post", author(7)), None, load).await.unwrap()
+            cacheops.get_or_load("k", ("post", author(7)), None, load).await.unwrap()
         });
     }
     asked(&server, &cacheops, before + 200).await;
@@ -171,9 +171,9 @@ async fn a_reader_that_is_alone_waits_for_nobody() {
     let load = next(&mut begun).await;
 
     let alone = cacheops.read("k").on("post", author(7)).alone(true).lock(true);
-    assert_eq!(alone.get_or_store(|| async { Ok::<_, &str>(2) }).await, Ok(2));
+    assert_eq!(alone.get_or_load(|| async { Ok::<_, &str>(2) }).await, Ok(2));
     let alone = cacheops.cached_as("f", ("post", author(7))).alone(true);
-    assert_eq!(alone.get_or_try(|| async { Ok::<_, &str>(3) }).await, Ok(3));
+    assert_eq!(alone.get_or_load(|| async { Ok::<_, &str>(3) }).await, Ok(3));
     assert_eq!(cacheops.stats().stores, 2);
 
     load.send(Ok(1)).unwrap();

@@ -43,7 +43,7 @@ impl World {
         if let Some(snapshot) = &snapshot {
             read = read.snapshot(snapshot);
         }
-        let read = read.get_or_store(load);
+        let read = read.get_or_load(load);
         let value = if random.below(20) == 0 {
             // Somebody hangs up.
             let patience = Duration::from_micros(random.below(2_000) as u64);

@@ -10,9 +10,11 @@ use tokio::sync::oneshot;
 
 use crate::{author, builder, handle, posts_of};
 
+type Certain<T> = Result<T, Infallible>;
+
 async fn read(cacheops: &Cacheops, database: u32) -> u32 {
     let load = || async { Ok::<_, Infallible>(database) };
-    cacheops.get_or_store("k", ("post", author(7)), None, load).await.unwrap()
+    cacheops.get_or_load("k", ("post", author(7)), None, load).await.unwrap()
 }
 
 #[tokio::test]
@@ -21,7 +23,7 @@ async fn a_result_that_is_forgotten_while_it_is_computed_is_not_kept() {
     let cacheops = handle(&server).await;
     // The table is known from now on.
     let other = cacheops.cached("other", Duration::from_secs(60));
-    assert_eq!(other.get_or(|| async { 0 }).await, 0);
+    assert_eq!(other.get_or_load(|| async { Certain::Ok(0) }).await.unwrap(), 0);
 
     let (began, begun) = oneshot::channel();
     let (end, ended) = oneshot::channel();
@@ -30,9 +32,9 @@ async fn a_result_that_is_forgotten_while_it_is_computed_is_not_kept() {
         tokio::spawn(async move {
             let compute = || async {
                 began.send(()).unwrap();
-                ended.await.unwrap()
+                Certain::Ok(ended.await.unwrap())
             };
-            menu(&cacheops).get_or(compute).await
+            menu(&cacheops).get_or_load(compute).await.unwrap()
         })
     };
     begun.await.unwrap();
@@ -40,14 +42,16 @@ async fn a_result_that_is_forgotten_while_it_is_computed_is_not_kept() {
     menu(&cacheops).invalidate().await.unwrap();
     let late = {
         let cacheops = cacheops.clone();
-        tokio::spawn(async move { menu(&cacheops).get_or(|| async { 2 }).await })
+        tokio::spawn(async move {
+            menu(&cacheops).get_or_load(|| async { Certain::Ok(2) }).await.unwrap()
+        })
     };
     crate::asked(&server, &cacheops, 3).await;
     end.send(1).unwrap();
 
     assert_eq!(early.await.unwrap(), 1);
     assert_eq!(late.await.unwrap(), 2, "asked after it was forgotten");
-    assert_eq!(menu(&cacheops).get_or(|| async { 3 }).await, 2);
+    assert_eq!(menu(&cacheops).get_or_load(|| async { Certain::Ok(3) }).await.unwrap(), 2);
 }
 
 fn menu(cacheops: &Cacheops) -> CachedAs<'_> {
@@ -95,7 +99,7 @@ async fn a_time_without_end_is_no_error() {
             .on("post", Condition::all().term("author", 7))
             .timeout(Duration::MAX)
             .lock(true)
-            .get_or_store(|| async move {
+            .get_or_load(|| async move {
                 gate.await.unwrap();
                 Ok::<_, Infallible>(value)
             })
@@ -153,13 +157,13 @@ async fn a_loader_that_reads_its_own_key_does_not_wait_for_itself() {
 
     for lock in [false, true] {
         let outer = cacheops.read("outer").on("post", author(7)).lock(lock);
-        let value = outer.get_or_store(|| async {
+        let value = outer.get_or_load(|| async {
             let inner = cacheops.read("inner").on("post", author(7)).lock(lock);
             let load = || async {
                 let again = cacheops.read("outer").on("post", author(7)).lock(lock);
-                again.get_or_store(|| async { Ok::<_, Infallible>(1) }).await
+                again.get_or_load(|| async { Ok::<_, Infallible>(1) }).await
             };
-            inner.get_or_store(load).await.map(|inner| inner + 1)
+            inner.get_or_load(load).await.map(|inner| inner + 1)
         });
         assert_eq!(tokio::time::timeout(patience, value).await, Ok(Ok(2)), "{lock}");
         cacheops.invalidate_all().await.unwrap();
@@ -176,12 +180,12 @@ async fn nobody_stores_to_a_server_that_is_known_to_be_frozen() {
     let load = || async {
         server.freeze();
         let other = cacheops.read("other").on("post", author(7));
-        assert_eq!(other.get_or_store(|| async { Ok::<_, Infallible>(2) }).await, Ok(2));
+        assert_eq!(other.get_or_load(|| async { Ok::<_, Infallible>(2) }).await, Ok(2));
         assert!(!cacheops.stats().available);
         Ok::<_, Infallible>(Instant::now())
     };
     let read = cacheops.read("k").on("post", author(7)).codec(Never);
-    let loaded = read.get_or_store(load).await.unwrap();
+    let loaded = read.get_or_load(load).await.unwrap();
 
     assert!(loaded.elapsed() < timeout / 2, "{:?} for a store", loaded.elapsed());
     server.thaw();
@@ -200,7 +204,7 @@ async fn a_result_is_stored_over_the_connection_of_now() {
         cacheops.settled().await;
         Ok::<_, Infallible>(1)
     };
-    cacheops.get_or_store("other", ("post", author(7)), None, load).await.unwrap();
+    cacheops.get_or_load("other", ("post", author(7)), None, load).await.unwrap();
 
     assert_eq!(cacheops.stats().stores, 2);
 }
@@ -229,10 +233,10 @@ async fn a_value_in_the_process_is_not_taken_for_one_of_a_server_that_has_gone_b
     let cacheops = handle(&server).await;
     let near = async |cacheops: &Cacheops, value: u32| {
         let read = cacheops.read("k").on("post", author(7)).local(true);
-        read.get_or_store(|| async { Ok::<_, Infallible>(value) }).await.unwrap()
+        read.get_or_load(|| async { Ok::<_, Infallible>(value) }).await.unwrap()
     };
     let other = cacheops.read("other").on("post", author(7));
-    other.get_or_store(|| async { Ok::<_, Infallible>(0) }).await.unwrap();
+    other.get_or_load(|| async { Ok::<_, Infallible>(0) }).await.unwrap();
     server.connect().ok("SAVE");
     assert_eq!(near(&cacheops, 1).await, 1);
     assert_eq!(near(&cacheops, 2).await, 1);

@@ -24,7 +24,7 @@ async fn a_function_is_kept_by_name_extras_and_rows() {
             .extra(lang)
             .extra(&(1, "x"))
             .timeout(Duration::from_secs(60))
-            .get_or_try(|| async { Never::Ok(value) })
+            .get_or_load(|| async { Never::Ok(value) })
             .await
             .unwrap()
     };
@@ -52,13 +52,31 @@ async fn two_functions_of_one_type_and_time_share_nothing() {
     );
 
     for _ in 0..2 {
-        assert_eq!((a().get_or(async || 1).await, b().get_or(async || 2).await), (1, 2));
-        assert_eq!((c().get_or(async || 3).await, d().get_or(async || 4).await), (3, 4));
+        assert_eq!(
+            (
+                a().get_or_load(async || Never::Ok(1)).await.unwrap(),
+                b().get_or_load(async || Never::Ok(2)).await.unwrap()
+            ),
+            (1, 2)
+        );
+        assert_eq!(
+            (
+                c().get_or_load(async || Never::Ok(3)).await.unwrap(),
+                d().get_or_load(async || Never::Ok(4)).await.unwrap()
+            ),
+            (3, 4)
+        );
     }
     assert_eq!(cacheops.stats().hits, 4);
 
     assert!(a().invalidate().await.unwrap());
-    assert_eq!((a().get_or(async || 5).await, b().get_or(async || 6).await), (5, 2));
+    assert_eq!(
+        (
+            a().get_or_load(async || Never::Ok(5)).await.unwrap(),
+            b().get_or_load(async || Never::Ok(6)).await.unwrap()
+        ),
+        (5, 2)
+    );
 }
 
 #[tokio::test]
@@ -66,7 +84,7 @@ async fn a_function_kept_by_time_ends_with_it_or_with_everything() {
     let server = Server::start();
     let cacheops = handle(&server).await;
     let call = async |timeout: Duration, value: u32| {
-        cacheops.cached("top", timeout).get_or(|| async { value }).await
+        cacheops.cached("top", timeout).get_or_load(|| async { Never::Ok(value) }).await.unwrap()
     };
 
     let moment = Duration::from_millis(1);
@@ -105,7 +123,7 @@ async fn a_near_value_is_proven_by_the_server_each_time() {
     let cacheops = handle(&server).await;
     let read = async |value: &str| {
         let read = cacheops.read("k").on("post", author(7)).local(true);
-        read.get_or_store(|| async { Never::Ok(value.to_owned()) }).await.unwrap()
+        read.get_or_load(|| async { Never::Ok(value.to_owned()) }).await.unwrap()
     };
 
     assert_eq!(read("a").await, "a");
@@ -118,7 +136,7 @@ async fn a_near_value_is_proven_by_the_server_each_time() {
     let other = handle(&server).await;
     other.invalidate(posts_of(7)).await.unwrap();
     let load = || async { Never::Ok("d".to_owned()) };
-    other.get_or_store("k", ("post", author(7)), None, load).await.unwrap();
+    other.get_or_load("k", ("post", author(7)), None, load).await.unwrap();
     assert_eq!(read("e").await, "d");
     assert_eq!(read("e").await, "d");
     assert_eq!((cacheops.stats().near_hits, cacheops.stats().hits), (2, 3));
@@ -140,7 +158,7 @@ async fn a_profile_says_which_reads_ask() {
         let before = cacheops.stats();
         let profile = cacheops.profile(table).unwrap();
         let read = cacheops.read(op.name()).on(table, Condition::all()).profile(profile, op);
-        read.get_or_store(|| async { Never::Ok(1) }).await.unwrap();
+        read.get_or_load(|| async { Never::Ok(1) }).await.unwrap();
         cacheops.stats().bypasses == before.bypasses
     };
 
@@ -166,7 +184,7 @@ async fn namespace_and_prefix_keep_keys_apart() {
         .unwrap();
     for (cacheops, value) in [(&shop, 1), (&blog, 2)] {
         let load = || async { Never::Ok(value) };
-        let read = cacheops.get_or_store("k", ("post", author(7)), None, load).await;
+        let read = cacheops.get_or_load("k", ("post", author(7)), None, load).await;
         assert_eq!(read.unwrap(), value);
     }
 
@@ -179,13 +197,11 @@ async fn an_entry_of_another_type_or_format_is_a_miss_and_is_replaced() {
     let server = Server::start();
     let cacheops = handle(&server).await;
     let dep = || Deps::on("post", author(7));
-    cacheops.get_or_store("k", dep(), None, || async { Never::Ok(7_i64) }).await.unwrap();
+    cacheops.get_or_load("k", dep(), None, || async { Never::Ok(7_i64) }).await.unwrap();
 
-    let text =
-        cacheops.get_or_store("k", dep(), None, || async { Never::Ok("7".to_owned()) }).await;
+    let text = cacheops.get_or_load("k", dep(), None, || async { Never::Ok("7".to_owned()) }).await;
     assert_eq!(text.unwrap(), "7");
-    let text =
-        cacheops.get_or_store("k", dep(), None, || async { Never::Ok("8".to_owned()) }).await;
+    let text = cacheops.get_or_load("k", dep(), None, || async { Never::Ok("8".to_owned()) }).await;
     assert_eq!(text.unwrap(), "7");
 
     let stats = cacheops.stats();
@@ -199,7 +215,7 @@ async fn an_entry_of_another_version_is_a_miss_and_is_replaced_under_the_same_ke
     let new = builder(&server).version("2").build().await.unwrap();
     let read = async |cacheops: &Cacheops, value: u32| {
         let load = || async { Never::Ok(value) };
-        cacheops.get_or_store("k", ("post", author(7)), None, load).await.unwrap()
+        cacheops.get_or_load("k", ("post", author(7)), None, load).await.unwrap()
     };
 
     assert_eq!((read(&old, 1).await, read(&new, 2).await, read(&new, 3).await), (1, 2, 2));
@@ -232,7 +248,7 @@ async fn a_value_that_serde_would_change_is_loaded_each_time_and_counted() {
 
     for _ in 0..2 {
         let load = || async { Never::Ok(vec![Item { id: 7 }]) };
-        let items = cacheops.get_or_store("k", ("post", author(7)), None, load).await.unwrap();
+        let items = cacheops.get_or_load("k", ("post", author(7)), None, load).await.unwrap();
         assert_eq!(items[0].id, 7);
     }
 
@@ -251,7 +267,7 @@ async fn another_serialisation_is_a_setting() {
     let other = handle(&server).await;
     let read = async |cacheops: &Cacheops| {
         let load = || async { Never::Ok(vec!["one".to_owned()]) };
-        cacheops.get_or_store("k", ("post", author(7)), None, load).await.unwrap()
+        cacheops.get_or_load("k", ("post", author(7)), None, load).await.unwrap()
     };
 
     read(&json).await;
@@ -268,7 +284,7 @@ async fn no_invalidation_is_of_one_task_or_one_handle() {
     let server = Server::start();
     let cacheops = handle(&server).await;
     let load = || async { Never::Ok(1) };
-    cacheops.get_or_store("k", ("post", author(7)), None, load).await.unwrap();
+    cacheops.get_or_load("k", ("post", author(7)), None, load).await.unwrap();
 
     cacheops
         .no_invalidation(async {
@@ -308,7 +324,7 @@ async fn hooks_hear_of_every_read_and_invalidation() {
         .unwrap();
     let read = async || {
         let read = cacheops.read("k").on("post", author(7)).op("fetch");
-        read.get_or_store(|| async { Never::Ok(1) }).await.unwrap()
+        read.get_or_load(|| async { Never::Ok(1) }).await.unwrap()
     };
 
     read().await;
@@ -331,7 +347,7 @@ async fn a_handle_that_is_off_connects_to_nothing() {
         .unwrap();
 
     let load = || async { Never::Ok(1) };
-    assert_eq!(cacheops.get_or_store("k", ("post", author(7)), None, load).await.unwrap(), 1);
+    assert_eq!(cacheops.get_or_load("k", ("post", author(7)), None, load).await.unwrap(), 1);
     assert_eq!(cacheops.invalidate(posts_of(7)).await.unwrap(), Invalidated::Skipped);
     drop(cacheops.pending(posts_of(7)));
     cacheops.cache().set("k", &1, None).await.unwrap();
@@ -390,7 +406,7 @@ async fn a_value_that_is_too_large_is_loaded_each_time_and_counted() {
 
     for _ in 0..2 {
         let load = || async { Never::Ok(large.clone()) };
-        let value = cacheops.get_or_store("k", ("post", author(7)), None, load).await.unwrap();
+        let value = cacheops.get_or_load("k", ("post", author(7)), None, load).await.unwrap();
         assert_eq!(value, large);
     }
 
@@ -411,7 +427,7 @@ async fn a_replica_is_read_and_never_filled_and_refuses_invalidations() {
     let cacheops = builder(&replica).strict(true).build().await.unwrap();
 
     let load = || async { Never::Ok(1) };
-    assert_eq!(cacheops.get_or_store("k", ("post", author(7)), None, load).await.unwrap(), 1);
+    assert_eq!(cacheops.get_or_load("k", ("post", author(7)), None, load).await.unwrap(), 1);
     assert_eq!(cacheops.stats().stores + cacheops.stats().store_errors, 0);
 
     let error = cacheops.invalidate(posts_of(7)).await.unwrap_err();

@@ -25,7 +25,7 @@ fn start(cacheops: &Cacheops) -> Reader {
             began.send(()).unwrap();
             ended.await.unwrap()
         };
-        cacheops.read("k").on("post", author(7)).lock(true).get_or_store(load).await
+        cacheops.read("k").on("post", author(7)).lock(true).get_or_load(load).await
     });
     (reader, begun, end)
 }
@@ -150,7 +150,7 @@ async fn a_stampede_of_several_processes_loads_once_a_round() {
     let loads = Arc::new(AtomicU32::new(0));
     // Table and scheme are known, so that no store is refused.
     let load = || async { Ok::<_, ()>(0) };
-    processes[0].get_or_store("other", ("post", author(1)), None, load).await.unwrap();
+    processes[0].get_or_load("other", ("post", author(1)), None, load).await.unwrap();
     for round in 1..=20 {
         let mut readers = JoinSet::new();
         for process in &processes {
@@ -162,7 +162,7 @@ async fn a_stampede_of_several_processes_loads_once_a_round() {
                         Ok::<_, ()>(loads.fetch_add(1, Ordering::SeqCst) + 1)
                     };
                     let read = cacheops.read("k").on("post", author(7)).lock(true);
-                    read.get_or_store(load).await.unwrap()
+                    read.get_or_load(load).await.unwrap()
                 });
             }
         }

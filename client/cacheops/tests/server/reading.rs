@@ -16,7 +16,7 @@ async fn a_result_is_loaded_once_until_a_row_of_its_condition_changes() {
     let cacheops = handle(&server).await;
     let read = async |expected: u32| {
         let load = || async { Never::Ok(expected) };
-        cacheops.get_or_store("posts:7", ("post", author(7)), None, load).await.unwrap()
+        cacheops.get_or_load("posts:7", ("post", author(7)), None, load).await.unwrap()
     };
 
     assert_eq!(read(1).await, 1);
@@ -42,12 +42,12 @@ async fn a_value_that_changed_while_it_was_loaded_is_not_stored() {
     let cacheops = handle(&server).await;
     // The scheme and the table are known, so that only the change can be the reason.
     cacheops
-        .get_or_store("other", ("post", author(9)), None, || async { Never::Ok(0) })
+        .get_or_load("other", ("post", author(9)), None, || async { Never::Ok(0) })
         .await
         .unwrap();
 
     let value = cacheops
-        .get_or_store("posts:7", ("post", author(7)), None, || async {
+        .get_or_load("posts:7", ("post", author(7)), None, || async {
             cacheops.invalidate(posts_of(7)).await.unwrap();
             Never::Ok("old".to_owned())
         })
@@ -57,7 +57,7 @@ async fn a_value_that_changed_while_it_was_loaded_is_not_stored() {
     assert_eq!(cacheops.stats().stores_refused, 1);
 
     let load = || async { Never::Ok("new".to_owned()) };
-    let value = cacheops.get_or_store("posts:7", ("post", author(7)), None, load).await.unwrap();
+    let value = cacheops.get_or_load("posts:7", ("post", author(7)), None, load).await.unwrap();
     assert_eq!(value, "new");
 }
 
@@ -69,7 +69,7 @@ async fn a_loader_may_say_itself_what_its_result_depends_on() {
         cacheops
             .read("k")
             .timeout(Duration::from_secs(60))
-            .get_or_load(|| async { Never::Ok((value, Deps::on("post", author(value)))) })
+            .get_or_load_with_deps(|| async { Never::Ok((value, Deps::on("post", author(value)))) })
             .await
             .unwrap()
     };
@@ -89,7 +89,7 @@ async fn a_result_that_depends_on_nothing_is_not_stored() {
 
     for value in 1..3 {
         let load = || async { Never::Ok(value) };
-        assert_eq!(cacheops.get_or_store("k", Deps::none(), None, load).await.unwrap(), value);
+        assert_eq!(cacheops.get_or_load("k", Deps::none(), None, load).await.unwrap(), value);
     }
 
     assert_eq!(cacheops.stats().stores, 0);
@@ -101,11 +101,11 @@ async fn an_error_of_the_loader_is_the_callers_and_nothing_is_stored() {
     let cacheops = handle(&server).await;
 
     let load = || async { Err::<i64, _>("no such table") };
-    let result = cacheops.get_or_store("k", ("post", author(7)), None, load).await;
+    let result = cacheops.get_or_load("k", ("post", author(7)), None, load).await;
     assert_eq!(result, Err("no such table"));
 
     let load = || async { Never::Ok(7) };
-    assert_eq!(cacheops.get_or_store("k", ("post", author(7)), None, load).await.unwrap(), 7);
+    assert_eq!(cacheops.get_or_load("k", ("post", author(7)), None, load).await.unwrap(), 7);
     assert_eq!(cacheops.flights(), 0);
 }
 
@@ -119,7 +119,7 @@ async fn a_snapshot_guards_all_fills_of_its_transaction() {
             Some(snapshot) => read.snapshot(snapshot),
             None => read,
         };
-        read.get_or_store(|| async { Never::Ok(value) }).await.unwrap()
+        read.get_or_load(|| async { Never::Ok(value) }).await.unwrap()
     };
     read(None, 0).await; // makes the scheme known
 

@@ -87,7 +87,7 @@ impl Bench {
         let read = async || {
             let read = co.read("read").deps(deps()).codec(RowsCodec::default());
             let load = async || Ok::<_, sea_orm::DbErr>(models.clone());
-            read.get_or_store(load).await.unwrap().len()
+            read.get_or_load(load).await.unwrap().len()
         };
         co.cache().delete("read").await.unwrap();
         read().await;

@@ -77,7 +77,7 @@ async fn what_is_made_of_two_queries_depends_on_both_or_is_not_kept() {
     };
     let both = db.deps(essays()).zip(db.deps(topic::Entity::find()));
     let both = both.map(|(essays, topics)| essays.and_all(topics)).unwrap();
-    let made = || w.co.read("made").deps(both.clone()).get_or_store(async || Ok::<_, DbErr>(7));
+    let made = || w.co.read("made").deps(both.clone()).get_or_load(async || Ok::<_, DbErr>(7));
 
     assert_eq!(now_cached!(w, made()), 7);
     let new = essay::ActiveModel { id: Set(9), member_id: Set(1), title: Set("New".into()) };

@@ -113,7 +113,7 @@ async fn fields_that_serde_skips_are_right_however_a_model_is_read() {
     right_each_time!((2, rows[1..].to_vec()), paginated());
     let function = || {
         db.cached_as("accounts", all())
-            .get_or_try(|| async { account::Entity::find().all(&db).await })
+            .get_or_load(|| async { account::Entity::find().all(&db).await })
     };
     right_each_time!(rows, function());
     assert_eq!(w.co.stats().undecodable, 0);

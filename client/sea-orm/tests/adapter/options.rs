@@ -61,7 +61,7 @@ async fn functions_of_different_samples_are_different_entries() {
         let articles = article::Entity::find().filter(article::Column::Views.gt(views));
         let count = articles.clone();
         let computed = db.cached_as("above", articles);
-        computed.get_or_try(move || async move { count.count(db).await })
+        computed.get_or_load(move || async move { count.count(db).await })
     };
 
     assert_eq!((above(10).await.unwrap(), above(30).await.unwrap()), (3, 1));
@@ -108,7 +108,7 @@ async fn nothing_that_depends_on_a_forbidden_table_is_kept() {
                 of.count(&db).await
             })
         };
-        let function = || w.db.cached_as("f", joined()).get_or_try(|| async { Ok::<_, DbErr>(1) });
+        let function = || w.db.cached_as("f", joined()).get_or_load(|| async { Ok::<_, DbErr>(1) });
 
         for again in [false, true] {
             assert_eq!(w.hits(block()).await.0, again);

@@ -158,13 +158,13 @@ async fn on_postgres_blocks_and_functions_store_nothing_of_a_transaction_that_ha
     let all = category::Entity::find;
     let block = tx.reads("names").get_or_load(|db| async move { all().all(&db).await });
     assert_eq!(block.await.unwrap()[0].name, "committed++");
-    let function = tx.cached_as("names", all()).get_or_try(|| async { all().all(&tx).await });
+    let function = tx.cached_as("names", all()).get_or_load(|| async { all().all(&tx).await });
     assert_eq!(function.await.unwrap()[0].name, "committed++");
     drop(tx);
 
     let block = db.reads("names").get_or_load(|db| async move { all().all(&db).await });
     assert_eq!(block.await.unwrap()[0].name, "committed");
-    let function = db.cached_as("names", all()).get_or_try(|| async { all().all(&db).await });
+    let function = db.cached_as("names", all()).get_or_load(|| async { all().all(&db).await });
     assert_eq!(function.await.unwrap()[0].name, "committed");
 }
 

@@ -34,7 +34,7 @@ async fn a_transaction_does_not_wait_for_who_waits_for_its_connection() {
 
         assert_eq!(all().all(&tx).await.unwrap(), []);
         let computed = tx.cached_as("f", category::Entity::find()).lock(true);
-        computed.get_or_try(|| async { Ok::<_, ()>(1) }).await.unwrap();
+        computed.get_or_load(|| async { Ok::<_, ()>(1) }).await.unwrap();
         assert_eq!(co.flights(), 1, "the other waits still, for the connection");
 
         tx.commit().await.unwrap();

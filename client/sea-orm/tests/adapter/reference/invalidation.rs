@@ -146,7 +146,10 @@ async fn values_by_time_alone() {
     let w = World::new().await;
     let hour = Duration::from_secs(3600);
     let top = |category: i32| w.co.cached("top_articles", hour).extra(&category);
-    let call = async |category: i32, value: u32| top(category).get_or(|| async { value }).await;
+    let call = async |category: i32, value: u32| {
+        let top = top(category).get_or_load(|| async { Ok::<_, std::convert::Infallible>(value) });
+        top.await.unwrap()
+    };
 
     assert_eq!((call(1, 10).await, call(2, 20).await), (10, 20));
     new_article(9, 1).insert(&w.db).await.unwrap();

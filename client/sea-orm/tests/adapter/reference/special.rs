@@ -36,7 +36,7 @@ async fn transactions_follow_three_rules() {
         assert!(!hit && seen.unwrap().len() == 3, "its own rows, from the database");
     }
     let (before, counted) = (w.co.stats().stores, tx.cached_as("n", article::Entity::find()));
-    assert_eq!(counted.get_or_try(|| async { Ok::<_, DbErr>(3) }).await.unwrap(), 3);
+    assert_eq!(counted.get_or_load(|| async { Ok::<_, DbErr>(3) }).await.unwrap(), 3);
     assert_eq!(w.co.stats().stores, before, "a function of a dirty transaction is not kept");
     assert_eq!(still_cached!(w, titles(&w.db)).len(), 2, "others see what is committed");
 
@@ -76,7 +76,7 @@ async fn a_function_in_a_transaction_is_kept_while_it_is_clean() {
     let w = World::new().await;
     let count = async |tx: &cacheops_sea_orm::CachedTxn, writes: bool| {
         let articles = tx.cached_as("count", article::Entity::find()).extra(&writes);
-        let counted = articles.get_or_try(|| async {
+        let counted = articles.get_or_load(|| async {
             if writes {
                 new_article(20, 1).insert(tx).await?;
             }
@@ -93,7 +93,7 @@ async fn a_function_in_a_transaction_is_kept_while_it_is_clean() {
     tx.rollback().await.unwrap();
 
     let fresh = w.db.cached_as("count", article::Entity::find()).extra(&true);
-    assert_eq!(fresh.get_or_try(|| async { Ok::<_, DbErr>(4) }).await.unwrap(), 4);
+    assert_eq!(fresh.get_or_load(|| async { Ok::<_, DbErr>(4) }).await.unwrap(), 4);
 }
 
 /// Several processes at once: each handle is one, with connections of its own.
@@ -115,7 +115,7 @@ async fn with_a_lock_one_of_all_processes_computes() {
         let runs = Arc::clone(&runs);
         tokio::spawn(async move {
             let heavy = db.cached_as("heavy", article::Entity::find()).lock(true);
-            let heavy = heavy.get_or_try(|| async {
+            let heavy = heavy.get_or_load(|| async {
                 runs.fetch_add(1, Ordering::SeqCst);
                 for _ in 0..50 {
                     article::Entity::find().all(&db).await?;

@@ -112,7 +112,7 @@ async fn switched_off_everything_works_and_nothing_is_cached() {
         assert_eq!(article::Entity::objects().count(&w.db).await.unwrap(), 4);
         assert_eq!(article::Entity::find().cache().all(&w.db).await.unwrap().len(), 4);
         let computed = w.db.cached_as("f", article::Entity::find());
-        assert_eq!(computed.get_or_try(|| async { Ok::<_, DbErr>(7) }).await.unwrap(), 7);
+        assert_eq!(computed.get_or_load(|| async { Ok::<_, DbErr>(7) }).await.unwrap(), 7);
     }
     new_article(9, 1).insert(&w.db).await.unwrap();
     w.db.invalidate_model::<article::Entity>().await.unwrap();
@@ -157,7 +157,7 @@ async fn nocache_holds_for_what_is_made_of_the_query_and_timeout_too() {
 async fn article_stats(db: &CachedConn, runs: &AtomicUsize) -> Result<Vec<(i32, u64)>, DbErr> {
     db.cached_as("article_stats", article::Entity::find())
         .timeout(2 * MINUTE)
-        .get_or_try(|| async {
+        .get_or_load(|| async {
             runs.fetch_add(1, Ordering::Relaxed);
             let mut stats = Vec::new();
             for category in [1, 2] {
@@ -196,7 +196,7 @@ async fn articles_block(w: &World, category: i32, count: u64) -> Result<Vec<i32>
     let articles = || article::Entity::find().filter(article::Column::CategoryId.eq(category));
     let block = w.db.cached_as("articles_block", articles()).extra(&count);
     block
-        .get_or_try(|| async {
+        .get_or_load(|| async {
             let ordered = articles().order_by_asc(article::Column::Id).limit(count);
             Ok(ordered.all(&w.db).await?.into_iter().map(|article| article.id).collect())
         })
@@ -238,7 +238,7 @@ async fn a_function_may_depend_on_several_queries_and_models() {
     let stats = || {
         let public = article::Entity::find().filter(article::Column::Public.eq(true));
         let stats = w.db.cached_as("stats", public).and(comment::Entity::find());
-        stats.get_or_try(|| async { comment::Entity::find().count(&w.db).await })
+        stats.get_or_load(|| async { comment::Entity::find().count(&w.db).await })
     };
 
     now_cached!(w, stats());
@@ -254,7 +254,7 @@ async fn a_function_may_depend_on_several_queries_and_models() {
 
     let forbidden = || {
         let stats = w.db.cached_as("tags", article::Entity::find()).and(tag::Entity::find());
-        stats.get_or_try(|| async { Ok::<_, DbErr>(1) })
+        stats.get_or_load(|| async { Ok::<_, DbErr>(1) })
     };
     assert!(!w.hits(forbidden()).await.0);
     assert!(!w.hits(forbidden()).await.0, "a model that must not be cached");

@@ -1,0 +1,204 @@
+//! A search for stale results: random reads through the cache, each compared with the database, between random writes,
+//! transactions and savepoints.
+
+use std::time::{Duration, Instant};
+
+use cacheops_sqlx::{Cache, CachedTx};
+use support::Random;
+
+use crate::world::{Post, on_each_database};
+
+/// How long each search runs: CACHEOPS_FUZZ_SECONDS, or ten.
+fn duration() -> Duration {
+    Duration::from_secs(support::number("CACHEOPS_FUZZ_SECONDS").unwrap_or(10))
+}
+
+fn rand_seed() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.unwrap_or_default().as_nanos() as u64
+}
+
+/// A read: its text and its values.
+fn read(random: &mut Random) -> (String, Vec<Value>) {
+    let mut values = Vec::new();
+    let condition = condition(random, &mut values, 2);
+    let text = match random.below(4) {
+        0 => format!(
+            "SELECT p.id, p.author, p.title, p.note FROM post p JOIN author a ON a.id = p.author WHERE {condition} \
+             ORDER BY p.id"
+        ),
+        1 => format!(
+            "SELECT p.id, p.author, p.title, p.note FROM post p WHERE {condition} AND EXISTS (SELECT 1 FROM author a \
+             WHERE a.id = p.author) ORDER BY p.id"
+        ),
+        _ => format!(
+            "SELECT p.id, p.author, p.title, p.note FROM post p WHERE {condition} ORDER BY p.id"
+        ),
+    };
+    (text, values)
+}
+
+#[derive(Clone, Debug)]
+enum Value {
+    Number(i64),
+    Text(Option<String>),
+}
+
+fn condition(random: &mut Random, values: &mut Vec<Value>, depth: usize) -> String {
+    let mut parameter = |value| {
+        values.push(value);
+        format!("${}", values.len())
+    };
+    match random.below(if depth == 0 { 5 } else { 8 }) {
+        0 => format!("p.id = {}", parameter(Value::Number(random.below(8) as i64))),
+        1 => format!("p.author = {}", parameter(Value::Number(random.below(4) as i64))),
+        2 => format!("p.title = {}", parameter(Value::Text(Some(word(random))))),
+        3 => format!("p.note = {}", parameter(Value::Text(Some(word(random))))),
+        4 => "p.note IS NULL".to_owned(),
+        5 => {
+            let one = parameter(Value::Number(random.below(4) as i64));
+            let other = parameter(Value::Number(random.below(4) as i64));
+            format!("p.author IN ({one}, {other})")
+        }
+        kind => {
+            let left = condition(random, values, depth - 1);
+            let right = condition(random, values, depth - 1);
+            let operator = if kind == 6 { "AND" } else { "OR" };
+            format!("({left} {operator} {right})")
+        }
+    }
+}
+
+fn word(random: &mut Random) -> String {
+    ["a", "b", "it's", "\"q\" \\ é"][random.below(4)].to_owned()
+}
+
+/// A write of posts or authors.
+fn write(random: &mut Random) -> (String, Vec<Value>) {
+    let mut values = Vec::new();
+    match random.below(7) {
+        0 | 1 => {
+            values.push(Value::Number(random.below(8) as i64));
+            values.push(Value::Number(random.below(4) as i64));
+            values.push(Value::Text(Some(word(random))));
+            values.push(Value::Text((random.below(2) == 0).then(|| word(random))));
+            (
+                "INSERT INTO post (id, author, title, note) VALUES ($1, $2, $3, $4)".to_owned(),
+                values,
+            )
+        }
+        2 => {
+            values.push(Value::Number(random.below(4) as i64));
+            values.push(Value::Number(random.below(8) as i64));
+            ("UPDATE post SET author = $1 WHERE id = $2".to_owned(), values)
+        }
+        3 => {
+            values.push(Value::Text((random.below(2) == 0).then(|| word(random))));
+            values.push(Value::Number(random.below(4) as i64));
+            ("UPDATE post SET note = $1 WHERE author = $2".to_owned(), values)
+        }
+        4 => {
+            values.push(Value::Text(Some(word(random))));
+            ("UPDATE post SET id = id + 8, title = $1 WHERE id < 2".to_owned(), values)
+        }
+        5 => {
+            values.push(Value::Number(random.below(8) as i64));
+            values.push(Value::Text(Some(word(random))));
+            ("DELETE FROM post WHERE id = $1 OR title = $2 OR id > 7".to_owned(), values)
+        }
+        _ => match random.below(2) {
+            0 => {
+                values.push(Value::Number(random.below(4) as i64));
+                ("DELETE FROM author WHERE id = $1".to_owned(), values)
+            }
+            _ => {
+                values.push(Value::Number(random.below(4) as i64));
+                values.push(Value::Text(Some(word(random))));
+                ("INSERT INTO author (id, name) VALUES ($1, $2)".to_owned(), values)
+            }
+        },
+    }
+}
+
+macro_rules! bound {
+    ($query:expr, $values:expr) => {{
+        let mut query = $query;
+        for value in $values {
+            query = match value.clone() {
+                Value::Number(number) => query.bind(number),
+                Value::Text(text) => query.bind(text),
+            };
+        }
+        query
+    }};
+}
+
+on_each_database! {
+    async fn random_reads_and_writes_find_no_stale_result(w) {
+        let seed = support::number("CACHEOPS_FUZZ_SEED").unwrap_or_else(rand_seed);
+        let mut random = Random::from_seed(seed);
+        let reads: Vec<_> = (0..60).map(|_| read(&mut random)).collect();
+        let begun = Instant::now();
+        let (mut compared, mut changed, mut hits) = (0_u64, 0_u64, 0_u64);
+        let mut last: Vec<Option<Vec<Post>>> = vec![None; reads.len()];
+
+        macro_rules! compare {
+            ($at:expr, $on:expr, $plain:expr) => {{
+                let (text, values) = &reads[$at];
+                let cached = bound!(sqlx::query_as::<Db, Post>(sql(text)), values).cached();
+                let (hit, cached) = w.hits(cached.fetch_all($on)).await;
+                let plain = bound!(sqlx::query_as::<Db, Post>(sql(text)), values).fetch_all($plain).await;
+                let (cached, plain) = (cached.unwrap(), plain.unwrap());
+                assert_eq!(cached, plain, "seed {seed}: {text} {values:?}, a hit: {hit}");
+                compared += 1;
+                hits += u64::from(hit);
+                if last[$at].as_ref().is_some_and(|last| *last != plain) {
+                    changed += 1;
+                }
+                last[$at] = Some(plain);
+            }};
+        }
+        macro_rules! write {
+            ($on:expr) => {{
+                let (text, values) = write(&mut random);
+                bound!(sqlx::query::<Db>(sql(&text)), &values).execute($on).await
+            }};
+        }
+
+        while begun.elapsed() < duration() {
+            for _ in 0..random.below(4) {
+                let _ = write!(&w.db);
+            }
+            if random.below(3) == 0 {
+                let mut tx: CachedTx<'static, Db> = w.db.begin().await.unwrap();
+                let mut failed = false;
+                if random.below(2) == 0 {
+                    compare!(random.below(reads.len()), &mut tx, w.db.inner());
+                }
+                for _ in 0..random.below(3) {
+                    // An error of PostgreSQL ends the transaction.
+                    failed |= write!(&mut tx).is_err();
+                }
+                if !failed && random.below(2) == 0 {
+                    let mut savepoint = tx.begin().await.unwrap();
+                    failed |= write!(&mut savepoint).is_err();
+                    if failed || random.below(2) == 0 {
+                        savepoint.rollback().await.unwrap();
+                    } else {
+                        savepoint.commit().await.unwrap();
+                    }
+                }
+                match random.below(3) {
+                    0 => tx.rollback().await.unwrap(),
+                    1 => drop(tx),
+                    _ => drop(tx.commit().await),
+                }
+            }
+            for _ in 0..6 {
+                compare!(random.below(reads.len()), &w.db, w.db.inner());
+            }
+        }
+        println!("seed {seed}: {compared} compared, {hits} hits, {changed} results had changed, 0 stale");
+        assert!(hits > 0 && changed > 0, "the search saw nothing");
+    }
+}
