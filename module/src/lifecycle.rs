@@ -41,6 +41,10 @@ pub(crate) const UNBOUND: cacheops_index::Limits = cacheops_index::Limits {
     partial_scan: 100_000,
 };
 
+/// The token of an entry that was dead when the append only file was rewritten. No server gives it, for numbers begin at 2^40,
+/// so a client that sends it is refused.
+pub(crate) const DEAD_TOKEN: u64 = 1;
+
 /// Tables and the text of their conditions.
 pub(crate) type Conditions = Vec<(Vec<u8>, Vec<u8>)>;
 

@@ -11,7 +11,7 @@ use crate::config;
 use crate::error::CommandError;
 use crate::ffi::{self, Args, Context, Entry, Held, Key, Mode, with_state};
 use crate::flight;
-use crate::lifecycle::{Conditions, Loading};
+use crate::lifecycle::{Conditions, DEAD_TOKEN, Loading};
 
 /// Where a STORE comes from, and what it may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +19,8 @@ enum Source {
     Client,
     /// A primary's stream: nothing is refused, and the token was judged there.
     Stream,
-    /// The own append only file, while it may have missed invalidations: born dead, without its value. Replicas may hold the
-    /// key, so it is made, and the sweep deletes it here and there.
+    /// The own append only file, while it may have missed invalidations, or with an entry that was dead when it was rewritten:
+    /// born dead, without its value. Replicas may hold the key, so it is made, and the sweep deletes it here and there.
     Discarded,
     /// A migration brings it to a primary, which may have missed what was invalidated elsewhere: born dead.
     Import,
@@ -31,6 +31,10 @@ pub(crate) fn store(ctx: &Context, args: &Args<'_>) -> Result<(), CommandError> 
     let limits = if source == Source::Client { config::argument_limits() } else { Limits::STREAM };
     let StoreArgs { value, expiry, token, version, on, .. } =
         StoreArgs::parse(args.bytes(), &limits)?;
+    let source = match source {
+        Source::Stream if token == Some(DEAD_TOKEN) => Source::Discarded,
+        source => source,
+    };
     let expires_at = match expiry {
         None => None,
         Some(Expiry::At(time)) => Some(time),

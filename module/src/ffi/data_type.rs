@@ -12,7 +12,7 @@ use cacheops_protocol::read_conditions;
 
 use super::context::OwnedName;
 use super::{Context, Entry, EntryRef, MAX_VALUE, alloc, guarded, raw, state, with_state};
-use crate::lifecycle::{self, Origin};
+use crate::lifecycle::{self, DEAD_TOKEN, Origin};
 
 /// The form of what [`save`] writes.
 const ENCODING: c_int = 1;
@@ -186,7 +186,9 @@ unsafe extern "C" fn save(io: *mut raw::RedisModuleIO, value: *mut c_void) {
     });
 }
 
-/// Writes an entry as the command that makes it again; the server adds its expiry. A dead one is left out.
+/// Writes an entry as the command that makes it again; the server adds its expiry. A dead one is written too, as a STORE that
+/// is too late: replicas may hold its key, and a server that loads the file under them (DEBUG LOADAOF) can only delete there what
+/// it holds itself.
 unsafe extern "C" fn rewrite(
     io: *mut raw::RedisModuleIO,
     key: *mut raw::RedisModuleString,
@@ -196,28 +198,40 @@ unsafe extern "C" fn rewrite(
         // SAFETY: the server lends all three for this call; the strings live until it returns.
         unsafe {
             let Some(entry) = EntryRef::from_raw(value) else { return };
-            let Some(conditions) = lifecycle::conditions(entry) else { return };
+            let Some(emit) = raw::RedisModule_EmitAOF else { return };
+            let Some(conditions) = lifecycle::conditions(entry) else {
+                return emit(
+                    io,
+                    c"CACHEOPS.STORE".as_ptr(),
+                    c"scclccc".as_ptr(),
+                    key,
+                    c"".as_ptr(),
+                    c"TOKEN".as_ptr(),
+                    DEAD_TOKEN as i64,
+                    c"ON".as_ptr(),
+                    c"-".as_ptr(),
+                    c"*".as_ptr(),
+                );
+            };
             let owned: Vec<OwnedName> = conditions
                 .iter()
                 .flat_map(|(table, text)| [OwnedName::new(table), OwnedName::new(text)])
                 .collect();
             let mut pairs: Vec<*mut raw::RedisModuleString> =
                 owned.iter().map(|name| name.name().raw).collect();
-            if let Some(emit) = raw::RedisModule_EmitAOF {
-                emit(
-                    io,
-                    c"CACHEOPS.STORE".as_ptr(),
-                    c"sbclcv".as_ptr(),
-                    key,
-                    entry.value().as_ptr().cast::<c_char>(),
-                    entry.value().len(),
-                    c"VERSION".as_ptr(),
-                    entry.version() as i64,
-                    c"ON".as_ptr(),
-                    pairs.as_mut_ptr(),
-                    pairs.len(),
-                );
-            }
+            emit(
+                io,
+                c"CACHEOPS.STORE".as_ptr(),
+                c"sbclcv".as_ptr(),
+                key,
+                entry.value().as_ptr().cast::<c_char>(),
+                entry.value().len(),
+                c"VERSION".as_ptr(),
+                entry.version() as i64,
+                c"ON".as_ptr(),
+                pairs.as_mut_ptr(),
+                pairs.len(),
+            );
         }
     });
 }
