@@ -27,8 +27,9 @@
 //!
 //! `.cached()` is a method of `query_as`, `query_scalar`, the checked macros `query_as!` and `query_scalar!`, and of queries
 //! with a mapper. The items must be a [`CacheValue`]: they implement serde's traits and `PartialEq`, and are decoded and
-//! compared before they are stored. A table needs a profile ([`Builder::profile`](cacheops::Builder::profile)); `"*"` is for
-//! all that have no other.
+//! compared before they are stored. How long results live, and whether readers in several processes wait for one that loads,
+//! is said in profiles by table ([`Builder::profile`](cacheops::Builder::profile)); if there are any, a table without one is
+//! not cached, and `"*"` is for all that have no other.
 //!
 //! Of a query that was mapped with a closure the key has the closure's type, which is another one in each build of the
 //! program; a closure that captures values cannot be told from another of its kind, and its query is not cached.
@@ -52,8 +53,8 @@
 //! * Types without serde cannot be cached: the rows of sqlx cannot be made outside of its drivers, so `FromRow` alone cannot
 //!   make an item of an entry. The records of `query!` have no name; use `query_as!`.
 //! * `Any` is not supported: it hides the dialect of its statements.
-//! * Not seen are writes that go round these executors: [`CachedPool::inner`], `COPY`, migrations, other programs. Call
-//!   [`CachedPool::invalidate_table`] or [`Cacheops::invalidate_all`] after them. Foreign keys with an action and triggers must
+//! * Not seen are writes that go round these executors: [`CachedPool::inner`], `COPY`, migrations, other programs. Run them
+//!   inside of [`CachedPool::unseen`], or call [`CachedPool::invalidate_table`] after them. Foreign keys with an action and triggers must
 //!   be declared: [`Connector::foreign_key`], [`Connector::schema`].
 //! * `LISTEN` works on [`CachedPool::inner`].
 //! * On MySQL, rows are read before a write only if the values of its condition are numbers, texts or bytes.

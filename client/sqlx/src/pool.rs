@@ -56,8 +56,7 @@ impl<DB: CachedDatabase> CachedPool<DB> {
         Self { inner, cacheops, core: Arc::new(core) }
     }
 
-    /// The pool without the cache, which does not see what is written through it: migrations run on it, for example. After
-    /// that, [`invalidate_all`](Cacheops::invalidate_all).
+    /// The pool without the cache, which does not see what is written through it. See [`unseen`](Self::unseen).
     pub fn inner(&self) -> &Pool<DB> {
         &self.inner
     }
@@ -125,6 +124,34 @@ impl<DB: CachedDatabase> CachedPool<DB> {
             changes.add_table(table);
         }
         confirmed(self.cacheops.invalidate(changes).await)
+    }
+
+    /// Calls an async closure with sqlx's own pool, for what takes no other: migrations, `COPY`. The cache does not see what it
+    /// writes, so afterwards all results are invalidated, also if it fails.
+    ///
+    /// ```no_run
+    /// # use cacheops_sqlx::CachedPool; use sqlx::{Error, Pool, Sqlite};
+    /// # struct Migrator; impl Migrator { async fn run(&self, _: &Pool<Sqlite>) -> Result<(), Error> { Ok(()) } }
+    /// # static MIGRATOR: Migrator = Migrator;
+    /// # async fn run(db: CachedPool<Sqlite>) -> Result<(), Error> {
+    /// db.unseen(async |plain| MIGRATOR.run(plain).await).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of the closure; in strict mode an invalidation that the server did not confirm.
+    pub async fn unseen<T, E: From<Error>>(
+        &self,
+        work: impl AsyncFnOnce(&Pool<DB>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        // If this future is dropped, the invalidation is sent all the same.
+        let pending = self.cacheops.pending(Changes::everything());
+        let result = work(&self.inner).await;
+        let sent = confirmed(pending.send().await);
+        let value = result?;
+        sent?;
+        Ok(value)
     }
 
     fn session(&self) -> Session<'_> {

@@ -119,6 +119,14 @@ on_each_database! {
         w.db.invalidate_table("post").await.unwrap();
         assert!(w.cached().await.is_empty());
         assert_eq!(w.posts(1).await.1, [0_i64; 0]);
+
+        w.warm().await;
+        let unseen = w.db.unseen(async |plain| sqlx::query("DELETE FROM post WHERE id = 3").execute(plain).await);
+        unseen.await.unwrap();
+        assert!(w.cached().await.is_empty());
+        w.warm().await;
+        let failing = w.db.unseen(async |_| Err::<(), _>(sqlx::Error::RowNotFound)).await;
+        assert!(failing.is_err() && w.cached().await.is_empty());
     }
 
     /// A lock of another transaction holds the write up; it goes on when its future is dropped.
