@@ -31,6 +31,8 @@ impl Connect for Cacheops {
             numbered: Vec::new(),
             old_rows: OLD_ROWS,
             statements: 2000,
+            #[cfg(feature = "fault-injection")]
+            mutation: None,
         }
     }
 }
@@ -65,6 +67,8 @@ pub struct Connector {
     numbered: Vec<(String, String)>,
     old_rows: usize,
     statements: usize,
+    #[cfg(feature = "fault-injection")]
+    mutation: Option<cacheops_sql::Mutation>,
 }
 
 impl Connector {
@@ -114,6 +118,14 @@ impl Connector {
         self
     }
 
+    /// Makes a mistake on purpose, for the tests of the tests.
+    #[cfg(feature = "fault-injection")]
+    #[doc(hidden)]
+    pub fn mutation(mut self, mutation: cacheops_sql::Mutation) -> Self {
+        self.mutation = Some(mutation);
+        self
+    }
+
     /// The pool with the cache.
     pub fn pool<DB: CachedDatabase>(self, pool: Pool<DB>) -> CachedPool<DB> {
         let identity = match self.name {
@@ -123,6 +135,11 @@ impl Connector {
             }
         };
         let analyser = Analyser::new(DB::DIALECT, self.schema, self.statements);
+        #[cfg(feature = "fault-injection")]
+        let analyser = match self.mutation {
+            Some(mutation) => analyser.with_mutation(mutation),
+            None => analyser,
+        };
         let core = Core::new(analyser, identity)
             .with_foreign_keys(self.keys)
             .with_numbered(self.numbered)

@@ -56,6 +56,8 @@
 //! * Not seen are writes that go round these executors: [`CachedPool::inner`], `COPY`, migrations, other programs. Run them
 //!   inside of [`CachedPool::unseen`], or call [`CachedPool::invalidate_table`] after them. Foreign keys with an action and triggers must
 //!   be declared: [`Connector::foreign_key`], [`Connector::schema`].
+//! * The connections of a pool must see the same rows. A setting that policies of row security or `search_path` depend on, and
+//!   that is another one on each connection, needs a pool of its own with a [`Connector::name`].
 //! * `LISTEN` works on [`CachedPool::inner`].
 //! * On MySQL, rows are read before a write only if the values of its condition are numbers, texts or bytes.
 

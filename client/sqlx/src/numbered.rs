@@ -5,8 +5,12 @@
 pub(crate) fn renumbered(sql: &str, positions: &[usize], marks: &[char]) -> Option<String> {
     let mut out = String::with_capacity(sql.len() + 8);
     let mut next = 0;
+    let mut in_name = false;
     let mut letters = sql.chars().peekable();
     while let Some(letter) = letters.next() {
+        // `$` may stand in a name: `total$1`.
+        let was_in_name = in_name;
+        in_name = letter.is_alphanumeric() || letter == '_' || letter == '$' && was_in_name;
         if matches!(letter, '\'' | '"' | '`') {
             out.push(letter);
             loop {
@@ -21,7 +25,7 @@ pub(crate) fn renumbered(sql: &str, positions: &[usize], marks: &[char]) -> Opti
             }
             continue;
         }
-        if !marks.contains(&letter) {
+        if !marks.contains(&letter) || letter == '$' && was_in_name {
             out.push(letter);
             continue;
         }
@@ -60,6 +64,10 @@ mod tests {
             Some("a = 'it''s $2' AND b = $5")
         );
         assert_eq!(postgres("a = $2", &[4]), None);
+        assert_eq!(
+            postgres("a$1 = $1 AND b$$2 = 1", &[4]).as_deref(),
+            Some("a$1 = $5 AND b$$2 = 1")
+        );
         assert_eq!(postgres("a = $$x$$ AND b = $1", &[4]), None);
         assert_eq!(postgres("a = E'\\' AND b = $1'", &[4]), None);
         assert_eq!(sqlite("a = ? AND b = ?", &[1, 2]).as_deref(), Some("a = ?2 AND b = ?3"));

@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use cacheops_sqlx::{Cache, CachedTx};
+use cacheops_sql::Mutation;
+use cacheops_sqlx::{Cache, CachedTx, Connect};
 use support::Random;
 
 use crate::world::{Post, on_each_database};
@@ -76,7 +77,12 @@ fn word(random: &mut Random) -> String {
 /// A write of posts or authors.
 fn write(random: &mut Random) -> (String, Vec<Value>) {
     let mut values = Vec::new();
-    match random.below(7) {
+    match random.below(8) {
+        7 => {
+            values.push(Value::Number(random.below(4) as i64));
+            values.push(Value::Number(random.below(4) as i64));
+            ("UPDATE post SET author = $1 WHERE author = $2".to_owned(), values)
+        }
         0 | 1 => {
             values.push(Value::Number(random.below(8) as i64));
             values.push(Value::Number(random.below(4) as i64));
@@ -133,29 +139,33 @@ macro_rules! bound {
     }};
 }
 
-on_each_database! {
-    async fn random_reads_and_writes_find_no_stale_result(w) {
+/// Searches in a world, through a pool of it: `Ok` with what was compared, hit and changed; `Err` with a stale result.
+macro_rules! search {
+    ($w:expr, $db:expr) => {{
+        let (w, db) = (&$w, $db);
         let seed = support::number("CACHEOPS_FUZZ_SEED").unwrap_or_else(rand_seed);
         let mut random = Random::from_seed(seed);
         let reads: Vec<_> = (0..60).map(|_| read(&mut random)).collect();
         let begun = Instant::now();
-        let (mut compared, mut changed, mut hits) = (0_u64, 0_u64, 0_u64);
+        let (mut compared, mut hits, mut changed) = (0_u64, 0_u64, 0_u64);
         let mut last: Vec<Option<Vec<Post>>> = vec![None; reads.len()];
+        let mut stale = None;
 
         macro_rules! compare {
-            ($at:expr, $on:expr, $plain:expr) => {{
-                let (text, values) = &reads[$at];
+            ($at:expr, $on:expr) => {{
+                let at = $at;
+                let (text, values) = &reads[at];
                 let cached = bound!(sqlx::query_as::<Db, Post>(sql(text)), values).cached();
                 let (hit, cached) = w.hits(cached.fetch_all($on)).await;
-                let plain = bound!(sqlx::query_as::<Db, Post>(sql(text)), values).fetch_all($plain).await;
-                let (cached, plain) = (cached.unwrap(), plain.unwrap());
-                assert_eq!(cached, plain, "seed {seed}: {text} {values:?}, a hit: {hit}");
+                let plain = bound!(sqlx::query_as::<Db, Post>(sql(text)), values);
+                let (cached, plain) = (cached.unwrap(), plain.fetch_all(db.inner()).await.unwrap());
+                if cached != plain {
+                    stale = Some(format!("seed {seed}: {text} {values:?}\nthe cache: {cached:?}\nthe database: {plain:?}"));
+                }
                 compared += 1;
                 hits += u64::from(hit);
-                if last[$at].as_ref().is_some_and(|last| *last != plain) {
-                    changed += 1;
-                }
-                last[$at] = Some(plain);
+                changed += u64::from(last[at].as_ref().is_some_and(|last| *last != plain));
+                last[at] = Some(plain);
             }};
         }
         macro_rules! write {
@@ -165,15 +175,15 @@ on_each_database! {
             }};
         }
 
-        while begun.elapsed() < duration() {
+        while begun.elapsed() < duration() && stale.is_none() {
             for _ in 0..random.below(4) {
-                let _ = write!(&w.db);
+                let _ = write!(db);
             }
             if random.below(3) == 0 {
-                let mut tx: CachedTx<'static, Db> = w.db.begin().await.unwrap();
+                let mut tx: CachedTx<'static, Db> = db.begin().await.unwrap();
                 let mut failed = false;
                 if random.below(2) == 0 {
-                    compare!(random.below(reads.len()), &mut tx, w.db.inner());
+                    compare!(random.below(reads.len()), &mut tx);
                 }
                 for _ in 0..random.below(3) {
                     // An error of PostgreSQL ends the transaction.
@@ -195,10 +205,33 @@ on_each_database! {
                 }
             }
             for _ in 0..6 {
-                compare!(random.below(reads.len()), &w.db, w.db.inner());
+                compare!(random.below(reads.len()), db);
             }
         }
-        println!("seed {seed}: {compared} compared, {hits} hits, {changed} results had changed, 0 stale");
+        match stale {
+            Some(stale) => Err(stale),
+            None => Ok((compared, hits, changed)),
+        }
+    }};
+}
+
+on_each_database! {
+    async fn random_reads_and_writes_find_no_stale_result(w) {
+        let (compared, hits, changed) = search!(w, &w.db).unwrap_or_else(|stale| panic!("{stale}"));
+        println!("{compared} compared, {hits} hits, {changed} results had changed, 0 stale");
         assert!(hits > 0 && changed > 0, "the search saw nothing");
+    }
+
+    async fn deliberate_mistakes_are_found(w) {
+        for mutation in [Mutation::LostConjunction, Mutation::LostImage] {
+            // Old rows would hide what the text of a write does not tell.
+            let connector = w.co.connector().mutation(mutation).old_rows(0);
+            let db = connector.pool(w.db.inner().clone());
+            assert!(search!(w, &db).is_err(), "{mutation:?}");
+            w.co.invalidate_all().await.unwrap();
+        }
+        // Writes that nothing invalidates after.
+        let db = w.db.without_invalidation();
+        assert!(search!(w, &db).is_err());
     }
 }
