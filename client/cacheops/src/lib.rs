@@ -25,7 +25,7 @@
 //!     .await?;
 //! # assert_eq!(titles, ["a title"]);
 //!
-//! // Write: change the row, then tell the cache what it was and what it is.
+//! // Write: change the row, then send its old and new values.
 //! let post = Row::new().set("id", 42).null("deleted_at");
 //! let (old, new) = (post.clone().set("author_id", 7), post.set("author_id", 8));
 //! query("UPDATE post SET author_id = 8 WHERE id = 42").await?;
@@ -50,22 +50,22 @@
 //!   and invalidates, and store its old result last. Every fill carries the token that came with its
 //!   miss, and the server refuses it. In a transaction that reads from a snapshot of the database the
 //!   token must be older than the transaction: see [`Cacheops::snapshot`].
-//! * **The late reader.** Concurrent readers of one process share one load, but nobody is given a
-//!   value that was loaded before their question, unless the server vouches for it.
-//! * **Transactions.** What a transaction has changed is told after its commit; until then, and only
-//!   for itself, the cache is off: see [`TxStack`].
+//! * **The late reader.** Concurrent readers of one process share one load, but no caller receives
+//!   a value that was loaded before its own request, unless the server confirms that it is still valid.
+//! * **Transactions.** What a transaction has changed is sent after its commit. From its first write to its end
+//!   the transaction itself does not use the cache: see [`TxStack`].
 //! * **Not covered.** The time between the database's commit and the confirmed invalidation, and a
 //!   process that crashes in it: until the entry expires. Readers on a replica of the database that
 //!   lags behind, whose rows are older than their token. A network that falls apart, with an old primary
-//!   on the other side that still answers: what is invalidated on this side, it does not hear of.
-//! * **Fail closed.** What the server cannot vouch for is a miss: entries from before a restart,
+//!   on the other side that still answers: it does not receive what is invalidated on this side.
+//! * **Fail closed.** An entry that the server cannot prove to be valid is a miss: entries from before a restart,
 //!   restored, renamed or moved keys, tokens of another server.
 //!
 //! # When the server is away
 //!
-//! Reads go to the database. One failure is enough: nobody waits for a dead server twice, and a task
-//! of its own looks for it. An invalidation that was not confirmed goes to a bounded outbox, and until
-//! that has been sent this handle and its clones trust no hit, however soon the server is back. Other
+//! Reads go to the database. After one failure later reads do not wait for the server, and a background task
+//! tries to reconnect. An invalidation that was not confirmed goes to a bounded outbox, and until
+//! the outbox is flushed this handle and its clones use no hit, however soon the server is back. Other
 //! processes, and other handles of this one, may read what it could not invalidate until then, so
 //! [`Builder::strict`] makes it an error as well. [`Cacheops::stats`] counts all of this.
 //!
@@ -83,8 +83,8 @@
 //! # Two releases, one cache
 //!
 //! An entry is read as the type it was written as, or not at all: where a type has other fields than in the program that
-//! wrote the entry, and where [`Builder::version`] differs, it is a miss. What is seen and what is not stands at [`Codec`].
-//! What serde would not give back as it was is not stored: see [`Format`].
+//! wrote the entry, and where [`Builder::version`] differs, it is a miss. [`Codec`] says which changes are detected. A value
+//! that serde would not decode to itself is not stored: see [`Format`].
 //!
 //! # Metrics
 //!
@@ -94,9 +94,9 @@
 //! |---|---|---|
 //! | `cacheops_reads_total` | `op`, `table`, `result`: `hit`, `near_hit`, `miss`, `coalesced`, `bypass`, `error` | reads |
 //! | `cacheops_read_duration_seconds` | `op`, `table` | how long they took, loader included |
-//! | `cacheops_stores_total` | `op`, `table`, `result`: `stored`, `refused`, `rejected`, `unencodable`, `error` | results that were to be stored |
+//! | `cacheops_stores_total` | `op`, `table`, `result`: `stored`, `refused`, `rejected`, `unencodable`, `error` | attempts to store a result |
 //! | `cacheops_invalidations_total` | `table`, `kind`: `rows`, `table`, `everything`; `result`: `confirmed`, `queued` | invalidations, one a table |
-//! | `cacheops_links_cut_total` | | what the confirmed ones have cut |
+//! | `cacheops_links_cut_total` | | links removed by confirmed invalidations |
 //!
 //! # Features
 //!

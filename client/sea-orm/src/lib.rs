@@ -38,7 +38,7 @@
 //!
 //! let mut first: article::ActiveModel = first.into();
 //! first.tag = Set(3);
-//! first.update(&db).await?; // tells the cache what the row was and what it is
+//! first.update(&db).await?; // invalidates what depends on the old row or the new one
 //! assert_eq!(tagged().await?.len(), 0); // from the database again
 //! # assert_eq!(co.stats().hits, 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -58,11 +58,11 @@
 //! on a `Vec` or slice of models.
 //!
 //! [`db.reads("front page")`](CacheReads::reads) makes one entry of many queries, and depends on what they have read.
-//! By itself `Article::load().with(..)`, SeaORM's nested load, asks the database: the rows of which it is made cannot
-//! be given to it by anybody else. In such a block it is cached as a whole. For a function that
+//! By itself `Article::load().with(..)`, SeaORM's nested load, reads from the database, since SeaORM accepts its rows from
+//! nowhere else. In such a block its result is cached as a whole. For a function that
 //! depends on the rows of queries, but reads elsewhere, there is [`cached_as`](CachedConn::cached_as).
 //!
-//! Models are kept by their columns, so fields that serde does not see come back; models of raw statements and of
+//! Models are stored by their columns, so fields that serde skips are kept; models of raw statements and of
 //! `into_model` too, once their entity was read as such or [registered](Connector::model). Other types, and the results of
 //! blocks and functions, go through serde: they are [`CacheValue`]s. Before such a result is stored, it is decoded and
 //! compared. If it differs (a field with `#[serde(skip)]`, a relation that was loaded and is not there, a NaN), it is not
@@ -76,7 +76,7 @@
 //! followed by a read of the row through the cache, by its primary key or the field of the profile: after the
 //! invalidation is confirmed, in a transaction after the commit. `find_by_id` then finds it there. Needs RETURNING, so
 //! not on MySQL. With `local_get` and the feature `moka`, rows of `one` and `get` are kept in the process; the server
-//! proves each time that they are good.
+//! confirms at each read that they are valid.
 //!
 //! What a result depends on is read from its SQL. What is not understood depends on whole tables; a statement that
 //! locks rows, calls `now()` or a function that is not known to be pure, or names no table, is not cached.
@@ -84,64 +84,65 @@
 //! # Writing
 //!
 //! [`CachedConn`] and [`CachedTxn`] see every statement. What is not known to be a read is a write, also behind
-//! `.cache()`: `INSERT .. RETURNING` as a raw statement. What each tells the cache:
+//! `.cache()`: `INSERT .. RETURNING` as a raw statement. What each statement invalidates by:
 //!
 //! | statement | |
 //! |---|---|
-//! | INSERT | the row, as RETURNING gives it; without, what the text tells, on MySQL with the number of the new row if its entity is [registered](Connector::model); columns with defaults are unknown |
-//! | UPDATE, with RETURNING (`save`, `update`) and without, and DELETE (`delete`, `update_many`, `delete_by_id` ...) | the rows before, read and locked in one transaction with the write, and the rows after: as RETURNING gives them, or as far as the text tells what is assigned |
+//! | INSERT | the row, as RETURNING gives it; without, what the SQL implies, on MySQL with the number of the new row if its entity is [registered](Connector::model); columns with defaults are unknown |
+//! | UPDATE, with RETURNING (`save`, `update`) and without, and DELETE (`delete`, `update_many`, `delete_by_id` ...) | the rows before, read and locked in one transaction with the write, and the rows after: as RETURNING gives them, or as far as the SQL says what is assigned |
 //! | DELETE with RETURNING, upsert with RETURNING | the rows it gives; of a row that was there before all but what was assigned |
-//! | other writes, INSERT .. SELECT, scripts | what the text tells, whole tables, or everything |
+//! | other writes, INSERT .. SELECT, scripts | what the SQL implies, whole tables, or everything |
 //! | rows deleted by a foreign key | those of [registered](Connector::model) entities, recursively |
 //!
 //! Up to 256 rows are read before a write ([`Connector::pre_select`]). For more rows, and where other rows
 //! decide on them (joins and subqueries, but for SQLite, which locks everything), and in a deferred transaction of
 //! SQLite that has not written yet, an UPDATE with RETURNING leaves the old values of what it assigns unknown, and
-//! other writes tell what their text does. A row read before the write counts only if the write changed as many rows
-//! as were read. An unknown column matches every value, so what the text tells is never too little.
+//! other writes invalidate what their SQL implies. Rows read before the write are used only if the write changed as many
+//! rows as were read. An unknown column matches every value, so a write never invalidates too little.
 //!
 //! Reading first costs a write outside of a transaction three more statements (BEGIN, SELECT, COMMIT), inside of one
-//! a SELECT; where no index finds the rows, that is a second scan. On PostgreSQL the first write to a table also asks
+//! a SELECT; where no index finds the rows, that is a second scan. On PostgreSQL the first write to a table also queries
 //! whether the user may lock its rows; if not, they are not read. `pre_select(0)` saves all that, and an `update` of a
 //! title then invalidates what depends on any title.
 //!
 //! By hand: [`invalidate_obj`](CachedConn::invalidate_obj), [`invalidate_model`](CachedConn::invalidate_model) and
-//! [`invalidate_all`](Cacheops::invalidate_all) tell the cache of what it could not see;
-//! [`no_invalidation`](Cacheops::no_invalidation) and [`without_invalidation`](CachedConn::without_invalidation) tell
-//! it nothing. A stream may write in a transaction only.
+//! [`invalidate_all`](Cacheops::invalidate_all), after writes that this connection did not run. Within
+//! [`no_invalidation`](Cacheops::no_invalidation), and on [`without_invalidation`](CachedConn::without_invalidation), writes
+//! invalidate nothing. A stream may write in a transaction only.
 //!
 //! # The model of consistency
 //!
 //! That of [`cacheops`] holds: nothing stale is read after an acknowledged write. In particular:
 //!
 //! * **Outside of a transaction** a write returns when the cache has confirmed the invalidation, or has it in the
-//!   outbox and trusts no hit. Its future may be dropped at any time: a database goes on with a statement that it was
-//!   sent, so a task goes on with the write, and tells the cache when it has taken effect. The same holds for a commit.
+//!   outbox and uses no hit. Its future may be dropped at any time: a database completes a statement that it has
+//!   received, so a task completes the write, and invalidates when it has taken effect. The same holds for a commit.
 //!   A write that was still waiting for a connection of the pool is carried out too. In strict mode, an error that
 //!   [`is_unconfirmed`](Unconfirmed::is_unconfirmed) is of a write that has taken effect.
-//! * **In a transaction** nothing is told before the outermost commit. Until it writes, it reads from the cache; then
-//!   it neither reads nor fills. A rollback, of a savepoint too, forgets (but on MySQL, where some engines keep the
-//!   rows). The state belongs to the object. A statement that reads the session or the clock, sets something or locks
-//!   rows makes the rest of its transaction pass the cache by; so do SERIALIZABLE, and IMMEDIATE of SQLite, from the first
-//!   statement on: who locks wants what is committed now, which its writer may be about to tell. If the connection is lost
-//!   during COMMIT, the cache is told at once; what the database commits only after that, it is not told of.
+//! * **In a transaction** nothing is sent before the outermost commit. Until it writes, it reads from the cache; then
+//!   it neither reads from it nor fills it. A rollback, of a savepoint too, discards its changes (but on MySQL, where some
+//!   engines keep the rows). The state belongs to the object. A statement that reads the session or the clock, sets something or locks
+//!   rows makes the rest of its transaction bypass the cache; so do SERIALIZABLE, and IMMEDIATE of SQLite, from the first
+//!   statement on: a locking read must see the latest commit, whose invalidation may not have been sent yet. If the
+//!   connection is lost during COMMIT, the changes are sent at once; a commit that the database completes only after that
+//!   is not invalidated.
 //! * **Snapshots.** A result is stored with a token from before the first statement of its transaction, unless READ
-//!   COMMITTED was asked for by name. A hit may be newer than the transaction's snapshot. On PostgreSQL, before a result
-//!   of a transaction is stored, the server is asked whether the transaction has written anything: a view or an operator
+//!   COMMITTED was requested by name. A hit may be newer than the transaction's snapshot. On PostgreSQL, before a result
+//!   of a transaction is stored, a query finds out whether the transaction has written anything: a view or an operator
 //!   may call a function that writes.
 //! * **Not seen**: writes by other programs, by [`CachedConn::inner`], views, triggers and computed columns unless
 //!   [`Schema`] names them, cascades of entities that are not registered. [`Connector::watch_bypass`] warns of writes
 //!   by `inner`. A connection to a replica of the database that lags is not for cached reads. `psql` or another
 //!   language invalidates with one command: `redis-cli CACHEOPS.INVALIDATE ON article "id=7&tag=2"`, or `ON article
 //!   "*"`. Whole numbers may be named as they are; texts and other values have a [form of their own](cacheops_sql), so
-//!   leave them out: what is not named matches everything. Table and columns are those of the database, on SQLite and
+//!   leave them out: a field that is missing matches every value. Table and columns are those of the database, on SQLite and
 //!   MySQL in lower case; a schema (`audit.article`) only if there is a [default one](Schema::default_schema) and it is
 //!   another.
 //! * **On MySQL** programs that share a cache register the same tables in their [`Schema`], or none: what a text means
 //!   beside a number, `'any text' = 0`, depends on the type of the column.
 //! * `BEGIN` and `COMMIT` as SQL text on the connection are no transaction: use `begin()`. A statement that ends a
 //!   transaction from inside, as `COMMIT` and MySQL's definitions and `TRUNCATE` do, is understood: what was written so
-//!   far is told at once, and so is every write that follows.
+//!   far is sent at once, and so is every write that follows.
 //!
 //! # In the place of SeaORM's connection
 //!
@@ -164,22 +165,22 @@
 //!
 //! # Something is stale
 //!
-//! Look for a writer beside the cache, a view, trigger or cascade that nobody has named, a replica that lags. `on_read`
-//! of the builder tells the key of each read, `CACHEOPS.EXPLAIN key` what an entry depends on, `CACHEOPS.INVALIDATE
-//! DRYRUN ON table row` whether a row would concern any. `invalidate_model` mends it until the cause is found.
+//! Look for a writer beside the cache, a view, trigger or cascade that is not declared, a replica that lags. `on_read`
+//! of the builder reports the key of each read, `CACHEOPS.EXPLAIN key` what an entry depends on, `CACHEOPS.INVALIDATE
+//! DRYRUN ON table row` how many links a row would cut. `invalidate_model` helps until the cause is found.
 //!
 //! # Features
 //!
 //! `sqlx-sqlite`, `sqlx-postgres` and `sqlx-mysql`, as sea-orm has them, name the database of a connection; `moka` is
-//! for `local_get`; `rbac`, `schema-sync` and `entity-registry` are those of sea-orm. For clusters, sentinels, `rediss://`, metrics and other formats depend on [`cacheops`] too, and
-//! switch on what is needed there: the builder is the same.
+//! for `local_get`; `rbac`, `schema-sync` and `entity-registry` are those of sea-orm. `cluster`, `sentinel`, `rustls`,
+//! `metrics` and `json` are those of [`cacheops`].
 //!
 //! # How it is tested
 //!
-//! Random questions are asked before and after random writes, through this adapter and without the cache: joins of all
+//! Random queries run before and after random writes, through this adapter and without the cache: joins of all
 //! kinds, subqueries, relations, aggregates, raw SQL; values of all types; writes of all kinds, in transactions and
 //! savepoints that are committed or not. Deliberate mistakes are found. The longest runs (two shared cores): SQLite
-//! 1,087,043 results that a write had changed and 15,071,001 answers kept through one, PostgreSQL 15 25,986 and
+//! 1,087,043 results that a write had changed and 15,071,001 results kept through one, PostgreSQL 15 25,986 and
 //! 245,967, MariaDB 10.11 56,929 and 421,825, none stale. `make test` does it for ten seconds on the first two, `make
 //! test-mariadb` on the third.
 //!
@@ -187,10 +188,10 @@
 //!
 //! Each connection has the name of its database in its keys, found from its pool if the feature of its driver is on
 //! (`sqlx-sqlite`, `sqlx-postgres`, `sqlx-mysql`) and from the database itself, or given by [`Connector::name`]. A
-//! database that was deleted and created again is another one; what else to do then, that method says. Their results never mix, unless the
-//! profile says `db_agnostic`. Conditions name tables and no databases: where two have tables of one name, a write to
-//! one also invalidates what the same rows of the other were read for. Two databases of the Redis server keep them
-//! apart.
+//! database that was deleted and created again has another name; that method says what else to do then. Results of two
+//! databases never mix, unless the profile says `db_agnostic`. Conditions name tables and no databases: where two databases
+//! have tables of one name, a write to one also invalidates results of the other that the same values satisfy. Two
+//! databases of the Redis server keep them apart.
 
 #![forbid(unsafe_code)]
 
