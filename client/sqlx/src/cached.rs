@@ -13,7 +13,7 @@ use sqlx::{Error, Executor, FromRow, IntoArguments};
 
 use crate::capture::capture;
 use crate::database::CachedDatabase;
-use crate::pool::reads;
+use crate::driver::reads;
 use crate::source::Source;
 
 /// [`cached`](Cache::cached) on the queries of sqlx that make items of rows: `query_as`, `query_scalar`, the checked macros

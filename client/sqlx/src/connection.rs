@@ -14,9 +14,8 @@ use sqlx::{Describe, Error, Execute, Executor, SqlStr};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::database::{CachedDatabase, Step, Target};
-use crate::driver::{Output, SqlxDriver};
+use crate::driver::{Output, SqlxDriver, reads, stepped};
 use crate::error::failed;
-use crate::pool::{reads, stepped};
 use crate::statement::Captured;
 
 /// A connection of a [`CachedPool`](crate::CachedPool), for what must run on one: settings of the session, advisory locks,

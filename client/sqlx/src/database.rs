@@ -109,6 +109,16 @@ pub trait Sealed: Database {
     fn was_refused(code: &str) -> bool;
 }
 
+/// The arguments of a statement as values; none if it is not prepared.
+pub(crate) fn values_of<DB: CachedDatabase>(
+    statement: &Captured<DB>,
+) -> Option<Vec<Value<'static>>> {
+    let count = sqlx::Arguments::len(statement.arguments()?);
+    let known = statement.debug().filter(|_| DB::shows_values()).and_then(DB::values);
+    let known = known.filter(|values| values.len() == count);
+    Some(known.unwrap_or_else(|| vec![Value::Opaque; count]))
+}
+
 macro_rules! runs {
     ($database:ty) => {
         fn fetch_many<'e>(

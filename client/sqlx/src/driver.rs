@@ -1,11 +1,12 @@
 //! sqlx's connections as the core of the adapters uses them.
 
 use cacheops_adapter::{Bind, Driver, ErrorClass, Outcome};
-use cacheops_sql::Value;
+use cacheops_sql::{Kind, Template, Value};
+use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
 use sqlx::{AssertSqlSafe, Either, Error, SqlSafeStr, SqlStr, Transaction};
 
-use crate::database::{CachedDatabase, Step, Target};
+use crate::database::{CachedDatabase, Step, Target, values_of};
 use crate::statement::Captured;
 
 /// A pool or a connection, and the transaction that one write runs in.
@@ -36,6 +37,18 @@ impl<DB: CachedDatabase> Output<DB> {
         steps.extend(rows.map(|row| Ok(Either::Right(row))));
         steps
     }
+}
+
+/// Whether a statement only reads, as far as its text says.
+pub(crate) fn reads(template: &Template) -> bool {
+    matches!(template.kind(), Kind::Read { .. } | Kind::Session)
+}
+
+/// A stream of what a future gives.
+pub(crate) fn stepped<'e, DB: CachedDatabase>(
+    run: impl Future<Output = Result<Output<DB>, Error>> + Send + 'e,
+) -> BoxStream<'e, Result<Step<DB>, Error>> {
+    stream::once(run).map_ok(|output| stream::iter(output.into_steps())).try_flatten().boxed()
 }
 
 impl<'c, DB: CachedDatabase> SqlxDriver<'c, DB> {
@@ -72,7 +85,7 @@ impl<DB: CachedDatabase> Driver for SqlxDriver<'_, DB> {
     }
 
     fn values<'s>(&self, statement: &'s Captured<DB>) -> Option<Vec<Value<'s>>> {
-        statement.values()
+        values_of(statement)
     }
 
     fn write_parameters(&self, statement: &Captured<DB>, out: &mut Vec<u8>) -> Option<()> {

@@ -6,7 +6,7 @@ use futures_util::stream::BoxStream;
 use sqlx::mysql::{MySqlArguments, MySqlConnectOptions, MySqlQueryResult, MySqlRow};
 use sqlx::{Column, Error, MySql, Row, SqlStr, TypeInfo, ValueRef};
 
-use crate::database::{CachedDatabase, Sealed, Step, Target, runs};
+use crate::database::{CachedDatabase, Sealed, Step, Target, runs, values_of};
 use crate::debug::Cursor;
 use crate::statement::Captured;
 
@@ -80,7 +80,7 @@ impl Sealed for MySql {
         sql: &str,
         positions: &[usize],
     ) -> Option<(String, MySqlArguments)> {
-        let values = statement.values()?;
+        let values = values_of(statement)?;
         let mut arguments = MySqlArguments::default();
         for &position in positions {
             let added = match values.get(position)? {

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use cacheops::{Cacheops, Changes};
 use cacheops_adapter::{Core, Level, Session, TxState, run_to_completion};
-use cacheops_sql::{Kind, Template};
+use cacheops_sql::Template;
 use futures_util::future::{self, BoxFuture};
 use futures_util::stream::{self, BoxStream};
-use futures_util::{FutureExt, StreamExt, TryStreamExt};
+use futures_util::{FutureExt, StreamExt};
 use sqlx::{Describe, Error, Execute, Executor, Pool, SqlSafeStr, SqlStr};
 
 use crate::connection::CachedConnection;
 use crate::database::{CachedDatabase, Step, Target};
-use crate::driver::{Output, SqlxDriver};
+use crate::driver::{Output, SqlxDriver, reads, stepped};
 use crate::error::{confirmed, failed};
 use crate::source::{Parts, Source};
 use crate::statement::Captured;
@@ -37,18 +37,6 @@ impl<DB: CachedDatabase> Clone for CachedPool<DB> {
         let Self { inner, cacheops, core } = self;
         Self { inner: inner.clone(), cacheops: cacheops.clone(), core: Arc::clone(core) }
     }
-}
-
-/// Whether a statement only reads, as far as its text says.
-pub(crate) fn reads(template: &Template) -> bool {
-    matches!(template.kind(), Kind::Read { .. } | Kind::Session)
-}
-
-/// A stream of what a future gives.
-pub(crate) fn stepped<'e, DB: CachedDatabase>(
-    run: impl Future<Output = Result<Output<DB>, Error>> + Send + 'e,
-) -> BoxStream<'e, Result<Step<DB>, Error>> {
-    stream::once(run).map_ok(|output| stream::iter(output.into_steps())).try_flatten().boxed()
 }
 
 impl<DB: CachedDatabase> CachedPool<DB> {

@@ -1,17 +1,16 @@
 //! A statement with its arguments, taken from any query of sqlx.
 
+use std::fmt::Debug;
 use std::sync::OnceLock;
 
-use cacheops_sql::Value;
 use sqlx::error::BoxDynError;
-use sqlx::{Error, Execute, SqlStr};
+use sqlx::{Database, Error, Execute, SqlStr};
 
-use crate::database::CachedDatabase;
 use crate::debug;
 
 /// A statement with its arguments.
 #[derive(Debug)]
-pub struct Captured<DB: CachedDatabase> {
+pub struct Captured<DB: Database> {
     sql: SqlStr,
     arguments: Option<DB::Arguments>,
     persistent: bool,
@@ -20,7 +19,7 @@ pub struct Captured<DB: CachedDatabase> {
     debug: OnceLock<Option<String>>,
 }
 
-impl<DB: CachedDatabase> Captured<DB> {
+impl<DB: Database<Arguments: Debug>> Captured<DB> {
     /// The statement of a query.
     pub(crate) fn of<'q>(mut query: impl Execute<'q, DB>) -> Result<Self, Error> {
         let arguments = query.take_arguments().map_err(Error::Encode)?;
@@ -45,18 +44,9 @@ impl<DB: CachedDatabase> Captured<DB> {
         let text = || self.arguments.as_ref().and_then(debug::text_of);
         self.debug.get_or_init(text).as_deref()
     }
-
-    /// The arguments as values; none if the statement is not prepared.
-    pub(crate) fn values(&self) -> Option<Vec<Value<'static>>> {
-        let arguments = self.arguments.as_ref()?;
-        let count = sqlx::Arguments::len(arguments);
-        let known = self.debug().filter(|_| DB::shows_values()).and_then(DB::values);
-        let known = known.filter(|values| values.len() == count);
-        Some(known.unwrap_or_else(|| vec![Value::Opaque; count]))
-    }
 }
 
-impl<DB: CachedDatabase> Clone for Captured<DB> {
+impl<DB: Database<Arguments: Clone>> Clone for Captured<DB> {
     fn clone(&self) -> Self {
         let Self { sql, arguments, persistent, first, debug } = self;
         let (sql, arguments, debug) = (sql.clone(), arguments.clone(), debug.clone());
@@ -64,7 +54,7 @@ impl<DB: CachedDatabase> Clone for Captured<DB> {
     }
 }
 
-impl<DB: CachedDatabase> Execute<'_, DB> for Captured<DB> {
+impl<DB: Database> Execute<'_, DB> for Captured<DB> {
     fn sql(self) -> SqlStr {
         self.sql
     }

@@ -11,9 +11,8 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use sqlx::{Connection, Describe, Error, Execute, Executor, SqlStr, Transaction};
 
 use crate::database::{CachedDatabase, Step, Target};
-use crate::driver::{Output, SqlxDriver};
+use crate::driver::{Output, SqlxDriver, reads, stepped};
 use crate::error::failed;
-use crate::pool::{reads, stepped};
 use crate::source::{Parts, Source};
 use crate::statement::Captured;
 

@@ -322,7 +322,7 @@ impl Reporter<'_> {
     fn size_of(&self, table: &[u8], conjunction: &[u8]) -> Option<(usize, usize)> {
         let condition = Condition::parse(conjunction).ok()?;
         let mut plan = Plan::default();
-        plan.make(&[(table, condition)], &self.core, &self.hashes, &Limits::default());
+        plan.make(&[(table, condition)], self.core, self.hashes, &Limits::default());
         let mut text = Vec::new();
         let node =
             plan.nodes.iter().filter_map(|&number| self.core.nodes.get(number)).find(|node| {
