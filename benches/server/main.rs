@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p cacheops-benches --bin server -- rows` and so on; `benches/README.md` has the rest.
 
+mod bench;
 mod conditions;
 mod django;
 mod entries;

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::Result;
+use crate::bench::{Bench, lua_of, verdict};
 use crate::conditions::{Condition, key};
 use crate::entries::{await_reaper, is_any, push_invalidate, store};
 use crate::report::{Spread, Table, grouped, microseconds};
 use crate::resp::{Connection, Reply};
-use crate::rows::{Bench, lua_of, verdict};
 
 /// Samples of one mass invalidation, each of which needs its entries stored anew.
 const ROUNDS: u64 = 3;

@@ -8,6 +8,7 @@ use std::io::{IsTerminal, stderr};
 
 use serde_json::{Value, json};
 
+use crate::bench::{Bench, Lua, lua_of, verdict};
 use crate::conditions::{
     Condition, Fields, conjunction_text, eight_of_four, key, one_shared, one_unique, scatter,
     three_shared, value,
@@ -37,9 +38,6 @@ const LUA_CALLS: u64 = 4_000;
 /// Bytes of a value.
 const VALUE_BYTES: usize = 200;
 
-/// Logical database of the scripts' keys: the rest of the server is the same.
-const LUA_DB: &str = "1";
-
 const DEFAULT_ROUNDS: u64 = 11;
 const DEFAULT_MAX: u64 = 1_000_000;
 const DEFAULT_LUA_MAX: u64 = 100_000;
@@ -51,19 +49,6 @@ struct Contestant {
     rivals: &'static [(&'static str, Option<f64>)],
     /// Runs `CALLS` calls of a round, numbered from the second argument; microseconds a call.
     run: fn(&mut Bench, u64) -> Result<f64>,
-}
-
-/// What a contestant runs on.
-pub struct Bench {
-    pub con: Connection,
-    pub lua: Option<Lua>,
-    pub value: String,
-}
-
-/// The scripts and a connection that has selected their database.
-pub struct Lua {
-    con: Connection,
-    scripts: Scripts,
 }
 
 /// `SET` and friends: the rivals.
@@ -330,31 +315,6 @@ pub fn run(options: &Options) -> Result<Value> {
     )
 }
 
-impl Bench {
-    fn set_depth(&mut self, depth: u64) {
-        self.con.depth = depth;
-        if let Some(lua) = &mut self.lua {
-            lua.con.depth = depth;
-        }
-    }
-}
-
-impl Lua {
-    /// None, with a line that says why, where the scripts cannot be had.
-    fn load(server: &Server) -> Option<Self> {
-        let attempt = || -> Result<Self> {
-            let mut con = server.connect()?;
-            con.call(&["SELECT", LUA_DB])?;
-            let scripts = Scripts::load(&mut con)?;
-            Ok(Self { con, scripts })
-        };
-        attempt()
-            .inspect_err(|error| println!("the rows of the Lua scripts are left out: {error}"))
-            .ok()
-    }
-}
-
-/// The row whose 20 schemes exist: six fields, alone and in pairs.
 fn wide_row(number: u64) -> Fields {
     ["id", "author_id", "category_id", "status", "language", "parent_id"]
         .into_iter()
@@ -470,11 +430,6 @@ fn print_rows(
     rows
 }
 
-pub fn verdict(measured: f64, goal: Option<f64>) -> String {
-    let word = |goal| if measured <= goal { "met" } else { "missed" };
-    goal.map_or("", word).into()
-}
-
 fn store_new(bench: &mut Bench, first: u64, condition: fn(u64) -> Condition) -> Result<f64> {
     let value = &bench.value;
     let work = |con: &mut Connection| store(con, "sn:", first, CALLS, value, condition);
@@ -539,11 +494,6 @@ fn row_of(table: &str, number: u64) -> Fields {
 
 type PushStore = fn(&Scripts, &mut Connection, &str, &str, &Condition);
 type PushInvalidate = fn(&Scripts, &mut Connection, &str, &Fields);
-
-pub fn lua_of(bench: &mut Bench) -> Result<(&mut Connection, &Scripts, &str)> {
-    let Lua { con, scripts } = bench.lua.as_mut().ok_or("no scripts")?;
-    Ok((con, scripts, &bench.value))
-}
 
 /// Stores new keys whose conjunctions exist, as ours do; the database is emptied before.
 fn lua_store(

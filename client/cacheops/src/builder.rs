@@ -1,18 +1,22 @@
 //! How a handle is built.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::endpoint::{Endpoint, Timeouts};
+use crate::address::Timeouts;
+use crate::config::{LockTimes, Names};
+use crate::core::Core;
+use crate::endpoint::Endpoint;
+use crate::events::{InvalidateEvent, ReadEvent, StoreEvent};
 use crate::flight::Flights;
-use crate::handle::Inner;
-use crate::hooks::{Hooks, InvalidateEvent, ReadEvent, StoreEvent};
+use crate::hooks::Hooks;
 use crate::link::{Link, Settings};
 use crate::once::Once;
 use crate::outbox::Bounds;
 use crate::profile::Profiles;
 use crate::wait::Waiting;
-use crate::{Cacheops, Deps, Error, ErrorKind, Format, Profile};
+use crate::{Deps, Error, ErrorKind, Format, Profile};
 
 /// The settings of a [`Cacheops`] in the making.
 #[must_use = "a builder does nothing until it is built"]
@@ -42,39 +46,6 @@ enum Address {
     Sentinel(Vec<String>, String, String),
     #[cfg(feature = "cluster")]
     Cluster(Vec<String>),
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LockTimes {
-    pub(crate) hold: Duration,
-    pub(crate) wait: Duration,
-}
-
-type Prefix = dyn Fn(&Deps) -> String + Send + Sync;
-
-/// What stands before every key.
-#[derive(Default)]
-pub(crate) struct Names {
-    namespace: String,
-    prefix: Option<Box<Prefix>>,
-}
-
-impl Names {
-    pub(crate) fn full(&self, key: &[u8], deps: &Deps) -> Vec<u8> {
-        let prefix = self.prefix.as_ref().map(|prefix| prefix(deps)).unwrap_or_default();
-        let mut full = Vec::with_capacity(prefix.len() + self.namespace.len() + key.len() + 1);
-        full.extend_from_slice(prefix.as_bytes());
-        full.extend_from_slice(self.namespace.as_bytes());
-        full.push(b':');
-        full.extend_from_slice(key);
-        full
-    }
-}
-
-impl fmt::Debug for Names {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Names({:?})", self.namespace)
-    }
 }
 
 impl Builder {
@@ -287,18 +258,8 @@ impl Builder {
         self
     }
 
-    /// Builds the handle in the current tokio runtime, which must have its time and I/O enabled, and
-    /// connects.
-    ///
-    /// A server that is away is no error unless [`strict`](Self::strict): the application can start
-    /// without it, and the handle finds it when it comes.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::InvalidConfig`] and [`ErrorKind::UnknownTable`] for these settings;
-    /// [`ErrorKind::ModuleMissing`], [`ErrorKind::ModuleTooOld`] and [`ErrorKind::Denied`] if the
-    /// server cannot be used as it is.
-    pub async fn build(self) -> Result<Cacheops, Error> {
+    /// What the clones of the handle share, connected.
+    pub(crate) async fn build_core(self) -> Result<Arc<Core>, Error> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| {
             Error::new(ErrorKind::InvalidConfig, "build the handle inside a tokio runtime")
         })?;
@@ -310,7 +271,7 @@ impl Builder {
             outbox: self.outbox,
         };
         let link = Link::new(endpoint, settings, runtime);
-        let cacheops = Cacheops::new(Inner {
+        let core = Arc::new(Core {
             link,
             flights: Flights::new(),
             waiting: Waiting::new(self.waiting),
@@ -329,7 +290,7 @@ impl Builder {
             lock: self.lock,
         });
         if self.enabled {
-            let link = &cacheops.inner.link;
+            let link = &core.link;
             match link.connect().await {
                 Ok(()) => {}
                 Err(error) if error.is_retryable() && !self.strict => {
@@ -339,7 +300,7 @@ impl Builder {
                 Err(error) => return Err(error),
             }
         }
-        Ok(cacheops)
+        Ok(core)
     }
 }
 
@@ -352,9 +313,7 @@ impl Address {
                 Ok(Endpoint::Sentinel(crate::sentinel::Sentinels::new(sentinels, name, &url)?))
             }
             #[cfg(feature = "cluster")]
-            Self::Cluster(nodes) => {
-                Ok(Endpoint::Cluster(crate::cluster::ClusterEndpoint::new(nodes)?))
-            }
+            Self::Cluster(nodes) => Ok(Endpoint::Cluster(crate::nodes::ClusterNodes::new(nodes)?)),
         }
     }
 }

@@ -1,15 +1,16 @@
 //! Functions: what they compute is kept under their name and arguments.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::Format;
-use crate::{Cacheops, Changes, Codec, Condition, Deps, Invalidated, Key, Row, Snapshot, codec};
-
-/// The table on which results depend that can be forgotten one by one. Deleting the key would not do: who computes at
-/// that moment would store an older result afterwards, and hand it to readers that asked later.
-pub(crate) const NAMED_TABLE: &str = "cacheops:named";
+use crate::core::Core;
+use crate::options::NAMED_TABLE;
+use crate::{
+    Changes, Codec, Condition, Deps, Invalidated, Key, Pending, Read, Row, Snapshot, codec,
+};
 
 /// A function's result in the making: see [`Cacheops::cached_as`] and [`Cacheops::cached`].
 ///
@@ -38,7 +39,9 @@ pub(crate) const NAMED_TABLE: &str = "cacheops:named";
 #[derive(Debug)]
 #[must_use = "it does nothing until it is given a function"]
 pub struct CachedAs<'a, C = Format> {
-    cacheops: &'a Cacheops,
+    core: &'a Arc<Core>,
+    /// It is of a handle that does not invalidate.
+    suppressed: bool,
     codec: C,
     deps: Deps,
     name: String,
@@ -59,10 +62,11 @@ enum Extra {
 }
 
 impl<'a> CachedAs<'a> {
-    pub(crate) fn new(cacheops: &'a Cacheops, name: String, deps: Deps) -> Self {
+    pub(crate) fn new(core: &'a Arc<Core>, suppressed: bool, name: String, deps: Deps) -> Self {
         Self {
-            cacheops,
-            codec: cacheops.inner.format,
+            core,
+            suppressed,
+            codec: core.format,
             deps,
             name,
             extra: Vec::new(),
@@ -139,9 +143,34 @@ impl<'a, C> CachedAs<'a, C> {
 
     /// Encodes with something else than the format of the handle.
     pub fn codec<D>(self, codec: D) -> CachedAs<'a, D> {
-        let Self { cacheops, deps, name, extra, ttl, lock, local, bypass, snapshot, alone, .. } =
-            self;
-        CachedAs { cacheops, codec, deps, name, extra, ttl, lock, local, bypass, snapshot, alone }
+        let Self {
+            core,
+            suppressed,
+            deps,
+            name,
+            extra,
+            ttl,
+            lock,
+            local,
+            bypass,
+            snapshot,
+            alone,
+            ..
+        } = self;
+        CachedAs {
+            core,
+            suppressed,
+            codec,
+            deps,
+            name,
+            extra,
+            ttl,
+            lock,
+            local,
+            bypass,
+            snapshot,
+            alone,
+        }
     }
 
     /// The cached result, or else that of `function`, which is then stored if it is no error.
@@ -156,7 +185,7 @@ impl<'a, C> CachedAs<'a, C> {
         Fut: Future<Output = Result<T, E>>,
     {
         let bypass = self.bypass || self.is_unknown();
-        let mut read = self.cacheops.read(self.whole_key()).op("cached").bypass(bypass).named();
+        let mut read = Read::new(self.core, self.whole_key()).op("cached").bypass(bypass).named();
         if let Some(ttl) = self.ttl {
             read = read.ttl(ttl);
         }
@@ -177,17 +206,18 @@ impl<'a, C> CachedAs<'a, C> {
     ///
     /// [`ErrorKind::Connection`](crate::ErrorKind::Connection) and the like. It is repeated as any invalidation is.
     pub async fn invalidate(self) -> Result<bool, crate::Error> {
-        if self.is_unknown() || !self.cacheops.is_enabled() {
+        if self.is_unknown() || !self.core.enabled {
             return Ok(false);
         }
-        let inner = &self.cacheops.inner;
-        let key = inner.names.full(self.whole_key().as_bytes(), &self.deps);
+        let core = self.core;
+        let key = core.names.full(self.whole_key().as_bytes(), &self.deps);
         let row = Row::new().set("key", key.as_slice());
-        let pending = self.cacheops.pending(Changes::row(NAMED_TABLE, &row));
-        let client = self.cacheops.client()?;
+        let pending =
+            Pending::new(Arc::clone(core), Changes::row(NAMED_TABLE, &row), self.suppressed);
+        let client = core.client()?;
         let deleted = client.query(redis::cmd("UNLINK").arg(key)).await;
         if let Err(error) = &deleted {
-            inner.link.failed(&client, error);
+            core.link.failed(&client, error);
         }
         match (deleted?, pending.send().await?) {
             (deleted, Invalidated::Confirmed(links)) => Ok(deleted || links > 0),

@@ -3,7 +3,8 @@
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
-use crate::{Client, Condition, Deps, Error, ErrorKind, Token};
+use crate::channel::Channel;
+use crate::{Condition, Deps, Error, ErrorKind, Token};
 
 /// A check in the making: name the conditions with [`on`](Self::on), then await it.
 ///
@@ -35,15 +36,15 @@ use crate::{Client, Condition, Deps, Error, ErrorKind, Token};
 #[derive(Debug)]
 #[must_use = "a check does nothing until it is awaited"]
 pub struct Check<'a> {
-    cache: &'a Client,
+    channel: &'a Channel,
     token: Token,
     key: Option<Vec<u8>>,
     tables: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl<'a> Check<'a> {
-    pub(crate) fn new(cache: &'a Client, token: Token) -> Self {
-        Self { cache, token, key: None, tables: Vec::new() }
+    pub(crate) fn new(channel: &'a Channel, token: Token) -> Self {
+        Self { channel, token, key: None, tables: Vec::new() }
     }
 
     /// The key by which the token was taken: see [`Client::token_for`]. In a cluster it chooses the shard and is required;
@@ -66,12 +67,12 @@ impl<'a> Check<'a> {
     }
 
     fn command(&self) -> Result<redis::Cmd, Error> {
-        self.cache.require("check")?;
+        self.channel.require("check")?;
         if self.tables.is_empty() {
             let text = "a value must depend on a table: call `on`";
             return Err(Error::new(ErrorKind::InvalidRequest, text));
         }
-        if self.key.is_none() && self.cache.is_cluster() {
+        if self.key.is_none() && self.channel.is_cluster() {
             let text = "in a cluster a token is of one shard: call `key` with the key of the token";
             return Err(Error::new(ErrorKind::InvalidRequest, text));
         }
@@ -95,7 +96,7 @@ impl<'a> IntoFuture for Check<'a> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let command = self.command()?;
-            self.cache.query_at(self.key.as_deref().unwrap_or_default(), &command).await
+            self.channel.query_at(self.key.as_deref().unwrap_or_default(), &command).await
         })
     }
 }

@@ -2,18 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::pin::Pin;
-use std::sync::Arc;
 
 use redis::aio::ConnectionManager;
 use redis::{Cmd, FromRedisValue, IntoConnectionInfo, RedisError, Value};
 
+use crate::address::{EXPECTED_URL, name_of};
+use crate::channel::{Channel, Server};
 use crate::connection::Connection;
-use crate::endpoint::{EXPECTED_URL, name_of};
 use crate::{Changes, Check, Error, ErrorKind, Explanation, Invalidate, Store, Token};
-
-/// The grammar of commands that this crate speaks.
-const MIN_GRAMMAR: u64 = 1;
 
 /// The module's commands over one connection, one method each, and nothing more: what a
 /// [`Cacheops`](crate::Cacheops) stands on.
@@ -21,22 +17,7 @@ const MIN_GRAMMAR: u64 = 1;
 /// Cheap to clone; all clones share the connection. Concurrent calls travel together: awaiting many
 /// futures at once pipelines them.
 #[derive(Clone)]
-pub struct Client {
-    connection: Connection,
-    server: Arc<Server>,
-}
-
-/// What the server's module said of itself when the connection was made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Server {
-    /// The version of the module, as `0.1.0`.
-    pub version: String,
-    /// The version of the grammar of its commands.
-    pub grammar: u64,
-    /// What it can do beyond the first version.
-    pub capabilities: Vec<String>,
-}
+pub struct Client(Channel);
 
 /// What [`Client::lookup`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,9 +53,7 @@ impl Client {
     ///
     /// As [`connect`](Self::connect).
     pub async fn new(connection: impl Into<Connection>) -> Result<Self, Error> {
-        let mut connection = connection.into();
-        let server = Server::ask(&mut connection).await?;
-        Ok(Self { connection, server: Arc::new(server) })
+        Channel::new(connection.into()).await.map(Self)
     }
 
     /// The value of an entry, if it is a hit.
@@ -96,7 +75,7 @@ impl Client {
         let keys: Vec<K> = keys.into_iter().collect();
         let mut groups = BTreeMap::<u16, Vec<usize>>::new();
         for (at, key) in keys.iter().enumerate() {
-            groups.entry(self.connection.slot_of(key.as_ref())).or_default().push(at);
+            groups.entry(self.0.connection().slot_of(key.as_ref())).or_default().push(at);
         }
         let mut values = vec![None; keys.len()];
         for places in groups.into_values() {
@@ -163,7 +142,7 @@ impl Client {
     /// Whether nothing was invalidated since a token, for a value that is kept elsewhere: see
     /// [`Check`].
     pub fn check(&self, token: Token) -> Check<'_> {
-        Check::new(self, token)
+        Check::new(&self.0, token)
     }
 
     /// Stores a value with the conditions it depends on: see [`Store`].
@@ -172,22 +151,18 @@ impl Client {
         key: &'a (impl AsRef<[u8]> + ?Sized),
         value: &'a (impl AsRef<[u8]> + ?Sized),
     ) -> Store<'a> {
-        Store::new(self, key.as_ref(), value.as_ref())
+        Store::new(&self.0, key.as_ref(), value.as_ref())
     }
 
     /// Kills the entries that changed rows may have made stale: see [`Invalidate`].
     pub fn invalidate(&self) -> Invalidate<'_> {
-        Invalidate::new(self)
+        Invalidate::new(&self.0)
     }
 
     /// Kills all entries of the database at once, and returns how many there were. Keys of other
     /// types stay.
     pub async fn flush(&self) -> Result<u64, Error> {
-        let mut command = redis::cmd("CACHEOPS.FLUSH");
-        if self.connection.is_cluster() {
-            command.arg("SHARD");
-        }
-        self.query_all(&command).await
+        self.0.flush().await
     }
 
     /// Why an entry is alive or dead; none if there is no such key.
@@ -197,75 +172,54 @@ impl Client {
 
     /// What the server's module said of itself when the connection was made.
     pub fn server(&self) -> &Server {
-        &self.server
+        self.0.server()
     }
 
     /// The connection, for commands beyond this crate.
     pub fn connection(&self) -> Connection {
-        self.connection.clone()
+        self.0.connection().clone()
     }
 
     pub(crate) fn require(&self, capability: &str) -> Result<(), Error> {
-        if self.has(capability) {
-            return Ok(());
-        }
-        let version = &self.server.version;
-        let text = format!("the server's module {version} lacks the capability `{capability}`");
-        Err(Error::new(ErrorKind::Unsupported, text))
+        self.0.require(capability)
+    }
+
+    pub(crate) fn has(&self, capability: &str) -> bool {
+        self.0.has(capability)
+    }
+
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.0.is_cluster()
     }
 
     /// The same server over another connection.
     pub(crate) fn over(&self, connection: impl Into<Connection>) -> Self {
-        Self { connection: connection.into(), server: Arc::clone(&self.server) }
+        Self(self.0.over(connection))
     }
 
     /// Whether they were made by one handshake.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.server, &other.server)
+        self.0.is_same(&other.0)
     }
 
-    pub(crate) fn has(&self, capability: &str) -> bool {
-        self.server.capabilities.iter().any(|known| known == capability)
-    }
-
-    pub(crate) async fn send_changes(&self, changes: &Changes) -> Result<u64, Error> {
-        self.invalidate().changes(changes).await
-    }
-
-    pub(crate) fn is_cluster(&self) -> bool {
-        self.connection.is_cluster()
-    }
-
-    /// Sends a command to every primary and returns the sum of the answers.
-    pub(crate) async fn query_all(&self, command: &Cmd) -> Result<u64, Error> {
-        #[cfg(feature = "cluster")]
-        if let crate::connection::Kind::Cluster(link) = &self.connection.0 {
-            return Box::pin(link.ask_all_primaries(command)).await;
-        }
-        self.query(command).await
-    }
-
-    /// Sends a command to the primary that has a key. The driver finds by itself only a key that is the first argument.
+    /// Sends a command to the primary that has a key.
     pub(crate) async fn query_at<T: FromRedisValue + Send>(
         &self,
         key: &[u8],
         command: &Cmd,
     ) -> Result<T, Error> {
-        #[cfg(feature = "cluster")]
-        if let crate::connection::Kind::Cluster(link) = &self.connection.0 {
-            let answer = Box::pin(link.ask_primary_of(key, command)).await?;
-            return Ok(redis::from_redis_value(answer).map_err(RedisError::from)?);
-        }
-        let _ = key;
-        self.query(command).await
+        self.0.query_at(key, command).await
     }
 
-    /// Boxed, so that futures which contain it stay small and of a type that compilers can follow.
     pub(crate) fn query<'a, T: FromRedisValue + Send + 'a>(
         &'a self,
         command: &'a Cmd,
-    ) -> Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>> {
-        Box::pin(async move { Ok(command.query_async(&mut self.connection.clone()).await?) })
+    ) -> impl Future<Output = Result<T, Error>> + Send + 'a {
+        self.0.query(command)
+    }
+
+    pub(crate) async fn send_changes(&self, changes: &Changes) -> Result<u64, Error> {
+        self.invalidate().changes(changes).await
     }
 }
 
@@ -273,38 +227,8 @@ fn no_replica(token: Option<Token>) -> Result<Token, Error> {
     token.ok_or_else(|| Error::new(ErrorKind::ReadOnly, "a replica gives no token"))
 }
 
-impl Server {
-    async fn ask(connection: &mut Connection) -> Result<Self, Error> {
-        let reply: Value = redis::cmd("CACHEOPS.VERSION").query_async(connection).await?;
-        let unexpected =
-            |what| Error::new(ErrorKind::UnexpectedReply, format!("CACHEOPS.VERSION {what}"));
-
-        let mut server = Self { version: String::new(), grammar: 0, capabilities: Vec::new() };
-        for (name, value) in reply.into_map_iter().map_err(|_| unexpected("is no map"))? {
-            let name: String = redis::from_redis_value(name).map_err(RedisError::from)?;
-            let parsed = match name.as_str() {
-                "version" => redis::from_redis_value(value).map(|v| server.version = v),
-                "grammar" => redis::from_redis_value(value).map(|v| server.grammar = v),
-                "capabilities" => redis::from_redis_value(value).map(|v| server.capabilities = v),
-                _ => Ok(()),
-            };
-            parsed.map_err(RedisError::from)?;
-        }
-        if server.grammar < MIN_GRAMMAR {
-            let Self { version, grammar, .. } = &server;
-            return Err(Error::new(
-                ErrorKind::ModuleTooOld,
-                format!(
-                    "the server's module {version} speaks grammar {grammar}, at least {MIN_GRAMMAR} is needed"
-                ),
-            ));
-        }
-        Ok(server)
-    }
-}
-
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("server", &self.server).finish_non_exhaustive()
+        f.debug_struct("Client").field("server", self.0.server()).finish_non_exhaustive()
     }
 }

@@ -12,28 +12,18 @@ use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{
     MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, Slot, SlotAddr,
 };
-use redis::{Cmd, ConnectionAddr, IntoConnectionInfo, RedisError, Value};
+use redis::{Cmd, RedisError, Value};
 
-use crate::connection::{Connection, Kind};
-use crate::endpoint::Timeouts;
-use crate::newcomers::Newcomers;
+use crate::address::Timeouts;
+use crate::nodes::{ClusterNodes, unexpected};
+use crate::slotless_primaries::SlotlessPrimaries;
 use crate::{Error, ErrorKind, Token};
-
-#[derive(Clone)]
-pub(crate) struct ClusterEndpoint(Vec<String>);
-
-impl std::fmt::Debug for ClusterEndpoint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The URLs may hold passwords.
-        f.debug_tuple("ClusterEndpoint").field(&self.name()).finish()
-    }
-}
 
 /// A connection to all nodes.
 #[derive(Clone)]
 pub(crate) struct ClusterLink {
     driver: ClusterConnection,
-    newcomers: Arc<Newcomers>,
+    slotless: Arc<SlotlessPrimaries>,
 }
 
 /// A token of every shard, and where the slots were when they were asked for.
@@ -47,60 +37,24 @@ pub(crate) struct Tokens {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Slots(BTreeMap<u16, (u16, Arc<str>)>);
 
-impl ClusterEndpoint {
-    pub(crate) fn new(nodes: Vec<String>) -> Result<Self, Error> {
-        #[cfg(feature = "rustls")]
-        crate::endpoint::choose_cryptography();
-        // An address that cannot be read shows now and not at the first connection.
-        for node in &nodes {
-            crate::endpoint::read_url(node)?;
-        }
-        ClusterClientBuilder::new(nodes.clone()).build().map_err(|error| {
-            Error::new(ErrorKind::InvalidConfig, format!("the nodes cannot be used: {error}"))
-        })?;
-        Ok(Self(nodes))
-    }
-
-    /// Where the cluster is, without what is secret.
-    pub(crate) fn name(&self) -> String {
-        let nodes: Vec<_> = self.0.iter().map(|node| crate::endpoint::redacted(node)).collect();
-        format!("the cluster of {}", nodes.join(", "))
-    }
-
-    pub(crate) async fn connect(&self, timeouts: Timeouts) -> Result<Connection, Error> {
-        let client = ClusterClientBuilder::new(self.0.clone())
+impl ClusterLink {
+    /// Connects to all primaries.
+    pub(crate) async fn connect(nodes: &ClusterNodes, timeouts: Timeouts) -> Result<Self, Error> {
+        let client = ClusterClientBuilder::new(nodes.urls().to_vec())
             .connection_timeout(timeouts.connect)
             .response_timeout(timeouts.response)
             // Of redirections; a lost node is this crate's to deal with.
             .retries(2)
             .max_retry_wait(50)
             .build()?;
-        let newcomers = Arc::new(Newcomers::new(self.clone(), timeouts));
-        let link = ClusterLink { driver: client.get_async_connection().await?, newcomers };
-        // A cluster with a primary that is away is away: questions for it would wait, and no
+        let slotless = Arc::new(SlotlessPrimaries::new(nodes.clone(), timeouts));
+        let link = ClusterLink { driver: client.get_async_connection().await?, slotless };
+        // A cluster with a primary that is away is away: requests to it would wait, and no
         // invalidation could be confirmed.
         link.of_all_primaries(&redis::cmd("PING")).await?;
-        Ok(Connection(Kind::Cluster(link)))
+        Ok(link)
     }
 
-    /// One node by its address, reached in the way of the first that was named.
-    pub(crate) fn node(&self, address: &str) -> Result<redis::Client, Error> {
-        let unknown = || unexpected("CLUSTER SLOTS names no address");
-        let (host, port) = address.rsplit_once(':').ok_or_else(unknown)?;
-        let port = port.parse().map_err(|_| unknown())?;
-        let info = self.0.first().ok_or_else(unknown)?.as_str().into_connection_info()?;
-        let mut at = info.addr().clone();
-        match &mut at {
-            ConnectionAddr::TcpTls { host: named, port: of, .. } => {
-                (*named, *of) = (host.to_owned(), port);
-            }
-            _ => at = ConnectionAddr::Tcp(host.to_owned(), port),
-        }
-        Ok(redis::Client::open(info.set_addr(at))?)
-    }
-}
-
-impl ClusterLink {
     pub(crate) fn connection(&mut self) -> &mut ClusterConnection {
         &mut self.driver
     }
@@ -111,7 +65,7 @@ impl ClusterLink {
         // Those without slots are asked for afterwards too.
         let nodes: String =
             redis::cmd("CLUSTER").arg("NODES").query_async(&mut self.driver.clone()).await?;
-        let others = self.newcomers.ask(&nodes, command).await?;
+        let others = self.slotless.send(&nodes, command).await?;
         let sum = answers.into_values().chain(others).map(|answer| {
             redis::from_redis_value::<u64>(answer).map_err(|error| RedisError::from(error).into())
         });
@@ -181,10 +135,6 @@ fn by_address(reply: Value) -> Result<BTreeMap<String, Value>, Error> {
             Ok((redis::from_redis_value(address).map_err(RedisError::from)?, answer))
         })
         .collect()
-}
-
-pub(crate) fn unexpected(text: &str) -> Error {
-    Error::new(ErrorKind::UnexpectedReply, text)
 }
 
 impl Slots {
@@ -280,15 +230,6 @@ mod tests {
         let node =
             |port| Value::Array(vec![Value::BulkString(b"127.0.0.1".to_vec()), Value::Int(port)]);
         Value::Array(vec![Value::Int(first), Value::Int(last), node(port), node(port + 100)])
-    }
-
-    #[test]
-    fn neither_name_nor_debug_output_tells_a_password() {
-        let nodes = ["redis://user:secret@a:1/", "redis://user:secret@b:2/"].map(str::to_owned);
-        let endpoint = ClusterEndpoint::new(nodes.to_vec()).unwrap();
-
-        assert_eq!(endpoint.name(), "the cluster of redis://***@a:1/, redis://***@b:2/");
-        assert!(!format!("{endpoint:?}").contains("secret"));
     }
 
     #[test]

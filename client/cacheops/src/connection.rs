@@ -32,6 +32,13 @@ impl From<MultiplexedConnection> for Connection {
     }
 }
 
+#[cfg(feature = "cluster")]
+impl From<ClusterLink> for Connection {
+    fn from(link: ClusterLink) -> Self {
+        Self(Kind::Cluster(link))
+    }
+}
+
 impl Connection {
     pub(crate) fn is_cluster(&self) -> bool {
         match &self.0 {

@@ -7,7 +7,7 @@ use std::hash::Hasher;
 
 use serde::{Serialize, ser};
 
-use crate::layout::{FNV_OFFSET, MAX_DEPTH, TOO_DEEP, fnv};
+use crate::fingerprint::{FNV_OFFSET, MAX_DEPTH, TOO_DEEP, fnv};
 
 /// The number of a value, to be compared with that of another of its type; and the names of fields that it has left out
 /// of its own accord (`skip_serializing_if`).

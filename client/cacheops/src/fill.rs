@@ -6,10 +6,10 @@ use std::sync::Arc;
 use tracing::Instrument;
 
 use crate::codec::Codec;
+use crate::core::Core;
+use crate::events::{StoreEvent, StoreOutcome};
 use crate::flight::{Landing, Lead, Outcome, Stamp};
-use crate::handle::Inner;
-use crate::hooks::{StoreEvent, StoreOutcome};
-use crate::read::Options;
+use crate::options::Options;
 use crate::stats::count;
 use crate::{Client, Deps, Error, ErrorKind, Token, Version};
 
@@ -17,7 +17,7 @@ use crate::{Client, Deps, Error, ErrorKind, Token, Version};
 /// the flight is abandoned and the lock given up.
 #[derive(Debug)]
 pub(crate) struct Fill {
-    pub(crate) inner: Arc<Inner>,
+    pub(crate) core: Arc<Core>,
     pub(crate) key: Vec<u8>,
     /// Without one nothing may be stored.
     pub(crate) token: Option<Token>,
@@ -30,16 +30,16 @@ pub(crate) struct Fill {
 /// A lock of the server, given up when dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    inner: Arc<Inner>,
+    core: Arc<Core>,
     client: Client,
     key: Vec<u8>,
     token: Option<Token>,
 }
 
 impl Lock {
-    pub(crate) fn new(inner: &Arc<Inner>, client: &Client, key: &[u8], token: Token) -> Self {
-        let (inner, client) = (Arc::clone(inner), client.clone());
-        Self { inner, client, key: key.to_vec(), token: Some(token) }
+    pub(crate) fn new(core: &Arc<Core>, client: &Client, key: &[u8], token: Token) -> Self {
+        let (core, client) = (Arc::clone(core), client.clone());
+        Self { core, client, key: key.to_vec(), token: Some(token) }
     }
 
     /// The server has ended it with the store.
@@ -53,7 +53,7 @@ impl Drop for Lock {
         let Some(token) = self.token else { return };
         let (client, key) = (self.client.clone(), std::mem::take(&mut self.key));
         // If this fails, the lock ends by itself.
-        self.inner.link.runtime().spawn(async move { client.release(key, token).await });
+        self.core.link.runtime().spawn(async move { client.release(key, token).await });
     }
 }
 
@@ -74,10 +74,10 @@ impl Fill {
         deps: &Deps,
         options: &Options<'_>,
     ) {
-        let bytes: Arc<[u8]> = match self.inner.encode(codec, value) {
+        let bytes: Arc<[u8]> = match self.core.encode(codec, value) {
             Ok(bytes) => bytes.into(),
             Err(error) => {
-                count(&self.inner.link.counters.unencodable);
+                count(&self.core.link.counters.unencodable);
                 self.warn(std::any::type_name::<T>(), &error, options);
                 self.told(deps, options, StoreOutcome::Unencodable(&error));
                 return self.failed();
@@ -86,7 +86,7 @@ impl Fill {
         let version = self.put(&bytes, deps, options).await;
         #[cfg(feature = "moka")]
         if let (true, Some(version)) = (options.near, version) {
-            self.inner.near.put(&self.key, version, Arc::clone(&bytes));
+            self.core.near.put(&self.key, version, Arc::clone(&bytes));
         }
         if let Some(lead) = self.lead.take() {
             let (asked, token) = (self.asked, self.token);
@@ -97,7 +97,7 @@ impl Fill {
     /// Warns of what keeps results out of the cache each time, once for each cause.
     fn warn(&self, cause: &str, error: &Error, options: &Options<'_>) {
         let op = options.op;
-        if self.inner.warned.first(cause) {
+        if self.core.warned.first(cause) {
             tracing::warn!(
                 exception.message = %error,
                 cacheops.op = op,
@@ -110,11 +110,11 @@ impl Fill {
 
     fn told(&self, deps: &Deps, options: &Options<'_>, outcome: StoreOutcome<'_>) {
         let (op, key) = (options.op, self.key.as_slice());
-        self.inner.hooks.store(&StoreEvent { op, key, deps, outcome });
+        self.core.hooks.store(&StoreEvent { op, key, deps, outcome });
     }
 
     async fn put(&mut self, bytes: &[u8], deps: &Deps, options: &Options<'_>) -> Option<Version> {
-        let counters = &self.inner.link.counters;
+        let counters = &self.core.link.counters;
         let token = self.token?;
         if deps.is_empty() {
             return None;
@@ -127,7 +127,7 @@ impl Fill {
             cacheops.bytes = bytes.len(),
             cacheops.conditions = deps.len(),
         );
-        let link = &self.inner.link;
+        let link = &self.core.link;
         // Over the connection of now: that of the question may be known to be dead. On another server the token is
         // refused.
         let Some(client) = link.up() else {
@@ -137,7 +137,7 @@ impl Fill {
             return None;
         };
         let mut store = client.store(&self.key, bytes).ttl(options.ttl).deps(deps);
-        if self.inner.tokens {
+        if self.core.tokens {
             store = store.token(token);
         }
         let watch = link.watch(&client);
@@ -152,7 +152,7 @@ impl Fill {
                 let stored = version.is_some();
                 let outcome = if stored { StoreOutcome::Stored } else { StoreOutcome::Refused };
                 if !stored {
-                    crate::refusals::look(&self.inner, &client, &self.key);
+                    self.core.look_for_refusals(&client, &self.key);
                 }
                 self.told(deps, options, outcome);
                 version

@@ -7,16 +7,16 @@ use tokio::sync::oneshot;
 
 use crate::ask::{Answer, Ask};
 use crate::codec::Codec;
+use crate::core::Core;
+use crate::events::ReadOutcome;
 use crate::fill::{Fill, Lock};
 use crate::flight::{self, Landing, Lead, Outcome, Role, Stamp};
-use crate::handle::Inner;
-use crate::hooks::ReadOutcome;
-use crate::read::Options;
+use crate::options::Options;
 use crate::stats::count;
 use crate::{Client, Error, ErrorKind, Token, Version, scope};
 
 pub(crate) struct Find<'a> {
-    pub(crate) inner: &'a Arc<Inner>,
+    pub(crate) core: &'a Arc<Core>,
     pub(crate) key: &'a [u8],
     pub(crate) options: &'a Options<'a>,
 }
@@ -44,7 +44,7 @@ enum Asked<T> {
 
 impl Find<'_> {
     pub(crate) async fn find<T, C: Codec<T>>(&self, codec: &C) -> Found<T> {
-        let client = match self.inner.trusted() {
+        let client = match self.core.trusted() {
             Some(client) if !self.options.bypass => client,
             _ => return Found::Nothing(None, ReadOutcome::Bypass),
         };
@@ -81,7 +81,7 @@ impl Find<'_> {
 
     async fn find_with_others<T, C: Codec<T>>(&self, client: &Client, codec: &C) -> Found<T> {
         let begun = flight::now();
-        let lock = (self.options.lock && client.has("lock")).then_some(self.inner.lock.hold);
+        let lock = (self.options.lock && client.has("lock")).then_some(self.core.lock.hold);
         let first = Ask { token: true, lock, ..Ask::default() };
         let again = Ask { token: true, ..Ask::default() };
         let mut miss = match self.ask(client, codec, first).await {
@@ -90,14 +90,14 @@ impl Find<'_> {
             Asked::Failed => return Found::Nothing(None, ReadOutcome::Error),
         };
         loop {
-            let follow = match self.inner.flights.join(self.key, miss.asked) {
+            let follow = match self.core.flights.join(self.key, miss.asked) {
                 Role::Lead(lead) => return self.lead(client, codec, miss, lead).await,
                 Role::Follow(follow) => follow,
             };
             // Who leads may be waiting for this very lock.
             drop(miss.lock.take());
             // Not for ever: the leader may be waiting for something that this reader holds.
-            let limit = self.inner.lock.wait;
+            let limit = self.core.lock.wait;
             let outcome = tokio::time::timeout(limit, follow.outcome()).await;
             let next = match outcome.unwrap_or(Outcome::Failed) {
                 Outcome::Landed(landing) if landing.serves(begun, miss.token) => {
@@ -105,7 +105,7 @@ impl Find<'_> {
                 }
                 Outcome::Failed => return self.nothing(miss, None),
                 // The server is lost: it would not answer us either.
-                _ if !self.inner.link.is_current(client) => {
+                _ if !self.core.link.is_current(client) => {
                     return Found::Nothing(None, ReadOutcome::Error);
                 }
                 Outcome::Landed(landing) => self.prove(client, codec, again, &landing).await,
@@ -141,10 +141,9 @@ impl Find<'_> {
             false => Ok(None),
         };
         let (answer, held) = match answer {
-            Ok(Some(Answer::Miss(Some(token)))) => (
-                Ok(Answer::Miss(Some(token))),
-                Some(Lock::new(self.inner, client, self.key, token)),
-            ),
+            Ok(Some(Answer::Miss(Some(token)))) => {
+                (Ok(Answer::Miss(Some(token))), Some(Lock::new(self.core, client, self.key, token)))
+            }
             Ok(Some(hit @ (Answer::Hit(..) | Answer::Unchanged))) => (Ok(hit), None),
             // Nobody was waited for, or in vain.
             Ok(_) | Err(_) => {
@@ -153,7 +152,7 @@ impl Find<'_> {
             }
         };
         match answer {
-            Ok(Answer::Hit(bytes, version)) => match self.inner.decode(codec, &bytes) {
+            Ok(Answer::Hit(bytes, version)) => match self.core.decode(codec, &bytes) {
                 Some(value) => {
                     let bytes = bytes.into();
                     lead.end(Outcome::Landed(Landing { bytes, asked, token: None, version }));
@@ -164,7 +163,7 @@ impl Find<'_> {
             Ok(Answer::Miss(token)) => miss = Miss { token, asked, lock: held },
             Ok(Answer::Unchanged) => {}
             Err(error) => {
-                self.inner.link.failed(client, &error);
+                self.core.link.failed(client, &error);
                 return Found::Nothing(None, ReadOutcome::Error);
             }
         }
@@ -173,12 +172,12 @@ impl Find<'_> {
 
     /// Waits for a lock; none if the server is lost meanwhile, and with it whoever holds the lock.
     async fn wait(&self, client: &Client) -> Option<Result<Option<Answer>, Error>> {
-        count(&self.inner.link.counters.waits);
-        let times = self.inner.lock;
+        count(&self.core.link.counters.waits);
+        let times = self.core.lock;
         let (lock, wait) = (Some(times.hold), Some(times.wait));
         let ask = Ask { if_not: Some(0), token: true, lock, wait };
-        let link = &self.inner.link;
-        let mut answer = self.inner.waiting.ask(link, client, self.key, ask);
+        let link = &self.core.link;
+        let mut answer = self.core.waiting.ask(link, client, self.key, ask);
         let lost = link.lost(client);
         tokio::pin!(lost);
         std::future::poll_fn(|context| match answer.as_mut().poll(context) {
@@ -200,7 +199,7 @@ impl Find<'_> {
         let asked = flight::now();
         let ask = Ask { if_not: Some(version.get()), ..again };
         match self.put_question(client, ask).await {
-            Ok(Answer::Unchanged) => match self.inner.decode(codec, &landing.bytes) {
+            Ok(Answer::Unchanged) => match self.core.decode(codec, &landing.bytes) {
                 Some(value) => Asked::Value(value, ReadOutcome::Coalesced),
                 None => self.undecodable(client, asked).await,
             },
@@ -219,10 +218,10 @@ impl Find<'_> {
             None => (self.put_question(client, ask).await, None),
         };
         if matches!(answer, Ok(Answer::Miss(None))) && ask.token && ask.lock.is_none() {
-            self.inner.warn_of_replica();
+            self.core.warn_of_replica();
         }
         if let (Ok(Answer::Unchanged), Some((_, bytes))) = (&answer, near) {
-            return match self.inner.decode(codec, &bytes) {
+            return match self.core.decode(codec, &bytes) {
                 Some(value) => Asked::Value(value, ReadOutcome::NearHit),
                 None => self.undecodable(client, asked).await,
             };
@@ -237,14 +236,14 @@ impl Find<'_> {
         client: &Client,
         ask: Ask,
     ) -> (Result<Answer, Error>, Option<Lock>) {
-        let (inner, asking) = (Arc::clone(self.inner), client.clone());
+        let (core, asking) = (Arc::clone(self.core), client.clone());
         let key = self.key.to_vec();
         let (tell, told) = oneshot::channel();
-        let watch = self.inner.link.watch(client);
-        self.inner.link.runtime().spawn(async move {
+        let watch = self.core.link.watch(client);
+        self.core.link.runtime().spawn(async move {
             let answer = asking.ask(&key, ask).await;
             let lock = match &answer {
-                Ok(Answer::Miss(Some(token))) => Some(Lock::new(&inner, &asking, &key, *token)),
+                Ok(Answer::Miss(Some(token))) => Some(Lock::new(&core, &asking, &key, *token)),
                 _ => None,
             };
             let _ = tell.send((answer, lock));
@@ -258,7 +257,7 @@ impl Find<'_> {
     }
 
     async fn put_question(&self, client: &Client, ask: Ask) -> Result<Answer, Error> {
-        let watch = self.inner.link.watch(client);
+        let watch = self.core.link.watch(client);
         let answer = client.ask(self.key, ask).await;
         watch.done();
         answer
@@ -273,7 +272,7 @@ impl Find<'_> {
         lock: Option<Lock>,
     ) -> Asked<T> {
         match answer {
-            Ok(Answer::Hit(bytes, version)) => match self.inner.decode(codec, &bytes) {
+            Ok(Answer::Hit(bytes, version)) => match self.core.decode(codec, &bytes) {
                 Some(value) => {
                     self.keep(version, bytes);
                     Asked::Value(value, ReadOutcome::Hit)
@@ -284,7 +283,7 @@ impl Find<'_> {
             // Said of a value that nobody named: not to be trusted.
             Ok(Answer::Unchanged) => Asked::Miss(Miss { token: None, asked, lock: None }),
             Err(error) => {
-                self.inner.link.failed(client, &error);
+                self.core.link.failed(client, &error);
                 Asked::Failed
             }
         }
@@ -299,14 +298,14 @@ impl Find<'_> {
         match client.token_of(self.key).await {
             Ok(token) => token,
             Err(error) => {
-                self.inner.link.failed(client, &error);
+                self.core.link.failed(client, &error);
                 None
             }
         }
     }
 
     fn share<T, C: Codec<T>>(&self, codec: &C, miss: Miss, landing: &Landing) -> Found<T> {
-        match self.inner.decode(codec, &landing.bytes) {
+        match self.core.decode(codec, &landing.bytes) {
             Some(value) => Found::Value(value, ReadOutcome::Coalesced),
             // Two types under one key.
             None => self.nothing(miss, None),
@@ -315,20 +314,20 @@ impl Find<'_> {
 
     fn nothing<T>(&self, miss: Miss, lead: Option<Lead>) -> Found<T> {
         let Miss { token, asked, lock } = miss;
-        let (inner, key) = (Arc::clone(self.inner), self.key.to_vec());
-        let fill = Fill { inner, key, token, asked, lead, lock };
+        let (core, key) = (Arc::clone(self.core), self.key.to_vec());
+        let fill = Fill { core, key, token, asked, lead, lock };
         Found::Nothing(Some(Box::new(fill)), ReadOutcome::Miss)
     }
 
     #[cfg(feature = "moka")]
     fn near(&self) -> Option<(Version, Arc<[u8]>)> {
-        if self.options.near { self.inner.near.get(self.key) } else { None }
+        if self.options.near { self.core.near.get(self.key) } else { None }
     }
 
     #[cfg(feature = "moka")]
     fn keep(&self, version: Option<Version>, bytes: Vec<u8>) {
         if let (true, Some(version)) = (self.options.near, version) {
-            self.inner.near.put(self.key, version, bytes.into());
+            self.core.near.put(self.key, version, bytes.into());
         }
     }
 
@@ -339,18 +338,4 @@ impl Find<'_> {
 
     #[cfg(not(feature = "moka"))]
     fn keep(&self, _: Option<Version>, _: Vec<u8>) {}
-}
-
-impl Inner {
-    /// The connection, if the cache is on and may be trusted. Otherwise somebody sees to it.
-    pub(crate) fn trusted(&self) -> Option<Client> {
-        if !self.enabled {
-            return None;
-        }
-        let client = self.link.trusted();
-        if client.is_none() {
-            self.link.mend();
-        }
-        client
-    }
 }

@@ -5,62 +5,28 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tracing::Instrument;
 
 use crate::builder::Builder;
 use crate::cached::CachedAs;
-use crate::codec::{self, Codec};
-use crate::flight::Flights;
-use crate::hooks::{Hooks, Invalidated};
-use crate::link::Link;
-use crate::once::Once;
-use crate::profile::Profiles;
+use crate::core::Core;
+use crate::events::Invalidated;
 use crate::read::Read;
 use crate::simple::Simple;
 use crate::snapshot::Snapshot;
-use crate::stats::{Stats, count};
-use crate::{
-    Changes, Client, Deps, Error, ErrorKind, Format, Key, Pending, Profile, Row, Token, scope,
-};
+use crate::stats::Stats;
+use crate::{Changes, Client, Deps, Error, Key, Pending, Profile, Row, Token, scope};
 
 /// A cache of query results that invalidates itself. Cheap to clone; clones share everything.
 ///
 /// It lives in the tokio runtime in which it was built.
 #[derive(Clone, Debug)]
 pub struct Cacheops {
-    pub(crate) inner: Arc<Inner>,
+    pub(crate) core: Arc<Core>,
     /// This handle, and no other, does not invalidate.
     suppressed: bool,
 }
 
-/// What all clones share.
-#[derive(Debug)]
-pub(crate) struct Inner {
-    pub(crate) link: Arc<Link>,
-    pub(crate) flights: Arc<Flights>,
-    pub(crate) waiting: crate::wait::Waiting,
-    #[cfg(feature = "moka")]
-    pub(crate) near: crate::near::Near,
-    pub(crate) hooks: Hooks,
-    pub(crate) profiles: Profiles,
-    pub(crate) warned: Once,
-    pub(crate) refusals: crate::refusals::Refusals,
-    pub(crate) format: Format,
-    /// What the application calls the meaning of its values.
-    pub(crate) version: String,
-    pub(crate) names: crate::builder::Names,
-    pub(crate) enabled: bool,
-    pub(crate) strict: bool,
-    /// Off only where a test shows what they prevent.
-    pub(crate) tokens: bool,
-    pub(crate) lock: crate::builder::LockTimes,
-}
-
 impl Cacheops {
-    pub(crate) fn new(inner: Inner) -> Self {
-        Self { inner: Arc::new(inner), suppressed: false }
-    }
-
     /// Begins to build a handle for a server: `redis://user:password@host:port/database`,
     /// `rediss://` with the feature `rustls`, `unix:///path?db=1`.
     pub fn builder(url: impl Into<String>) -> Builder {
@@ -104,24 +70,24 @@ impl Cacheops {
 
     /// A read with all its options: see [`Read`].
     pub fn read(&self, key: impl Into<Key>) -> Read<'_> {
-        Read::new(self, key.into())
+        Read::new(&self.core, key.into())
     }
 
     /// Caches what a function computes from the rows that `deps` name: see [`CachedAs`]. `name` tells the function from
     /// all others of this namespace.
     pub fn cached_as(&self, name: impl Into<String>, deps: impl Into<Deps>) -> CachedAs<'_> {
-        CachedAs::new(self, name.into(), deps.into())
+        CachedAs::new(&self.core, self.suppressed, name.into(), deps.into())
     }
 
     /// Caches what a function computes, by time only: see [`CachedAs`]. `name` tells the function from all others of this
     /// namespace.
     pub fn cached(&self, name: impl Into<String>, ttl: Duration) -> CachedAs<'_> {
-        CachedAs::new(self, name.into(), Simple::deps()).ttl(ttl)
+        CachedAs::new(&self.core, self.suppressed, name.into(), Simple::deps()).ttl(ttl)
     }
 
     /// Values by name and time, without dependencies.
     pub fn cache(&self) -> Simple<'_> {
-        Simple::new(self)
+        Simple::new(&self.core)
     }
 
     /// The present moment, for a transaction that reads from a snapshot: take it *before* BEGIN, and
@@ -129,7 +95,7 @@ impl Cacheops {
     ///
     /// If the server cannot be asked, the snapshot stores nothing.
     pub async fn snapshot(&self) -> Snapshot {
-        Snapshot::take(&self.inner).await
+        Snapshot::take(&self.core).await
     }
 
     /// The token of now, for a value that is kept outside the server (in a file, a proxy, the process) and shown to
@@ -156,11 +122,11 @@ impl Cacheops {
     /// # }
     /// ```
     pub async fn token(&self, key: impl AsRef<[u8]>) -> Option<Token> {
-        let client = self.inner.trusted()?;
+        let client = self.core.trusted()?;
         match client.token_of(key.as_ref()).await {
             Ok(token) => token,
             Err(error) => {
-                self.inner.link.failed(&client, &error);
+                self.core.link.failed(&client, &error);
                 None
             }
         }
@@ -171,12 +137,12 @@ impl Cacheops {
     /// False while the cache is off, the server away, or an invalidation of this process unconfirmed; and for a value
     /// that depends on nothing. The first check of new conditions may be false too, since the server did not watch them.
     pub async fn check(&self, key: impl AsRef<[u8]>, token: Token, deps: impl Into<Deps>) -> bool {
-        let Some(client) = self.inner.trusted() else { return false };
+        let Some(client) = self.core.trusted() else { return false };
         match client.check(token).key(key).deps(&deps.into()).await {
             // An invalidation may have failed while the question was under way.
-            Ok(good) => good && self.inner.trusted().is_some(),
+            Ok(good) => good && self.core.trusted().is_some(),
             Err(error) => {
-                self.inner.link.failed(&client, &error);
+                self.core.link.failed(&client, &error);
                 false
             }
         }
@@ -237,7 +203,7 @@ impl Cacheops {
 
     /// An invalidation to be made before the statement runs: see [`Pending`].
     pub fn pending(&self, changes: Changes) -> Pending {
-        Pending::new(Arc::clone(&self.inner), changes, self.suppressed)
+        Pending::new(Arc::clone(&self.core), changes, self.suppressed)
     }
 
     /// Runs a future in which nothing is invalidated, whichever handle it uses. Tasks that it spawns
@@ -251,33 +217,33 @@ impl Cacheops {
 
     /// A handle that does not invalidate. Clones of it do not either; all others do.
     pub fn without_invalidation(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner), suppressed: true }
+        Self { core: Arc::clone(&self.core), suppressed: true }
     }
 
     /// Whether changes that are told now reach the cache: it is on, and `no_invalidation` is not.
     pub fn invalidates(&self) -> bool {
-        self.inner.enabled && !self.suppressed && !scope::is_suppressed()
+        self.core.enabled && !self.suppressed && !scope::is_suppressed()
     }
 
     /// Whether the cache is on: see [`Builder::enabled`].
     pub fn is_enabled(&self) -> bool {
-        self.inner.enabled
+        self.core.enabled
     }
 
     /// The profile of a table; none if nothing of it may be cached: see [`Builder::profile`](crate::Builder::profile).
     pub fn profile(&self, table: &str) -> Option<&Profile> {
-        self.inner.profiles.of(table)
+        self.core.profiles.of(table)
     }
 
     /// Whether nothing that depends on a table may be cached: see [`Builder::forbid`](crate::Builder::forbid). A table
     /// without any profile is not forbidden.
     pub fn forbids(&self, table: &str) -> bool {
-        self.inner.profiles.forbids(table)
+        self.core.profiles.forbids(table)
     }
 
     /// What has been counted since the handle was built.
     pub fn stats(&self) -> Stats {
-        let link = &self.inner.link;
+        let link = &self.core.link;
         let mut stats = link.counters.snapshot();
         stats.outbox = link.waiting() as u64;
         stats.available = link.trusted().is_some();
@@ -286,20 +252,20 @@ impl Cacheops {
 
     /// How many readers of this process are loading a value for others too.
     pub fn flights(&self) -> usize {
-        self.inner.flights.len()
+        self.core.flights.len()
     }
 
     /// Waits until the server is there and has confirmed every invalidation: before the process ends,
     /// for what is in the outbox then is lost. It waits for ever if the server does not come back: put a timeout around it.
     pub async fn settled(&self) {
-        if self.inner.enabled {
-            self.inner.link.settled().await;
+        if self.core.enabled {
+            self.core.link.settled().await;
         }
     }
 
     /// Why the server cannot be asked; none while it can.
     pub fn last_error(&self) -> Option<Arc<Error>> {
-        self.inner.link.last_error()
+        self.core.link.last_error()
     }
 
     /// The module's commands, over the connection of now.
@@ -308,82 +274,24 @@ impl Cacheops {
     ///
     /// [`ErrorKind::Connection`] while there is none.
     pub fn client(&self) -> Result<Client, Error> {
-        let away = || Error::new(ErrorKind::Connection, "the server is away");
-        self.inner.link.up().ok_or_else(away)
+        self.core.client()
     }
 }
 
-impl Inner {
-    /// The bytes of an entry.
-    pub(crate) fn encode<T, C: Codec<T>>(&self, codec: &C, value: &T) -> Result<Vec<u8>, Error> {
-        codec::frame(codec, &self.version, value)
+impl Builder {
+    /// Builds the handle in the current tokio runtime, which must have its time and I/O enabled, and
+    /// connects.
+    ///
+    /// A server that is away is no error unless [`strict`](Self::strict): the application can start
+    /// without it, and the handle finds it when it comes.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidConfig`] and [`ErrorKind::UnknownTable`] for these settings;
+    /// [`ErrorKind::ModuleMissing`], [`ErrorKind::ModuleTooOld`] and [`ErrorKind::Denied`] if the
+    /// server cannot be used as it is.
+    pub async fn build(self) -> Result<Cacheops, Error> {
+        let core = self.build_core().await?;
+        Ok(Cacheops { core, suppressed: false })
     }
-
-    /// A miss without a token, where nobody else holds a lock.
-    pub(crate) fn warn_of_replica(&self) {
-        if self.warned.first("replica") {
-            let server = self.link.endpoint().name();
-            tracing::warn!(
-                cacheops.server = server,
-                "cacheops: the server is a replica: reads are answered, but nothing is stored; connect to its primary"
-            );
-        }
-    }
-
-    /// The value of an entry; none, and counted, if it is of another type, format or version.
-    pub(crate) fn decode<T, C: Codec<T>>(&self, codec: &C, bytes: &[u8]) -> Option<T> {
-        match codec::unframe(codec, &self.version, bytes) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                tracing::debug!(exception.message = %error, "cacheops: an entry is not used");
-                count(&self.link.counters.undecodable);
-                None
-            }
-        }
-    }
-
-    /// One attempt to tell the server, and no second. Answers the links that were cut.
-    pub(crate) async fn tell(&self, changes: &Changes) -> Result<u64, Error> {
-        let Some(client) = self.link.up() else {
-            // To be told from a connection that breaks now.
-            return Err(Error::new(ErrorKind::Unavailable, "the server is away"));
-        };
-        let span = span_of(changes);
-        match client.send_changes(changes).instrument(span).await {
-            Ok(links) => {
-                let counters = &self.link.counters;
-                count(&counters.invalidations);
-                counters.links_cut.fetch_add(links, std::sync::atomic::Ordering::Relaxed);
-                Ok(links)
-            }
-            Err(error) => {
-                tracing::warn!(exception.message = %error, "cacheops: not confirmed, will be repeated");
-                self.link.failed(&client, &error);
-                Err(error)
-            }
-        }
-    }
-}
-
-fn span_of(changes: &Changes) -> tracing::Span {
-    if changes.is_everything() {
-        return tracing::debug_span!(
-            "cacheops.flush",
-            otel.kind = "client",
-            db.system.name = "redis",
-            db.operation.name = "CACHEOPS.FLUSH",
-        );
-    }
-    let span = tracing::debug_span!(
-        "cacheops.invalidate",
-        otel.kind = "client",
-        db.system.name = "redis",
-        db.operation.name = "CACHEOPS.INVALIDATE",
-        db.collection.name = tracing::field::Empty,
-        cacheops.rows = changes.rows(),
-    );
-    if let Some(table) = changes.tables().next() {
-        span.record("db.collection.name", &*String::from_utf8_lossy(table));
-    }
-    span
 }

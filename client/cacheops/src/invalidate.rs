@@ -3,7 +3,8 @@
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
-use crate::{Changes, Client, Error, ErrorKind, Row};
+use crate::channel::Channel;
+use crate::{Changes, Error, ErrorKind, Row};
 
 /// An invalidation in the making: name the rows, then await it.
 ///
@@ -13,7 +14,7 @@ use crate::{Changes, Client, Error, ErrorKind, Row};
 #[derive(Debug)]
 #[must_use = "an invalidation does nothing until it is awaited"]
 pub struct Invalidate<'a> {
-    cache: &'a Client,
+    channel: &'a Channel,
     dry_run: bool,
     /// Per table the rows so far, joined by `|`.
     tables: Vec<(Vec<u8>, Vec<u8>)>,
@@ -22,8 +23,8 @@ pub struct Invalidate<'a> {
 }
 
 impl<'a> Invalidate<'a> {
-    pub(crate) fn new(cache: &'a Client) -> Self {
-        Self { cache, dry_run: false, tables: Vec::new(), everything: false }
+    pub(crate) fn new(channel: &'a Channel) -> Self {
+        Self { channel, dry_run: false, tables: Vec::new(), everything: false }
     }
 
     /// A row that was inserted or deleted. Where fields are missing: every row that has the rest.
@@ -78,7 +79,7 @@ impl<'a> Invalidate<'a> {
         if self.dry_run {
             command.arg("DRYRUN");
         }
-        if self.cache.is_cluster() {
+        if self.channel.is_cluster() {
             command.arg("SHARD");
         }
         command.arg("ON");
@@ -100,12 +101,12 @@ impl<'a> IntoFuture for Invalidate<'a> {
                 return Err(Error::new(ErrorKind::InvalidRequest, text));
             }
             if self.everything {
-                return self.cache.flush().await;
+                return self.channel.flush().await;
             }
             if self.tables.is_empty() {
                 return Ok(0);
             }
-            self.cache.query_all(&self.command()).await
+            self.channel.query_all(&self.command()).await
         })
     }
 }

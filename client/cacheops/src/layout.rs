@@ -24,22 +24,10 @@ use serde::de::{
 use serde::{Deserialize, Serialize};
 
 use crate::digest::digest;
-
-/// How deep a value may be nested. Each level takes some stack, in the code of the application too, and a thread that is
-/// out of it ends the process.
-pub(crate) const MAX_DEPTH: u16 = 128;
+use crate::fingerprint::{FNV_OFFSET, FNV_PRIME, MAX_DEPTH, TOO_DEEP, fnv};
 
 /// Fields of a struct that are looked for; of a larger one the first.
 const MAX_FIELDS: usize = 128;
-
-pub(crate) const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-const FNV_PRIME: u64 = 0x0100_0000_01b3;
-
-pub(crate) fn fnv(hash: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(FNV_PRIME))
-}
-
-pub(crate) const TOO_DEEP: &str = "the value is nested too deeply";
 
 /// What one decoding has requested so far.
 pub(crate) struct Observer<'a> {

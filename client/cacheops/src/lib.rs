@@ -110,24 +110,30 @@
 
 #![forbid(unsafe_code)]
 
+mod address;
 mod ask;
 mod builder;
 mod cached;
 mod changes;
+mod channel;
 mod check;
 mod client;
 #[cfg(feature = "cluster")]
 mod cluster;
 mod codec;
 mod condition;
+mod config;
 mod connection;
+mod core;
 mod deps;
 mod digest;
 mod endpoint;
 mod error;
+mod events;
 mod explain;
 mod fill;
 mod find;
+mod fingerprint;
 mod flight;
 mod handle;
 mod hooks;
@@ -140,9 +146,10 @@ mod meter;
 #[cfg(feature = "moka")]
 mod near;
 #[cfg(feature = "cluster")]
-mod newcomers;
+mod nodes;
 mod number;
 mod once;
+mod options;
 mod outbox;
 mod pending;
 mod profile;
@@ -152,6 +159,8 @@ mod scope;
 #[cfg(feature = "sentinel")]
 mod sentinel;
 mod simple;
+#[cfg(feature = "cluster")]
+mod slotless_primaries;
 mod snapshot;
 mod stats;
 mod store;
@@ -162,16 +171,17 @@ pub use builder::Builder;
 pub use cached::CachedAs;
 pub use cacheops_condition::OwnedConjunction;
 pub use changes::Changes;
+pub use channel::Server;
 pub use check::Check;
-pub use client::{Client, Lookup, Server};
+pub use client::{Client, Lookup};
 pub use codec::{Codec, Format, Raw};
 pub use condition::{Condition, Row, Value};
 pub use connection::Connection;
 pub use deps::Deps;
 pub use error::{Error, ErrorKind};
+pub use events::{InvalidateEvent, Invalidated, ReadEvent, ReadOutcome, StoreEvent, StoreOutcome};
 pub use explain::{Explanation, State};
 pub use handle::Cacheops;
-pub use hooks::{InvalidateEvent, Invalidated, ReadEvent, ReadOutcome, StoreEvent, StoreOutcome};
 pub use invalidate::Invalidate;
 pub use key::{Key, QueryKey};
 pub use number::{Token, Version};

@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use crate::endpoint::{Endpoint, Timeouts};
+use crate::address::Timeouts;
+use crate::endpoint::Endpoint;
 use crate::outbox::{Bounds, Outbox, Ticket};
 use crate::stats::{Counters, count};
 use crate::{Changes, Client, Error, ErrorKind};

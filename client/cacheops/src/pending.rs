@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::handle::Inner;
-use crate::hooks::{InvalidateEvent, Invalidated};
+use crate::core::Core;
+use crate::events::{InvalidateEvent, Invalidated};
 use crate::scope;
 use crate::stats::count;
 use crate::{Changes, Error, ErrorKind};
@@ -32,15 +32,15 @@ use crate::{Changes, Error, ErrorKind};
 #[derive(Debug)]
 #[must_use = "a pending invalidation that is dropped is sent in the background"]
 pub struct Pending {
-    inner: Arc<Inner>,
+    core: Arc<Core>,
     changes: Changes,
     /// `no_invalidation` was on when it was made.
     skipped: bool,
 }
 
 impl Pending {
-    pub(crate) fn new(inner: Arc<Inner>, changes: Changes, skipped: bool) -> Self {
-        Self { inner, changes, skipped: skipped || scope::is_suppressed() }
+    pub(crate) fn new(core: Arc<Core>, changes: Changes, skipped: bool) -> Self {
+        Self { core, changes, skipped: skipped || scope::is_suppressed() }
     }
 
     /// What will be told.
@@ -78,14 +78,14 @@ impl Pending {
     pub async fn send(mut self) -> Result<Invalidated, Error> {
         if self.changes.is_empty() || self.is_silent() {
             if !self.changes.is_empty() {
-                count(&self.inner.link.counters.invalidations_skipped);
+                count(&self.core.link.counters.invalidations_skipped);
             }
             self.changes = Changes::new();
             return Ok(Invalidated::Skipped);
         }
-        let told = self.inner.tell(&self.changes).await;
+        let told = self.core.send(&self.changes).await;
         let changes = std::mem::take(&mut self.changes);
-        let hooks = &self.inner.hooks;
+        let hooks = &self.core.hooks;
         match told {
             Ok(links) => {
                 let outcome = Invalidated::Confirmed(links);
@@ -94,15 +94,15 @@ impl Pending {
             }
             Err(error) => {
                 // A hook may panic: by then nothing may be lost any more.
-                self.inner.link.queue(changes.clone());
+                self.core.link.queue(changes.clone());
                 let outcome = Invalidated::Queued;
                 hooks.invalidate(&InvalidateEvent { changes: &changes, outcome });
                 // An idle connection that somebody has closed: the next one may do at once.
                 let reset = error.kind() == ErrorKind::Connection;
-                if reset && self.inner.link.settled_at_once().await {
+                if reset && self.core.link.settled_at_once().await {
                     return Ok(Invalidated::Confirmed(0));
                 }
-                if self.inner.strict {
+                if self.core.strict {
                     Err(error.into_unconfirmed())
                 } else {
                     Ok(Invalidated::Queued)
@@ -120,7 +120,7 @@ impl Pending {
 
     /// Nobody shall hear of it.
     fn is_silent(&self) -> bool {
-        self.skipped || !self.inner.enabled
+        self.skipped || !self.core.enabled
     }
 }
 
@@ -129,13 +129,13 @@ impl Drop for Pending {
         if self.changes.is_empty() || self.is_silent() {
             return;
         }
-        count(&self.inner.link.counters.invalidations_dropped);
+        count(&self.core.link.counters.invalidations_dropped);
         let changes = std::mem::take(&mut self.changes);
-        self.inner.link.queue(changes.clone());
+        self.core.link.queue(changes.clone());
         // A second panic would end the process.
         if !std::thread::panicking() {
             let outcome = Invalidated::Queued;
-            self.inner.hooks.invalidate(&InvalidateEvent { changes: &changes, outcome });
+            self.core.hooks.invalidate(&InvalidateEvent { changes: &changes, outcome });
         }
     }
 }

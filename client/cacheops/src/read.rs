@@ -1,17 +1,18 @@
 //! Reading through the cache: the options of one read.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tracing::Instrument;
 
-use crate::cached::NAMED_TABLE;
 use crate::codec::Codec;
+use crate::core::Core;
+use crate::events::{ReadEvent, ReadOutcome};
 use crate::find::{Find, Found};
-use crate::handle::Inner;
-use crate::hooks::{ReadEvent, ReadOutcome};
+use crate::options::{NAMED_TABLE, Options};
 use crate::snapshot::Snapshot;
 use crate::stats::count;
-use crate::{Cacheops, Condition, Deps, Format, Key, Ops, Profile, scope};
+use crate::{Condition, Deps, Format, Key, Ops, Profile, scope};
 
 /// A read in the making: what the result depends on, how long it lives, who loads it. Ends with
 /// [`get_or_load`](Self::get_or_load) or [`get_or_load_with_deps`](Self::get_or_load_with_deps).
@@ -43,29 +44,15 @@ use crate::{Cacheops, Condition, Deps, Format, Key, Ops, Profile, scope};
 #[derive(Debug)]
 #[must_use = "a read does nothing until it is given a loader"]
 pub struct Read<'a, C = Format> {
-    cacheops: &'a Cacheops,
+    core: &'a Arc<Core>,
     key: Key,
     codec: C,
     options: Options<'a>,
 }
 
-#[derive(Debug)]
-pub(crate) struct Options<'a> {
-    pub(crate) deps: Deps,
-    pub(crate) ttl: Duration,
-    pub(crate) lock: bool,
-    pub(crate) near: bool,
-    pub(crate) alone: bool,
-    pub(crate) bypass: bool,
-    /// The result can be forgotten by its key.
-    pub(crate) named: bool,
-    pub(crate) op: &'a str,
-    pub(crate) snapshot: Option<&'a Snapshot>,
-}
-
 impl<'a> Read<'a> {
-    pub(crate) fn new(cacheops: &'a Cacheops, key: Key) -> Self {
-        let defaults = cacheops.inner.profiles.defaults();
+    pub(crate) fn new(core: &'a Arc<Core>, key: Key) -> Self {
+        let defaults = core.profiles.defaults();
         let options = Options {
             deps: Deps::none(),
             ttl: defaults.get_ttl(),
@@ -77,7 +64,7 @@ impl<'a> Read<'a> {
             op: "read",
             snapshot: None,
         };
-        Self { cacheops, key, codec: cacheops.inner.format, options }
+        Self { core, key, codec: core.format, options }
     }
 }
 
@@ -173,8 +160,8 @@ impl<'a, C> Read<'a, C> {
 
     /// Encodes with something else than the format of the handle.
     pub fn codec<D>(self, codec: D) -> Read<'a, D> {
-        let Self { cacheops, key, options, .. } = self;
-        Read { cacheops, key, codec, options }
+        let Self { core, key, options, .. } = self;
+        Read { core, key, codec, options }
     }
 
     /// The value of the entry; if there is none, what `load` says, which is then stored.
@@ -225,12 +212,12 @@ impl<'a, C> Read<'a, C> {
         Fut: Future<Output = Result<(T, Deps), E>>,
     {
         let begun = Instant::now();
-        let inner = &*self.cacheops.inner;
-        let key = inner.names.full(self.key.as_bytes(), &self.options.deps);
-        let find = Find { inner: &self.cacheops.inner, key: &key, options: &self.options };
+        let core = &**self.core;
+        let key = core.names.full(self.key.as_bytes(), &self.options.deps);
+        let find = Find { core: self.core, key: &key, options: &self.options };
         let told = |outcome: ReadOutcome| {
             span.record("cacheops.result", outcome.as_str());
-            tell(inner, &key, &self.options, outcome, begun);
+            tell(core, &key, &self.options, outcome, begun);
         };
         let (fill, outcome) = match find.find(&self.codec).await {
             Found::Value(value, outcome) => {
@@ -269,8 +256,8 @@ impl<'a, C> Read<'a, C> {
     }
 }
 
-fn tell(inner: &Inner, key: &[u8], options: &Options<'_>, outcome: ReadOutcome, begun: Instant) {
-    let counters = &inner.link.counters;
+fn tell(core: &Core, key: &[u8], options: &Options<'_>, outcome: ReadOutcome, begun: Instant) {
+    let counters = &core.link.counters;
     match outcome {
         ReadOutcome::Hit => count(&counters.hits),
         ReadOutcome::NearHit => {
@@ -282,8 +269,8 @@ fn tell(inner: &Inner, key: &[u8], options: &Options<'_>, outcome: ReadOutcome, 
         ReadOutcome::Bypass => count(&counters.bypasses),
         ReadOutcome::Error => count(&counters.read_errors),
     }
-    if inner.hooks.has_read() {
+    if core.hooks.has_read() {
         let Options { op, deps, .. } = options;
-        inner.hooks.read(&ReadEvent { op, key, deps, outcome, elapsed: begun.elapsed() });
+        core.hooks.read(&ReadEvent { op, key, deps, outcome, elapsed: begun.elapsed() });
     }
 }

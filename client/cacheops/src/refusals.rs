@@ -2,11 +2,8 @@
 //! the answer where an entry needs another table and the server tracks as many as it may, and then nothing of that table
 //! is ever cached. The server counts these, so it is asked for the number once a minute at most, and only after a nil.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-use crate::Client;
-use crate::handle::Inner;
 
 const PAUSE: Duration = Duration::from_secs(60);
 
@@ -15,7 +12,7 @@ const PAUSE: Duration = Duration::from_secs(60);
 pub(crate) struct Refusals(Mutex<Option<Instant>>);
 
 impl Refusals {
-    fn is_due(&self) -> bool {
+    pub(crate) fn is_due(&self) -> bool {
         let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let due = asked.is_none_or(|asked| asked.elapsed() >= PAUSE);
         if due {
@@ -25,30 +22,8 @@ impl Refusals {
     }
 }
 
-/// Looks whether the server refuses stores for its limits, and warns of it once. No caller waits for that.
-pub(crate) fn look(inner: &Arc<Inner>, client: &Client, key: &[u8]) {
-    if !inner.refusals.is_due() {
-        return;
-    }
-    let (inner, client, key) = (Arc::clone(inner), client.clone(), key.to_vec());
-    inner.link.runtime().spawn(async move {
-        let mut command = redis::cmd("INFO");
-        command.arg("cacheops");
-        // Who may not ask for it is not warned.
-        let Ok(info) = client.query_at::<String>(&key, &command).await else { return };
-        let refused = refused_for_limits(&info);
-        if refused > 0 && inner.warned.first("refused for limits") {
-            tracing::warn!(
-                cacheops.refused = refused,
-                "cacheops: the server refuses stores that need another table, since it tracks as many as it may: see \
-                 the directives cacheops.max-tables and cacheops.max-catalog-bytes"
-            );
-        }
-    });
-}
-
 /// The number in the reply of `INFO cacheops`.
-fn refused_for_limits(info: &str) -> u64 {
+pub(crate) fn refused_for_limits(info: &str) -> u64 {
     let field =
         |line: &str| line.strip_prefix("cacheops_stores_refused_limit:")?.trim().parse().ok();
     info.lines().find_map(field).unwrap_or_default()

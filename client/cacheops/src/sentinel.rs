@@ -4,7 +4,7 @@ use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType}
 use redis::{ConnectionAddr, RedisError, TlsMode};
 use tokio::sync::Mutex;
 
-use crate::endpoint::{read_url, redacted};
+use crate::address::{read_url, redacted};
 use crate::{Error, ErrorKind};
 
 /// The sentinels. Asked anew for each connection: after a failover they name another primary.
@@ -17,7 +17,7 @@ pub(crate) struct Sentinels {
 impl Sentinels {
     pub(crate) fn new(sentinels: Vec<String>, name: String, url: &str) -> Result<Self, Error> {
         #[cfg(feature = "rustls")]
-        crate::endpoint::choose_cryptography();
+        crate::address::choose_cryptography();
         let invalid = |error: RedisError| {
             Error::new(ErrorKind::InvalidConfig, format!("the sentinels cannot be used: {error}"))
         };

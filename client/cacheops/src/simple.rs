@@ -1,12 +1,14 @@
 //! Values by name and time: `cache().get`, `set`, `delete`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::ask::{Answer, Ask};
-use crate::{Cacheops, Deps, Error, ErrorKind, Key};
+use crate::core::Core;
+use crate::{Deps, Error, ErrorKind, Key};
 
 /// The table on which all values without dependencies depend: invalidate it to forget them all.
 pub(crate) const SIMPLE_TABLE: &str = "cacheops:simple";
@@ -18,11 +20,11 @@ pub(crate) const SIMPLE_TABLE: &str = "cacheops:simple";
 /// Its errors are the caller's, unlike those of a [`Read`](crate::Read). Values end with their time,
 /// with [`delete`](Self::delete), and with [`Cacheops::invalidate_all`].
 #[derive(Debug)]
-pub struct Simple<'a>(&'a Cacheops);
+pub struct Simple<'a>(&'a Arc<Core>);
 
 impl<'a> Simple<'a> {
-    pub(crate) fn new(cacheops: &'a Cacheops) -> Self {
-        Self(cacheops)
+    pub(crate) fn new(core: &'a Arc<Core>) -> Self {
+        Self(core)
     }
 
     pub(crate) fn deps() -> Deps {
@@ -38,18 +40,18 @@ impl<'a> Simple<'a> {
     where
         T: Serialize + DeserializeOwned,
     {
-        let inner = &self.0.inner;
-        if !inner.enabled {
+        let core = self.0;
+        if !core.enabled {
             return Ok(None);
         }
-        self.0.client()?;
+        core.client()?;
         // There, but it has not yet heard of everything: it may have been told to forget.
-        let Some(client) = inner.trusted() else { return Ok(None) };
+        let Some(client) = core.trusted() else { return Ok(None) };
         match client.ask(&self.full(key), Ask::default()).await {
-            Ok(Answer::Hit(bytes, _)) => Ok(inner.decode(&inner.format, &bytes)),
+            Ok(Answer::Hit(bytes, _)) => Ok(core.decode(&core.format, &bytes)),
             Ok(_) => Ok(None),
             Err(error) => {
-                inner.link.failed(&client, &error);
+                core.link.failed(&client, &error);
                 Err(error)
             }
         }
@@ -69,12 +71,12 @@ impl<'a> Simple<'a> {
     where
         T: Serialize + DeserializeOwned,
     {
-        let inner = &self.0.inner;
-        if !inner.enabled {
+        let core = self.0;
+        if !core.enabled {
             return Ok(());
         }
-        let bytes = inner.encode(&inner.format, value)?;
-        let client = self.0.client()?;
+        let bytes = core.encode(&core.format, value)?;
+        let client = core.client()?;
         let (key, deps) = (self.full(key), Self::deps());
         let mut store = client.store(&key, &bytes).deps(&deps);
         if let Some(timeout) = timeout.into() {
@@ -87,7 +89,7 @@ impl<'a> Simple<'a> {
                 "the server tracks no more tables: raise cacheops.max-tables or cacheops.max-catalog-bytes",
             )),
             Err(error) => {
-                inner.link.failed(&client, &error);
+                core.link.failed(&client, &error);
                 Err(error)
             }
         }
@@ -99,19 +101,19 @@ impl<'a> Simple<'a> {
     ///
     /// [`ErrorKind::Connection`] and the like.
     pub async fn delete(&self, key: impl Into<Key>) -> Result<bool, Error> {
-        let inner = &self.0.inner;
-        if !inner.enabled {
+        let core = self.0;
+        if !core.enabled {
             return Ok(false);
         }
-        let client = self.0.client()?;
+        let client = core.client()?;
         let deleted = client.query(redis::cmd("UNLINK").arg(self.full(key))).await;
         if let Err(error) = &deleted {
-            inner.link.failed(&client, error);
+            core.link.failed(&client, error);
         }
         deleted
     }
 
     fn full(&self, key: impl Into<Key>) -> Vec<u8> {
-        self.0.inner.names.full(key.into().as_bytes(), &Self::deps())
+        self.0.names.full(key.into().as_bytes(), &Self::deps())
     }
 }

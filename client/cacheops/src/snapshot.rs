@@ -1,7 +1,7 @@
 //! One token for all fills of a transaction.
 
 use crate::Token;
-use crate::handle::Inner;
+use crate::core::Core;
 
 /// The moment before a transaction began, to guard every result that is read in it.
 ///
@@ -21,14 +21,14 @@ enum Moment {
 }
 
 impl Snapshot {
-    pub(crate) async fn take(inner: &Inner) -> Self {
-        let Some(client) = inner.trusted() else { return Self(Moment::Unknown) };
+    pub(crate) async fn take(core: &Core) -> Self {
+        let Some(client) = core.trusted() else { return Self(Moment::Unknown) };
         #[cfg(feature = "cluster")]
         if let crate::connection::Kind::Cluster(link) = &client.connection().0 {
             return match link.tokens().await {
                 Ok(tokens) => Self(Moment::PerShard(std::sync::Arc::new(tokens))),
                 Err(error) => {
-                    inner.link.failed(&client, &error);
+                    core.link.failed(&client, &error);
                     Self(Moment::Unknown)
                 }
             };
@@ -36,7 +36,7 @@ impl Snapshot {
         match client.token().await {
             Ok(token) => Self(Moment::Everywhere(token)),
             Err(error) => {
-                inner.link.failed(&client, &error);
+                core.link.failed(&client, &error);
                 Self(Moment::Unknown)
             }
         }

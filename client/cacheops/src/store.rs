@@ -4,7 +4,8 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::{Client, Condition, Deps, Error, ErrorKind, Token, Version};
+use crate::channel::Channel;
+use crate::{Condition, Deps, Error, ErrorKind, Token, Version};
 
 /// The longest time that the server takes.
 const MAX_TTL_MS: u64 = 1 << 62;
@@ -17,7 +18,7 @@ const MAX_TTL_MS: u64 = 1 << 62;
 #[derive(Debug)]
 #[must_use = "a store does nothing until it is awaited"]
 pub struct Store<'a> {
-    cache: &'a Client,
+    channel: &'a Channel,
     key: &'a [u8],
     value: &'a [u8],
     ttl: Option<Duration>,
@@ -26,8 +27,8 @@ pub struct Store<'a> {
 }
 
 impl<'a> Store<'a> {
-    pub(crate) fn new(cache: &'a Client, key: &'a [u8], value: &'a [u8]) -> Self {
-        Self { cache, key, value, ttl: None, token: None, tables: Vec::new() }
+    pub(crate) fn new(channel: &'a Channel, key: &'a [u8], value: &'a [u8]) -> Self {
+        Self { channel, key, value, ttl: None, token: None, tables: Vec::new() }
     }
 
     /// Lets the entry expire. Without it the entry lives until it is invalidated or evicted.
@@ -88,7 +89,7 @@ impl<'a> IntoFuture for Store<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let version: Option<u64> = self.cache.query(&self.command()?).await?;
+            let version: Option<u64> = self.channel.query(&self.command()?).await?;
             Ok(version.map(Version))
         })
     }

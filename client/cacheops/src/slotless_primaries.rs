@@ -1,5 +1,5 @@
 //! Primaries of a cluster that have no slots yet. While the first one is on its way to them they hold entries already:
-//! clients are sent there by ASK. So they hear of invalidations too, over connections of their own, since the driver
+//! clients are sent there by ASK. So invalidations go to them too, over connections of their own, since the driver
 //! keeps none to a node without slots.
 
 use std::collections::HashMap;
@@ -9,22 +9,22 @@ use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Value};
 
 use crate::Error;
-use crate::cluster::{ClusterEndpoint, unexpected};
-use crate::endpoint::Timeouts;
+use crate::address::Timeouts;
+use crate::nodes::{ClusterNodes, unexpected};
 
-pub(crate) struct Newcomers {
-    endpoint: ClusterEndpoint,
+pub(crate) struct SlotlessPrimaries {
+    endpoint: ClusterNodes,
     timeouts: Timeouts,
     connections: Mutex<HashMap<String, MultiplexedConnection>>,
 }
 
-impl Newcomers {
-    pub(crate) fn new(endpoint: ClusterEndpoint, timeouts: Timeouts) -> Self {
+impl SlotlessPrimaries {
+    pub(crate) fn new(endpoint: ClusterNodes, timeouts: Timeouts) -> Self {
         Self { endpoint, timeouts, connections: Mutex::default() }
     }
 
     /// Sends a command to each of them. One that does not answer is an error, until the cluster calls it failed.
-    pub(crate) async fn ask(&self, nodes: &str, command: &Cmd) -> Result<Vec<Value>, Error> {
+    pub(crate) async fn send(&self, nodes: &str, command: &Cmd) -> Result<Vec<Value>, Error> {
         let addresses = without_slots(nodes)?;
         self.connections().retain(|address, _| addresses.contains(&address.as_str()));
         let mut answers = Vec::new();
