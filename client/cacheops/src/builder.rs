@@ -18,7 +18,7 @@ use crate::profile::Profiles;
 use crate::wait::Waiting;
 use crate::{Deps, Error, ErrorKind, Format, Profile};
 
-/// The settings of a [`Cacheops`] in the making.
+/// The settings of a [`Cacheops`](crate::Cacheops) in the making.
 #[must_use = "a builder does nothing until it is built"]
 pub struct Builder {
     address: Address,
@@ -191,7 +191,7 @@ impl Builder {
         self
     }
 
-    /// Nothing of this table, or of all that fit a pattern, may be cached: [`Cacheops::profile`] has none for it, and
+    /// Nothing of this table, or of all that fit a pattern, may be cached: [`Cacheops::profile`](crate::Cacheops::profile) has none for it, and
     /// an adapter keeps no result that depends on it, be it only joined. A read that names its tables itself is taken
     /// at its word.
     pub fn forbid(mut self, table: impl Into<String>) -> Self {

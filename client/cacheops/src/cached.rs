@@ -12,7 +12,7 @@ use crate::{
     Changes, Codec, Condition, Deps, Invalidated, Key, Pending, Read, Row, Snapshot, codec,
 };
 
-/// A function's result in the making: see [`Cacheops::cached_as`] and [`Cacheops::cached`].
+/// A function's result in the making: see [`Cacheops::cached_as`](crate::Cacheops::cached_as) and [`Cacheops::cached`](crate::Cacheops::cached).
 ///
 /// The key is a hash of name, extras and dependencies: the same function over other rows is another
 /// entry. Two functions of one name, with equal extras and dependencies, share an entry: give each function a name of its

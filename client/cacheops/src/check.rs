@@ -47,7 +47,7 @@ impl<'a> Check<'a> {
         Self { channel, token, key: None, tables: Vec::new() }
     }
 
-    /// The key by which the token was taken: see [`Client::token_for`]. In a cluster it chooses the shard and is required;
+    /// The key by which the token was taken: see [`Client::token_for`](crate::Client::token_for). In a cluster it chooses the shard and is required;
     /// elsewhere it changes nothing.
     pub fn key(mut self, key: impl AsRef<[u8]>) -> Self {
         self.key = Some(key.as_ref().to_vec());

@@ -272,7 +272,7 @@ impl Cacheops {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Connection`] while there is none.
+    /// [`ErrorKind::Connection`](crate::ErrorKind::Connection) while there is none.
     pub fn client(&self) -> Result<Client, Error> {
         self.core.client()
     }
@@ -287,8 +287,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidConfig`] and [`ErrorKind::UnknownTable`] for these settings;
-    /// [`ErrorKind::ModuleMissing`], [`ErrorKind::ModuleTooOld`] and [`ErrorKind::Denied`] if the
+    /// [`ErrorKind::InvalidConfig`](crate::ErrorKind::InvalidConfig) and [`ErrorKind::UnknownTable`](crate::ErrorKind::UnknownTable) for these settings;
+    /// [`ErrorKind::ModuleMissing`](crate::ErrorKind::ModuleMissing), [`ErrorKind::ModuleTooOld`](crate::ErrorKind::ModuleTooOld) and [`ErrorKind::Denied`](crate::ErrorKind::Denied) if the
     /// server cannot be used as it is.
     pub async fn build(self) -> Result<Cacheops, Error> {
         let core = self.build_core().await?;

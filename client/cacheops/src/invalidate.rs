@@ -58,7 +58,7 @@ impl<'a> Invalidate<'a> {
         self
     }
 
-    /// All changes of a set. With [`Changes::everything`] the invalidation becomes a [`Client::flush`], and returns the
+    /// All changes of a set. With [`Changes::everything`] the invalidation becomes a [`Client::flush`](crate::Client::flush), and returns the
     /// number of entries.
     pub fn changes(mut self, changes: &Changes) -> Self {
         self.everything |= changes.is_everything();

@@ -13,12 +13,12 @@ use crate::{Deps, Error, ErrorKind, Key};
 /// The table on which all values without dependencies depend: invalidate it to forget them all.
 pub(crate) const SIMPLE_TABLE: &str = "cacheops:simple";
 
-/// A cache of values by name, without dependencies: see [`Cacheops::cache`].
+/// A cache of values by name, without dependencies: see [`Cacheops::cache`](crate::Cacheops::cache).
 ///
-/// Its names are those of [`Cacheops::read`] too: what one stores under a name, the other finds there.
+/// Its names are those of [`Cacheops::read`](crate::Cacheops::read) too: what one stores under a name, the other finds there.
 ///
 /// Its errors are the caller's, unlike those of a [`Read`](crate::Read). Values end with their time,
-/// with [`delete`](Self::delete), and with [`Cacheops::invalidate_all`].
+/// with [`delete`](Self::delete), and with [`Cacheops::invalidate_all`](crate::Cacheops::invalidate_all).
 #[derive(Debug)]
 pub struct Simple<'a>(&'a Arc<Core>);
 
